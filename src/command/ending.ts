@@ -1,0 +1,48 @@
+import type { Code, Tokens } from './result.ts'
+
+/** What a run used of the model; `undefined` where no agent was asked. */
+export interface Usage {
+  readonly costUsd: number
+  readonly tokens: Tokens
+}
+
+/**
+ * How the work of a run came to its end, before what it left was saved.
+ * Plain data: it is stored with the commit, so that a crash between the two changes nothing.
+ */
+export type Ending =
+  | { readonly kind: 'completed'; readonly summary: string; readonly usage?: Usage | undefined; readonly pushed?: boolean }
+  | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly usage?: Usage | undefined }
+  | { readonly kind: 'shutdown'; readonly usage?: Usage | undefined }
+  | { readonly kind: 'recovered' }
+  | { readonly kind: 'failed'; readonly code: Code; readonly error: string; readonly mayPass: boolean; readonly usage?: Usage | undefined }
+
+export type Outcome = 'completed' | 'interrupted' | 'recovered' | 'failed'
+
+/** The trailer `Outcome` of a commit that saves what this ending left. */
+export function outcomeOf(ending: Ending): Outcome {
+  switch (ending.kind) {
+    case 'completed':
+      return 'completed'
+    case 'interrupted':
+    case 'shutdown':
+      return 'interrupted'
+    case 'recovered':
+      return 'recovered'
+    case 'failed':
+      return 'failed'
+  }
+}
+
+/** A failure whose reason a user can act on, wherever in a run it arises. */
+export class RunFailure extends Error {
+  readonly code: Code
+  /** True where the same command may succeed a little later. */
+  readonly mayPass: boolean
+  constructor(code: Code, message: string, options: { mayPass?: boolean; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'RunFailure'
+    this.code = code
+    this.mayPass = options.mayPass ?? false
+  }
+}

@@ -1,0 +1,34 @@
+import * as z from 'zod'
+
+const base = {
+  id: z.string().describe('`{epoch}.{n}`: grows within a thread.'),
+  at: z.number().describe('ms since the epoch.'),
+  threadId: z.string(),
+  commandId: z.string().optional(),
+  runId: z.string().optional().describe('`{commandId}#{attempt}`.'),
+}
+const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) => z.object({ ...base, type: z.literal(type), ...shape })
+
+/** What happened in a thread, for watching; nothing is decided by it. */
+export const RunEvent = z
+  .discriminatedUnion('type', [
+    event('command.accepted', { instruction: z.string(), commandType: z.string() }).describe('A message was recorded.'),
+    event('run.started', { attempt: z.int() }).describe('Its turn has come.'),
+    event('agent.said', { text: z.string() }).describe('Text of the agent; deltas joined, at most ten a second.'),
+    event('tool.started', { tool: z.string(), toolUseId: z.string(), input: z.string() }).describe('The agent uses a tool; input is cut at 2,000 characters.'),
+    event('tool.ended', { toolUseId: z.string(), failed: z.boolean(), output: z.string() }).describe('The tool answered; output is cut at 2,000 characters.'),
+    event('files.changed', { files: z.array(z.string()) }).describe('Files differ from the last commit, or were committed.'),
+    event('commit.made', { commit: z.string(), subject: z.string(), outcome: z.string() }).describe('A commit is on the branch of the thread.'),
+    event('preview.changed', { state: z.string(), url: z.string().optional() }).describe('The preview started, stopped or failed.'),
+    event('progress', { text: z.string() }).describe('A long step goes on: a clone, an install, a retry that waits.'),
+    event('cost.counted', { costUsd: z.number(), totalCostUsd: z.number() }).describe('What the run cost.'),
+    event('question.asked', { question: z.string() }).describe('The agent wants to know something.'),
+    event('run.ended', { success: z.boolean(), code: z.string().optional(), summary: z.string() }).describe('The command has its result.'),
+    event('gap', { from: z.string(), to: z.string() }).describe('Events between these two ids are no longer kept.'),
+  ])
+  .meta({ id: 'RunEvent' })
+export type RunEvent = z.infer<typeof RunEvent>
+
+type Without<Event> = Event extends unknown ? Omit<Event, 'id' | 'at' | 'threadId'> : never
+/** An event before its log has numbered it. */
+export type NewEvent = Without<RunEvent>
