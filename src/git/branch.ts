@@ -1,0 +1,61 @@
+import { git } from './git.ts'
+
+/** A full object name, 40 or 64 hex digits. */
+export type Sha = string
+
+export const isSha = (text: string): boolean => /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text)
+
+/** The ref of a branch. */
+export const branchRef = (branch: string): string => `refs/heads/${branch}`
+/** The ref under which a branch of origin is known here. */
+export const originRef = (branch: string): string => `refs/remotes/origin/${branch}`
+
+/** The commit that a full ref name points to, or `undefined` where there is no such ref. */
+export async function resolve(gitDir: string, ref: string): Promise<Sha | undefined> {
+  const { code, text } = await git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`], { gitDir, expect: [1, 128] })
+  return code === 0 ? text : undefined
+}
+
+/** The branch that HEAD names. */
+export async function defaultBranch(gitDir: string): Promise<string> {
+  const { text } = await git(['symbolic-ref', 'HEAD'], { gitDir })
+  return text.replace(/^refs\/heads\//, '')
+}
+
+/** A ref has another value than the caller had last seen. */
+export class RefMoved extends Error {
+  constructor(ref: string, options: ErrorOptions) {
+    super(`${ref} has been moved by somebody else`, options)
+    this.name = 'RefMoved'
+  }
+}
+
+/**
+ * Moves a ref from `before` to `to`; `undefined` means that it must not exist yet.
+ *
+ * @throws RefMoved where its value is not `before`
+ */
+export async function moveRef(gitDir: string, ref: string, to: Sha, before: Sha | undefined): Promise<void> {
+  try {
+    await git(['update-ref', '--no-deref', '--end-of-options', ref, to, before ?? '0'.repeat(to.length)], { gitDir })
+  } catch (error) {
+    if ((await resolve(gitDir, ref)) !== before) throw new RefMoved(ref, { cause: error })
+    throw error
+  }
+}
+
+/** True where `ancestor` is `commit` or one of those it was made from. */
+export async function isAncestor(gitDir: string, ancestor: Sha, commit: Sha): Promise<boolean> {
+  const { code } = await git(['merge-base', '--is-ancestor', ancestor, commit], { gitDir, expect: [1] })
+  return code === 0
+}
+
+export async function treeOf(gitDir: string, commit: Sha): Promise<Sha> {
+  return (await git(['rev-parse', '--verify', '--end-of-options', `${commit}^{tree}`], { gitDir })).text
+}
+
+/** Commits of `tip` that are not in `base`, oldest first. */
+export async function commitsSince(gitDir: string, base: Sha, tip: Sha): Promise<readonly Sha[]> {
+  const { text } = await git(['rev-list', '--reverse', '--first-parent', `${base}..${tip}`, '--'], { gitDir })
+  return text === '' ? [] : text.split('\n')
+}

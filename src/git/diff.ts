@@ -1,0 +1,42 @@
+import type { Sha } from './branch.ts'
+import { git, records } from './git.ts'
+
+const READ_ONLY = ['--no-ext-diff', '--no-textconv', '--no-color']
+
+/** Names of the files that differ between two commits or trees. */
+export async function changedFiles(gitDir: string, from: Sha, to: Sha): Promise<readonly string[]> {
+  const { stdout } = await git(['diff-tree', '-r', '-z', '--name-only', '--no-renames', from, to, '--'], { gitDir })
+  return records(stdout).map((name) => name.toString('utf8'))
+}
+
+export interface Diff {
+  readonly patch: string
+  /** The patch was longer than `maxBytes` and ends early. */
+  readonly cut: boolean
+}
+
+/** The difference between two commits as a unified patch. */
+export async function diff(gitDir: string, from: Sha, to: Sha, maxBytes: number): Promise<Diff> {
+  const { stdout } = await git(['diff-tree', '-r', '-p', '-M', ...READ_ONLY, from, to, '--'], { gitDir })
+  return { patch: stdout.subarray(0, maxBytes).toString('utf8'), cut: stdout.length > maxBytes }
+}
+
+export interface TreeFile {
+  readonly path: string
+  readonly bytes: number
+}
+
+/** The files of a commit, links to other repositories left out. */
+export async function listFiles(gitDir: string, commit: Sha): Promise<readonly TreeFile[]> {
+  const { stdout } = await git(['ls-tree', '-r', '-z', '-l', '--full-tree', commit], { gitDir })
+  return records(stdout).flatMap((entry) => {
+    const [, bytes, path] = /^\d+ blob [0-9a-f]+ +(\d+)\t(.*)$/s.exec(entry.toString('utf8')) ?? []
+    return path === undefined ? [] : [{ path, bytes: Number(bytes) }]
+  })
+}
+
+/** The content of one file of a commit, or `undefined` where it has none of that name. */
+export async function readFileAt(gitDir: string, commit: Sha, path: string): Promise<Buffer | undefined> {
+  const { code, stdout } = await git(['cat-file', 'blob', `${commit}:${path}`], { gitDir, expect: [128] })
+  return code === 0 ? stdout : undefined
+}

@@ -1,0 +1,100 @@
+import { branchRef, isAncestor, originRef, resolve, type Sha } from './branch.ts'
+import { git, GitError, protocols, type Protocols } from './git.ts'
+
+/** Where a repository comes from and goes to. The URL never holds a credential. */
+export interface Remote {
+  readonly url: string
+  readonly protocols: Protocols
+  /** The value of an `Authorization` header; handed to one process through its environment, never on disk or in its arguments. */
+  readonly authorization?: string | undefined
+}
+
+interface Options {
+  readonly stop?: AbortSignal | undefined
+  readonly onProgress?: ((text: string) => void) | undefined
+}
+
+const FETCH_TIMEOUT_MS = 15 * 60_000
+const PUSH_TIMEOUT_MS = 5 * 60_000
+const ASK_TIMEOUT_MS = 30_000
+
+/** Configuration of one process, in its environment: the credential, no redirects, and giving up on a stalled transfer. */
+function environment(remote: Remote): Record<string, string> {
+  const settings: (readonly [string, string])[] = [
+    ['http.followRedirects', 'false'],
+    ['http.lowSpeedLimit', '100'],
+    ['http.lowSpeedTime', '60'],
+    ['credential.helper', ''],
+  ]
+  if (remote.authorization !== undefined) settings.push([`http.${remote.url}.extraHeader`, `Authorization: ${remote.authorization}`])
+  return {
+    ...protocols(remote.protocols),
+    GIT_CONFIG_COUNT: String(settings.length),
+    ...Object.fromEntries(settings.flatMap(([key, value], at) => [[`GIT_CONFIG_KEY_${at}`, key] as const, [`GIT_CONFIG_VALUE_${at}`, value] as const])),
+  }
+}
+
+/** Brings the branches of origin here, as `refs/remotes/origin/*`. */
+export async function fetchOrigin(gitDir: string, remote: Remote, { stop, onProgress }: Options = {}): Promise<void> {
+  await git(['fetch', '--progress', '--no-tags', '--no-write-fetch-head', '--end-of-options', remote.url, '+refs/heads/*:refs/remotes/origin/*'], {
+    gitDir,
+    env: environment(remote),
+    stop,
+    timeoutMs: FETCH_TIMEOUT_MS,
+    onOutput: (chunk) => onProgress?.(lastLine(chunk)),
+  })
+}
+
+const lastLine = (chunk: string): string =>
+  chunk
+    .split(/[\r\n]/)
+    .filter((line) => line.trim() !== '')
+    .at(-1) ?? ''
+
+/** The branch that HEAD of origin names, or `undefined` for an empty repository. */
+export async function headOfOrigin(gitDir: string, remote: Remote, stop?: AbortSignal): Promise<string | undefined> {
+  const { text } = await git(['ls-remote', '--symref', '--end-of-options', remote.url, 'HEAD'], { gitDir, env: environment(remote), stop, timeoutMs: ASK_TIMEOUT_MS })
+  return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(text)?.[1]
+}
+
+/** What the branch is at origin, asked there. */
+export async function branchAtOrigin(gitDir: string, remote: Remote, branch: string): Promise<Sha | undefined> {
+  const { text } = await git(['ls-remote', '--end-of-options', remote.url, branchRef(branch)], { gitDir, env: environment(remote), timeoutMs: ASK_TIMEOUT_MS })
+  return /^([0-9a-f]{40,64})\t/.exec(text)?.[1]
+}
+
+/** How a push ended: origin has the commit, or holds others that ours was not made from. */
+export type Pushed = { readonly kind: 'pushed' } | { readonly kind: 'moved'; readonly tip: Sha }
+
+/**
+ * Pushes one exact commit to a branch of origin, forward only. Doing it again, after a lost reply or a crash, is harmless.
+ *
+ * @throws GitError where origin cannot be reached or refuses for another reason than having moved
+ */
+export async function push(gitDir: string, remote: Remote, branch: string, commit: Sha): Promise<Pushed> {
+  const before = await branchAtOrigin(gitDir, remote, branch)
+  if (before === commit) return noted(gitDir, branch, commit)
+  try {
+    await git(['push', '--porcelain', '--no-verify', '--end-of-options', remote.url, `${commit}:${branchRef(branch)}`], {
+      gitDir,
+      env: environment(remote),
+      timeoutMs: PUSH_TIMEOUT_MS,
+    })
+    return await noted(gitDir, branch, commit)
+  } catch (error) {
+    if (!(error instanceof GitError)) throw error
+    const tip = await branchAtOrigin(gitDir, remote, branch)
+    if (tip === commit) return noted(gitDir, branch, commit)
+    if (tip === undefined) throw error
+    await fetchOrigin(gitDir, remote)
+    if (await isAncestor(gitDir, tip, commit)) throw error
+    return { kind: 'moved', tip }
+  }
+}
+
+/** Remembers what origin has. */
+async function noted(gitDir: string, branch: string, commit: Sha): Promise<Pushed> {
+  const ref = originRef(branch)
+  if ((await resolve(gitDir, ref)) !== commit) await git(['update-ref', '--end-of-options', ref, commit], { gitDir })
+  return { kind: 'pushed' }
+}

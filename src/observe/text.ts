@@ -1,0 +1,20 @@
+/** Text for a log, an event or a result: no control characters but line feed and tab, no bidirectional overrides, at most `max` characters. */
+export function printable(text: string, max: number): string {
+  const clean = text.replaceAll(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '').toWellFormed()
+  return clean.length <= max ? clean : `${clean.slice(0, max - 1).toWellFormed()}…`
+}
+
+/** The first line that says something, at most `max` characters. */
+export function firstLine(text: string, max: number): string {
+  const line = printable(text, text.length)
+    .split('\n')
+    .map((each) => each.replaceAll(/\s+/g, ' ').trim())
+    .find((each) => each !== '')
+  return printable(line ?? '', max)
+}
+
+/** The message of whatever was thrown, with those of its causes. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}: ${messageOf(error.cause)}`
+}

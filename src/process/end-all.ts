@@ -1,0 +1,69 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { run } from './run.ts'
+import { belongsTo, processTable } from './table.ts'
+import type { Identity } from './start.ts'
+
+/** Processes of a run were still alive after everything that may end them was tried. */
+export class Unkillable extends Error {
+  readonly pids: readonly number[]
+  constructor(pids: readonly number[]) {
+    super(`processes ${pids.join(', ')} could not be ended`)
+    this.name = 'Unkillable'
+    this.pids = pids
+  }
+}
+
+export interface Slot {
+  readonly slot: string
+  readonly identity: Identity
+}
+
+const LIMIT_MS = 7000
+/** What starts itself anew faster than it is ended one by one is ended in one call, the kept processes with it. */
+const ONE_BY_ONE_MS = 1000
+const PAUSE_MS = 20
+
+/**
+ * Ends everything of a slot but `keep`, again and again until a look finds nothing:
+ * what left the process group, forked twice or starts itself anew included.
+ *
+ * @returns how many processes were ended
+ * @throws Unkillable after seven seconds
+ */
+export async function endAll({ slot, identity }: Slot, keep: ReadonlySet<number> = new Set()): Promise<number> {
+  const ended = new Set<number>()
+  const began = performance.now()
+  for (;;) {
+    const left = (await processTable()).filter((entry) => belongsTo(entry, slot, identity) && !keep.has(entry.pid)).map((entry) => entry.pid)
+    if (left.length === 0) return ended.size
+    const elapsed = performance.now() - began
+    if (elapsed > LIMIT_MS) throw new Unkillable(left)
+    if (elapsed > ONE_BY_ONE_MS && identity.uid !== undefined) await endUser(identity)
+    for (const pid of left) {
+      ended.add(pid)
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // it has ended already
+      }
+    }
+    await delay(PAUSE_MS)
+  }
+}
+
+/** The living processes of a slot that descend from `pid`, and `pid` itself. */
+export async function family(pid: number, { slot, identity }: Slot): Promise<ReadonlySet<number>> {
+  const members = new Set([pid])
+  const entries = (await processTable()).filter((entry) => belongsTo(entry, slot, identity))
+  for (let grown = true; grown; ) {
+    const found = entries.filter((entry) => members.has(entry.parent) && !members.has(entry.pid))
+    found.forEach((entry) => members.add(entry.pid))
+    grown = found.length > 0
+  }
+  return members
+}
+
+/** `kill(-1)` as that user reaches all its processes at once, and nobody else's. */
+async function endUser(identity: Identity): Promise<void> {
+  await run(process.execPath, ['-e', "process.kill(-1, 'SIGKILL')"], { cwd: '/', env: {}, as: identity, timeoutMs: 2000 })
+}

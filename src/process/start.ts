@@ -1,0 +1,32 @@
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
+
+/** The user a child runs as; without numbers it is the service's own. */
+export interface Identity {
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+}
+
+export interface StartOptions {
+  readonly cwd: string
+  /** The whole environment of the child: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>
+  readonly as?: Identity | undefined
+  /** File mode mask of the child; by default the service's. */
+  readonly umask?: number | undefined
+  readonly stdio?: StdioOptions | undefined
+  /** Leads a process group of its own, so that the group can be ended. */
+  readonly detached?: boolean | undefined
+}
+
+/** Starts a program. There is no shell: arguments arrive as they are. */
+export function start(file: string, args: readonly string[], options: StartOptions): ChildProcess {
+  const { cwd, env, as = {}, umask, stdio = 'pipe', detached = false } = options
+  const identity = as.uid === undefined || as.gid === undefined ? {} : { uid: as.uid, gid: as.gid }
+  // spawn() forks before it returns, so the child takes this mask and nobody else does.
+  const before = umask === undefined ? undefined : process.umask(umask)
+  try {
+    return spawn(file, [...args], { cwd, env, stdio, detached, windowsHide: true, ...identity })
+  } finally {
+    if (before !== undefined) process.umask(before)
+  }
+}

@@ -1,0 +1,57 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { run } from './run.ts'
+import type { Identity } from './start.ts'
+
+/** Every process of a slot carries this variable, so that it is found again even where it shares the service's user. */
+export const SLOT_VARIABLE = 'BRANCHLINE_SLOT'
+
+export interface ProcessEntry {
+  readonly pid: number
+  readonly uid: number
+  readonly parent: number
+  /** The value of `BRANCHLINE_SLOT` in its environment, where that can be read. */
+  readonly slot: string | undefined
+}
+
+/** The living processes of this machine, without zombies. */
+export async function processTable(): Promise<readonly ProcessEntry[]> {
+  return process.platform === 'linux' ? linuxTable() : psTable()
+}
+
+async function linuxTable(): Promise<readonly ProcessEntry[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const entries = await Promise.all(pids.map((pid) => linuxEntry(pid)))
+  return entries.filter((entry) => entry !== undefined)
+}
+
+async function linuxEntry(pid: number): Promise<ProcessEntry | undefined> {
+  try {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8')
+    const field = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1] ?? ''
+    if (field('State') === 'Z') return undefined
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '') // another user's: its uid tells
+    const slot = new RegExp(`(?:^|\\0)${SLOT_VARIABLE}=([^\\0]*)`).exec(environment)?.[1]
+    return { pid, uid: Number(field('Uid')), parent: Number(field('PPid')), slot }
+  } catch {
+    return undefined // it ended while we looked
+  }
+}
+
+/** macOS and others: `ps -E` appends the environment to the command, for processes of one's own. */
+async function psTable(): Promise<readonly ProcessEntry[]> {
+  const { stdout } = await run('/bin/ps', ['-axEww', '-o', 'pid=,ppid=,uid=,state=,command='], { cwd: '/', env: {} })
+  return stdout
+    .toString('utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, pid, parent, uid, state, command] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? []
+      if (pid === undefined || state?.startsWith('Z')) return []
+      const slot = new RegExp(`(?:^| )${SLOT_VARIABLE}=(\\S*)`).exec(command ?? '')?.[1]
+      return [{ pid: Number(pid), parent: Number(parent), uid: Number(uid), slot }]
+    })
+}
+
+/** What belongs to a slot: by its user where it has one of its own, else by the mark in its environment. */
+export function belongsTo(entry: ProcessEntry, slot: string, identity: Identity): boolean {
+  return entry.pid !== process.pid && (identity.uid === undefined ? entry.slot === slot : entry.uid === identity.uid)
+}
