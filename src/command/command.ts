@@ -32,9 +32,15 @@ export const Attachment = z
   .meta({ id: 'Attachment' })
 export type Attachment = z.infer<typeof Attachment>
 
+const BRANCH_RULE = 'must be the name of a branch, such as main'
+/** What `git check-ref-format` takes for a branch, and no syntax of revisions. */
+const BranchName = oneLine(250)
+  .regex(/^(?![-/.])[^\s~^:?*[\]\\]+$/, BRANCH_RULE)
+  .refine((name) => !/\.\.|@\{|\/\/|\/\.|[./]$|\.lock(\/|$)/.test(name) && name !== '@', BRANCH_RULE)
+
 /** What the sender knows of the thread's repository: the base of a new thread, and hints. */
 const Context = z.object({
-  branch: oneLine(250).optional().describe('The branch that a new thread starts from; by default the default branch of the repository.'),
+  branch: BranchName.optional().describe('The branch that a new thread starts from; by default the default branch of the repository.'),
   lastCommit: oneLine(100).optional(),
   filesModified: z.array(oneLine(4096)).max(10_000).optional(),
 })

@@ -11,7 +11,7 @@ export interface Usage {
  * Plain data: it is stored with the commit, so that a crash between the two changes nothing.
  */
 export type Ending =
-  | { readonly kind: 'completed'; readonly summary: string; readonly usage?: Usage | undefined; readonly pushed?: boolean }
+  | { readonly kind: 'completed'; readonly summary: string; readonly usage?: Usage | undefined; readonly restores?: string; readonly pushed?: boolean }
   | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly usage?: Usage | undefined }
   | { readonly kind: 'shutdown'; readonly usage?: Usage | undefined }
   | { readonly kind: 'recovered' }

@@ -53,7 +53,7 @@ export async function createRepository(at: string, beginning: Beginning, options
   const making = await mkdtemp(join(dirname(at), `.${basename(at)}.making-`))
   try {
     await git(['init', '--quiet', '--bare', '--template=', '--initial-branch=main', making], { gitDir: making })
-    await writeFile(join(making, 'config'), CONFIG)
+    await writeFile(join(making, 'config'), CONFIG + (beginning.kind === 'origin' ? `[remote "origin"]\n\turl = ${JSON.stringify(beginning.remote.url)}\n` : ''))
     await git(['init', '--quiet', '--bare', '--template=', making], { gitDir: making }) // applies sharedRepository to what is there
     await writeExclude(making)
     await fill(making, beginning, options)
@@ -62,6 +62,12 @@ export async function createRepository(at: string, beginning: Beginning, options
     await rm(making, { recursive: true, force: true })
     throw error
   }
+}
+
+/** The URL of the repository that this one was cloned from. */
+export async function originOf(gitDir: string): Promise<string | undefined> {
+  const { code, text } = await git(['config', '--get', 'remote.origin.url'], { gitDir, expect: [1] })
+  return code === 0 ? text : undefined
 }
 
 async function writeExclude(gitDir: string): Promise<void> {

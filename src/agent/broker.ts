@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto'
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { once } from 'node:events'
+import { messageOf } from '../observe/text.ts'
+import type { Log } from '../observe/log.ts'
+
+/** The real credential; it never leaves this room. */
+export interface Credential {
+  readonly header: 'x-api-key' | 'authorization'
+  readonly value: string
+  /** A subscription's token: the API takes it only with this beta named. */
+  readonly oauth?: boolean
+}
+
+export interface Upstream {
+  /** Where the Messages API is. */
+  readonly url: string
+  readonly credential: Credential | undefined
+}
+
+/** What one agent process may use instead of a key. */
+export interface Pass extends Disposable {
+  /** Worth nothing outside this machine, and here only while a run is open. */
+  readonly token: string
+  open(): void
+  close(): void
+}
+
+const ENDPOINTS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
+const OAUTH_BETA = 'oauth-2025-04-20'
+const DROPPED = new Set(['host', 'connection', 'x-api-key', 'authorization', 'proxy-authorization', 'transfer-encoding'])
+
+/**
+ * Stands on loopback between the agents and the model. An agent shows the token of its pass; the broker lets only requests
+ * of the Messages API through, only while that agent has an open run, and puts the real credential in the token's place.
+ */
+export class Broker implements AsyncDisposable {
+  readonly #upstream: Upstream
+  readonly #log: Log
+  readonly #passes = new Map<string, { open: boolean }>()
+  readonly #server = createServer((request, response) => this.#serve(request, response))
+
+  constructor(upstream: Upstream, log: Log) {
+    this.#upstream = upstream
+    this.#log = log
+  }
+
+  async start(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+  }
+
+  get url(): string {
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('the broker has not been started')
+    return `http://127.0.0.1:${address.port}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#server.listening) return
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await once(this.#server, 'close')
+  }
+
+  pass(): Pass {
+    const token = `pass-${randomBytes(24).toString('base64url')}`
+    const state = { open: false }
+    this.#passes.set(token, state)
+    return {
+      token,
+      open: () => void (state.open = true),
+      close: () => void (state.open = false),
+      [Symbol.dispose]: () => void this.#passes.delete(token),
+    }
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const refusal = this.#refusal(request)
+    if (refusal === undefined) {
+      this.#forward(request, response)
+    } else {
+      request.resume()
+      refuse(response, refusal.status, refusal.message)
+    }
+  }
+
+  #refusal(request: IncomingMessage): { readonly status: number; readonly message: string } | undefined {
+    const shown = request.headers['x-api-key'] ?? request.headers.authorization?.replace(/^Bearer /, '')
+    const pass = typeof shown === 'string' ? this.#passes.get(shown) : undefined
+    if (pass === undefined) return { status: 401, message: 'this is not the token of a running agent' }
+    if (!pass.open) return { status: 403, message: 'no run is open for this agent' }
+    const path = URL.parse(request.url ?? '', 'http://broker')?.pathname ?? ''
+    if (request.method !== 'POST' || !ENDPOINTS.has(path)) return { status: 404, message: 'only the Messages API is served here' }
+    return undefined
+  }
+
+  #forward(request: IncomingMessage, response: ServerResponse): void {
+    const target = new URL(`${this.#upstream.url.replace(/\/$/, '')}${request.url ?? ''}`)
+    const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !DROPPED.has(name)))
+    const { credential } = this.#upstream
+    if (credential !== undefined) {
+      headers[credential.header] = credential.header === 'authorization' ? `Bearer ${credential.value}` : credential.value
+      if (credential.oauth === true) headers['anthropic-beta'] = [headers['anthropic-beta'], OAUTH_BETA].filter((beta) => beta !== undefined).join(',')
+    }
+    const send = target.protocol === 'https:' ? httpsRequest : httpRequest
+    const onward = send(target, { method: 'POST', headers })
+    onward.on('response', (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+      answer.on('error', () => response.destroy())
+    })
+    onward.on('error', (error) => {
+      if (response.destroyed) return
+      this.#log.warn({ event: 'model.unreachable', error: messageOf(error) })
+      if (response.headersSent) response.destroy()
+      else refuse(response, 502, 'the model cannot be reached')
+    })
+    // An agent that was interrupted hangs up; the model must not go on writing.
+    response.on('close', () => onward.destroy())
+    request.pipe(onward)
+  }
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ type: 'error', error: { type: status === 502 ? 'api_error' : 'permission_error', message } }))
+}

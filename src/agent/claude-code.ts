@@ -1,0 +1,198 @@
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { query, type Options, type Query, type SDKMessage, type SDKUserMessage, type SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
+import { endAll, family, type Slot } from '../process/end-all.ts'
+import { start } from '../process/start.ts'
+import { Mailbox } from './mailbox.ts'
+import { diedEnd, turnEnd, type TurnEnd } from './turn-end.ts'
+
+export interface AgentOptions {
+  readonly binary: string
+  readonly workTree: string
+  readonly slot: Slot
+  /** The whole environment of the process; it holds no credential. */
+  readonly env: Readonly<Record<string, string>>
+  /** What the process shows to the broker; handed over through a pipe that only it can read, once. */
+  readonly token: string
+  readonly sessionId: string
+  /** Go on with the conversation of that id instead of beginning it. */
+  readonly resume: boolean
+  readonly maxBudgetUsd?: number | undefined
+  readonly model?: string | undefined
+}
+
+export type Content = Exclude<SDKUserMessage['message']['content'], string>
+
+export interface Turn {
+  readonly content: Content
+  readonly mode: 'execute' | 'plan'
+  /** Ends the turn early; the agent stays where it answers to that. */
+  readonly stop: AbortSignal
+  /** Ends the turn where nothing is heard from the agent for this long. */
+  readonly silenceMs: number
+  /** How long the agent may take to answer an interrupt. */
+  readonly graceMs: number
+  readonly onMessage: (message: SDKMessage) => void
+}
+
+const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep']
+const GUIDANCE = [
+  'You work in a checkout of your own, on a branch of its own. The service around you saves every file you leave there as one commit when you have finished, and pushes it when it is told to: do not commit, push or switch branches yourself.',
+  'Everything you start is ended with your turn, so leave no servers or watchers running; a live preview is shown by the service.',
+  'Nobody can answer while you work. Begin your last message with one line of at most 72 characters that says what you changed, fit for the subject of a commit.',
+].join('\n')
+
+/** How often an interrupt is said again: one that overtakes the message it is meant for would be forgotten. */
+const REPEAT_MS = 250
+/** Of its grace, what an agent that does not answer gets after SIGINT. */
+const SIGNAL_GRACE_MS = 1000
+
+/** One living process of Claude Code: one conversation, one work tree, one turn at a time. */
+export class Agent implements AsyncDisposable {
+  readonly sessionId: string
+  readonly #slot: Slot
+  readonly #query: Query
+  readonly #prompts = new Mailbox<SDKUserMessage>()
+  readonly #gone: Promise<string>
+  #child: ChildProcess | undefined
+  /** The process and the children that it had before its first message; whatever else appears belongs to a turn. */
+  #kept: ReadonlySet<number> | undefined
+  #mode: Turn['mode'] = 'execute'
+  #hear: (message: SDKMessage) => void = () => {}
+  #alive = true
+
+  constructor(options: AgentOptions) {
+    this.sessionId = options.sessionId
+    this.#slot = options.slot
+    this.#query = query({ prompt: this.#prompts, options: sdkOptions(options, (spawn) => (this.#child = startClaudeCode(spawn, options))) })
+    this.#gone = this.#read()
+  }
+
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  /** The process, where it has one. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Resolves when the process is ready for a message. */
+  async ready(): Promise<void> {
+    await Promise.race([this.#query.initializationResult(), this.#gone])
+  }
+
+  /** Sends one message and waits for the end of the agent's turn, whatever it is. Nothing but the idle agent is alive then. */
+  async turn(turn: Turn): Promise<TurnEnd> {
+    await this.ready()
+    if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
+    const end = await this.#converse(turn)
+    const keep = this.#alive && end.kind !== 'silent' ? this.#kept : undefined
+    await endAll(this.#slot, keep)
+    if (keep === undefined) await this[Symbol.asyncDispose]()
+    return end
+  }
+
+  async #converse({ content, mode, stop, silenceMs, graceMs, onMessage }: Turn): Promise<TurnEnd> {
+    if (stop.aborted) return { kind: 'stopped' }
+    const over = new AbortController()
+    let lastSign = performance.now()
+    const answered = new Promise<TurnEnd>((resolve) => {
+      this.#hear = (message) => {
+        lastSign = performance.now()
+        onMessage(message)
+        if (message.type === 'result') resolve(turnEnd(message, stop.aborted))
+      }
+    })
+    const silent = async (): Promise<TurnEnd> => {
+      while (performance.now() - lastSign < silenceMs) await delay(silenceMs - (performance.now() - lastSign) + 1, undefined, { signal: over.signal, ref: false })
+      return { kind: 'silent' }
+    }
+    const died = this.#gone.then((why) => (stop.aborted ? { kind: 'stopped' as const } : diedEnd(why)))
+    try {
+      await this.#enter(mode)
+      this.#prompts.put({ type: 'user', message: { role: 'user', content }, parent_tool_use_id: null })
+      const ended = Promise.race([answered, died, silent()])
+      ended.catch(() => {})
+      return await Promise.race([ended, this.#stopped(stop, over.signal, ended, graceMs)])
+    } finally {
+      over.abort()
+      this.#hear = () => {}
+    }
+  }
+
+  async #enter(mode: Turn['mode']): Promise<void> {
+    if (mode === this.#mode || !this.#alive) return
+    await Promise.race([this.#query.setPermissionMode(mode === 'plan' ? 'plan' : 'bypassPermissions'), this.#gone])
+    this.#mode = mode
+  }
+
+  /** The ladder: the agent's own interrupt, SIGINT, SIGKILL of everything of the slot. */
+  async #stopped(stop: AbortSignal, over: AbortSignal, ended: Promise<TurnEnd>, graceMs: number): Promise<TurnEnd> {
+    await new Promise<void>((resolve) => {
+      if (stop.aborted) resolve()
+      stop.addEventListener('abort', () => resolve(), { once: true, signal: over })
+    })
+    const deadline = performance.now() + Math.max(0, graceMs - SIGNAL_GRACE_MS)
+    while (performance.now() < deadline && !over.aborted) {
+      this.#query.interrupt().catch(() => {}) // an agent that is gone says so through `ended`
+      await Promise.race([ended, delay(Math.min(REPEAT_MS, deadline - performance.now()))])
+    }
+    if (!over.aborted) this.#child?.kill('SIGINT')
+    await Promise.race([ended, delay(Math.min(SIGNAL_GRACE_MS, graceMs))])
+    if (!over.aborted) await endAll(this.#slot)
+    return ended
+  }
+
+  /** Hears the agent until it is gone; answers why. */
+  async #read(): Promise<string> {
+    let why = 'the agent ended without a result'
+    try {
+      for await (const message of this.#query) this.#hear(message)
+    } catch (error) {
+      why = error instanceof Error ? error.message : String(error)
+    }
+    this.#alive = false
+    return why
+  }
+
+  /** Ends the process and everything of its slot. May be called twice. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#alive = false
+    this.#prompts.close()
+    this.#query.close()
+    await endAll(this.#slot)
+  }
+}
+
+function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
+  const env = Object.fromEntries(Object.entries(spawn.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  const child = start(spawn.command, spawn.args, { cwd: spawn.cwd ?? '/', env, as: slot.identity, umask: 0o007, stdio: ['pipe', 'pipe', 'ignore', 'pipe'], detached: true })
+  const [stdin, stdout, , pipe] = child.stdio
+  if (!stdin || !stdout || !pipe || !('write' in pipe)) throw new Error('Claude Code was started without its pipes')
+  pipe.on('error', () => {}) // it ended before it read its token; that is seen elsewhere
+  stdin.on('error', () => {})
+  pipe.end(token)
+  return Object.assign(child, { stdin, stdout })
+}
+
+/** Claude Code as it may be run on a repository that nobody vouches for: nothing that the repository brings is configuration. */
+function sdkOptions({ binary, workTree, env, sessionId, resume, maxBudgetUsd, model }: AgentOptions, spawnClaudeCodeProcess: NonNullable<Options['spawnClaudeCodeProcess']>): Options {
+  return {
+    pathToClaudeCodeExecutable: binary,
+    spawnClaudeCodeProcess,
+    cwd: workTree,
+    env: { ...env },
+    settingSources: [],
+    settings: { cleanupPeriodDays: 3650, crossSessionInbound: 'refuse' },
+    strictMcpConfig: true,
+    tools: TOOLS,
+    permissionMode: 'bypassPermissions',
+    allowDangerouslySkipPermissions: true,
+    systemPrompt: { type: 'preset', preset: 'claude_code', append: GUIDANCE },
+    includePartialMessages: true,
+    ...(resume ? { resume: sessionId } : { sessionId }),
+    ...(maxBudgetUsd === undefined ? {} : { maxBudgetUsd }),
+    ...(model === undefined ? {} : { model }),
+  }
+}

@@ -1,0 +1,45 @@
+import { LLMock, type ChatCompletionRequest, type ChatMessage, type Fixture } from '@copilotkit/aimock'
+import { next } from './script.ts'
+
+export interface ScriptedModel extends AsyncDisposable {
+  /** Where it speaks the Messages API. */
+  readonly url: string
+}
+
+export interface ScriptedOptions {
+  /** ms before each piece of text, so that a person sees it being written. */
+  readonly pieceMs?: number
+  /** Fixtures that are looked at first: faults, and answers that wait. */
+  readonly fixtures?: readonly Fixture[]
+}
+
+/** Text a host adds around what the user said. */
+const ADDED = /<(system-reminder|branchline-note)>[\s\S]*?<\/\1>/g
+
+const textOf = ({ content }: ChatMessage): string => (typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join('\n'))
+
+/** The last message of the user in a request, without what was added to it. */
+export function lastInstruction({ messages }: ChatCompletionRequest): string {
+  return textOf(messages[lastUserMessage(messages)] ?? { role: 'user', content: '' })
+    .replaceAll(ADDED, '')
+    .trim()
+}
+
+const lastUserMessage = (messages: readonly ChatMessage[]): number =>
+  messages.findLastIndex((message) => message.role === 'user' && textOf(message).replaceAll(ADDED, '').trim() !== '')
+
+/** What a scripted model answers; its only state is the conversation, so threads do not mix and a resumed one goes on. */
+export function answer(request: ChatCompletionRequest) {
+  const since = request.messages.slice(lastUserMessage(request.messages) + 1)
+  const step = next(lastInstruction(request), since.filter((message) => message.role === 'tool').map(textOf))
+  return step.kind === 'say' ? { content: step.text } : { content: 'Working on it.', toolCalls: [{ name: step.call.tool, arguments: JSON.stringify(step.call.input) }] }
+}
+
+/** A model that follows plain instructions and streams like the real one; it needs no key and no network. */
+export async function startScriptedModel({ pieceMs = 0, fixtures = [] }: ScriptedOptions = {}): Promise<ScriptedModel> {
+  const mock = new LLMock({ host: '127.0.0.1', port: 0, logLevel: 'silent', journalMaxEntries: 1 })
+  for (const fixture of fixtures) mock.addFixture(fixture)
+  mock.addFixture({ match: { predicate: () => true }, response: answer, chunkSize: 16, latency: pieceMs })
+  await mock.start()
+  return { url: mock.url, [Symbol.asyncDispose]: () => mock.stop() }
+}

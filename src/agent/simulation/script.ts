@@ -1,0 +1,73 @@
+/** A tool that the scripted model asks for. */
+export interface Call {
+  readonly tool: 'Write' | 'Read' | 'Edit' | 'Bash'
+  readonly input: Readonly<Record<string, unknown>>
+}
+
+/** Goes from call to call, given the answer to each, and returns what to say in the end. */
+type Step = Generator<Call, string, string>
+
+const REFUSED = /<tool_use_error>|has not been read|Error:/i
+const INSTRUCTIONS = 'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds; several joined by "then"'
+
+function* write(file: string, content: string): Step {
+  const first = yield { tool: 'Write', input: { file_path: file, content } }
+  if (!REFUSED.test(first)) return `Wrote ${file}`
+  yield { tool: 'Read', input: { file_path: file } } // a file that is there has to be read before it is overwritten
+  const second = yield { tool: 'Write', input: { file_path: file, content } }
+  return REFUSED.test(second) ? `Could not write ${file}: ${second}` : `Wrote ${file}`
+}
+
+function* replace(before: string, after: string, file: string): Step {
+  yield { tool: 'Read', input: { file_path: file } }
+  const answer = yield { tool: 'Edit', input: { file_path: file, old_string: before, new_string: after } }
+  return REFUSED.test(answer) ? `Could not replace "${before}" in ${file}: ${answer}` : `Replaced "${before}" with "${after}" in ${file}`
+}
+
+function* bash(command: string, said: string): Step {
+  const answer = yield { tool: 'Bash', input: { command, description: said } }
+  return `${said}\n${answer}`.trim()
+}
+
+function* say(text: string): Step {
+  return text
+}
+
+/** Plain instructions in the order in which they stand, of one message or of several joined into one. */
+export function stepsOf(message: string): readonly Step[] {
+  return message
+    .split(/\n\s*---\s*\n|\s+then\s+(?=(?:write|replace|run|wait)\b)/i)
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => stepOf(part))
+}
+
+function stepOf(part: string): Step {
+  const [, file, content] = /^write (\S+): ?(.*)$/is.exec(part) ?? []
+  if (file !== undefined && content !== undefined) return write(file, content)
+  const [, before, after, where] = /^replace (.+?) with (.*?) in (\S+)$/is.exec(part) ?? []
+  if (before !== undefined && after !== undefined && where !== undefined) return replace(before, after, where)
+  const [, command] = /^run (.+)$/is.exec(part) ?? []
+  if (command !== undefined) return bash(command, `Ran ${command}`)
+  const [, seconds] = /^wait (\d{1,4}(?:\.\d+)?) seconds?$/i.exec(part) ?? []
+  if (seconds !== undefined) return bash(`echo waiting; sleep ${seconds}`, `Waited ${seconds} seconds`)
+  return say(`Simulated: ${part}\n\n(No model was asked. This simulation follows plain instructions: ${INSTRUCTIONS}.)`)
+}
+
+export type Next = { readonly kind: 'call'; readonly call: Call } | { readonly kind: 'say'; readonly text: string }
+
+/** What comes next, given the answers to the calls made so far. */
+export function next(message: string, answers: readonly string[]): Next {
+  const said: string[] = []
+  let at = 0
+  for (const step of stepsOf(message)) {
+    let state = step.next()
+    while (state.done !== true) {
+      const answer = answers[at++]
+      if (answer === undefined) return { kind: 'call', call: state.value }
+      state = step.next(answer)
+    }
+    said.push(state.value)
+  }
+  return { kind: 'say', text: said.length > 1 ? [said.map((each) => each.split('\n')[0]).join(', '), '', ...said].join('\n') : (said[0] ?? 'Nothing was asked.') }
+}

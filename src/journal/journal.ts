@@ -1,0 +1,194 @@
+import type { Carried, Command } from '../command/command.ts'
+import type { Ending } from '../command/ending.ts'
+import type { CommandId, ThreadRef, WorkspaceId } from '../command/ids.ts'
+import type { Result, Skipped, Tokens } from '../command/result.ts'
+
+/** The ways by which commands come in and results go out. */
+export type Way = 'http'
+
+export type State = 'queued' | 'running' | 'saving' | 'ended'
+
+/** One command in its workspace. */
+export interface CommandRef {
+  readonly workspace: WorkspaceId
+  readonly commandId: CommandId
+}
+
+export const refOf = (command: Command): CommandRef => ({ workspace: command, commandId: command.commandId })
+
+/** What the next attempt is told of the one before. */
+export interface Note {
+  readonly reason: 'crash' | 'shutdown' | 'failure'
+  /** The commit that holds what had been done by then. */
+  readonly commit?: string | undefined
+}
+
+/** A commit that is about to go onto the branch of its thread, and why; enough to finish after a crash. */
+export interface Saving {
+  readonly ending: Ending
+  readonly commit: string
+  /** The tip of the branch before. */
+  readonly before: string
+  readonly subject: string
+  readonly files: readonly string[]
+  readonly skipped: readonly Skipped[]
+  /** The work tree holds something else than the commit and has to follow it. */
+  readonly checkout?: boolean
+  /** The checkpoint that the commit restores. */
+  readonly restores?: string | undefined
+  /** The commit is the tip of a rebase, which made these out of former commits of the thread. */
+  readonly rebased?: readonly { readonly from: string; readonly to: string }[]
+}
+
+export interface CommandRecord {
+  readonly command: Command
+  /** Place in the order of acceptance, growing over all workspaces. */
+  readonly seq: number
+  readonly way: Way
+  readonly hash: string
+  /** What earlier messages asked for that this one took along, oldest first. */
+  readonly carried: readonly Carried[]
+  readonly state: State
+  readonly attempt: number
+  /** Attempts that ended with the service itself. */
+  readonly crashes: number
+  /** The command, or `user`, for which the run must give way. */
+  readonly interruptedBy?: string | undefined
+  readonly note?: Note | undefined
+  readonly saving?: Saving | undefined
+  readonly result?: Result | undefined
+  readonly acceptedAt: number
+  readonly begunAt?: number | undefined
+  readonly endedAt?: number | undefined
+}
+
+export interface ThreadRecord {
+  readonly ref: ThreadRef
+  /** Random; belongs to this thread for ever and names its work tree. */
+  readonly slot: string
+  /** Counts from 0 over all threads; gives the slot its user. */
+  readonly slotNumber: number
+  /** The agent's conversation. */
+  readonly sessionId: string
+  /** The commit that the thread began from, once it has been prepared. */
+  readonly base?: string | undefined
+  readonly createdAt: number
+  readonly lastActiveAt: number
+  readonly costUsd: number
+  readonly tokens: Tokens
+  /** What the agent last said its whole conversation has cost; its results are running totals. */
+  readonly agentTotalUsd: number
+}
+
+/** A commit of the service on a thread's branch: a place the thread can be taken back to. */
+export interface Checkpoint {
+  readonly commit: string
+  readonly parent: string
+  readonly subject: string
+  readonly outcome: string
+  readonly commandId: CommandId
+  readonly at: number
+  readonly restores?: string | undefined
+}
+
+export interface Acceptance {
+  readonly command: Command
+  readonly hash: string
+  readonly way: Way
+  readonly at: number
+  /** Begin in the same transaction: its lane is free. Not done where the thread has something unfinished. */
+  readonly begin: boolean
+  /** The command whose run must give way. */
+  readonly interrupts?: CommandRef | undefined
+}
+
+export type Accepted =
+  | { readonly outcome: 'done'; readonly record: CommandRecord; readonly superseded: readonly CommandRef[] }
+  /** Known already, with the same body: `record` is the first one. */
+  | { readonly outcome: 'duplicate'; readonly record: CommandRecord }
+  /** Known already, with another body. */
+  | { readonly outcome: 'conflict' }
+  | { readonly outcome: 'lost' }
+
+/** `lost`: the record was not in the state that the call takes it from, or this journal has a newer owner. Nothing was written. */
+export type Answer = 'done' | 'lost'
+
+export interface ThreadChange {
+  readonly base?: string | undefined
+  readonly sessionId?: string | undefined
+  readonly agentTotalUsd?: number | undefined
+}
+
+export interface Requeue {
+  /** False where the attempt is nobody's fault: a shutdown. */
+  readonly counted: boolean
+  readonly crashed: boolean
+  readonly note: Note
+  readonly at: number
+}
+
+export interface Delivery {
+  readonly eventId: string
+  readonly way: Way
+  readonly workspace: WorkspaceId
+  readonly result: Result
+  readonly tries: number
+}
+
+export interface Page {
+  readonly limit: number
+  /** Only what comes after this position, in the order of the listing. */
+  readonly after?: number | undefined
+}
+
+/**
+ * The durable record: what was accepted, what is in work, how it ended.
+ *
+ * A method is one whole transaction, durable when its promise resolves. Each is conditional on the state it takes the
+ * record from and on the owner's epoch, and says as a value whether it took place.
+ */
+export interface Journal extends AsyncDisposable {
+  /** Rises by one with every owner. */
+  readonly epoch: number
+
+  /** Records a command. A queued edit that it supersedes ends in the same transaction, its text taken along. */
+  accept(acceptance: Acceptance): Promise<Accepted>
+  /** queued → running; raises the attempt, so that a crash counts. `undefined`: lost. */
+  begin(of: CommandRef, at: number): Promise<CommandRecord | undefined>
+  /** Notes on a command that is not ended that it must give way. */
+  interrupt(of: CommandRef, by: string): Promise<Answer>
+  /** running → saving: the commit is made, the branch is about to move. */
+  saving(of: CommandRef, saving: Saving): Promise<Answer>
+  /** → ended: the result, its delivery, the checkpoint and the thread's totals, all at once. */
+  end(of: CommandRef, result: Result): Promise<Answer>
+  /** → queued again, with what the next attempt should know. A commit made by then becomes a checkpoint. */
+  requeue(of: CommandRef, how: Requeue): Promise<Answer>
+
+  /** The thread, created where it is not known. */
+  openThread(ref: ThreadRef, at: number): Promise<ThreadRecord>
+  updateThread(ref: ThreadRef, change: ThreadChange): Promise<Answer>
+  /**
+   * The name that an id has on disk and in refs, within a scope: the id itself, or where another one differs
+   * from it only in letter case, with `+` and a hash behind it. The same for ever.
+   */
+  nameFor(scope: string, id: string): Promise<string>
+
+  outboxDue(at: number, limit: number): Promise<readonly Delivery[]>
+  outboxSent(eventId: string): Promise<void>
+  /** Not delivered this time: due again at `at`. */
+  outboxRefused(eventId: string, at: number): Promise<void>
+
+  command(of: CommandRef): Promise<CommandRecord | undefined>
+  /** Commands with this id in any workspace; there may be several. */
+  commandsCalled(commandId: CommandId): Promise<readonly CommandRecord[]>
+  unfinished(): Promise<readonly CommandRecord[]>
+  /** Newest first. */
+  history(ref: ThreadRef, page: Page): Promise<readonly CommandRecord[]>
+  thread(ref: ThreadRef): Promise<ThreadRecord | undefined>
+  /** Newest activity first; the position is the number of threads passed over. */
+  threads(of: { readonly clientId: string; readonly userId: string; readonly projectId: string }, page: Page): Promise<readonly ThreadRecord[]>
+  everyThread(): Promise<readonly ThreadRecord[]>
+  /** Oldest first. */
+  checkpoints(ref: ThreadRef): Promise<readonly Checkpoint[]>
+}
+

@@ -1,0 +1,84 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { CommandRef, Accepted, Acceptance, CommandRecord } from '../journal.ts'
+import { refOf } from '../journal.ts'
+import type { Command } from '../../command/command.ts'
+import type { CommandId } from '../../command/ids.ts'
+import type { Result } from '../../command/result.ts'
+import { commandFrom } from './rows.ts'
+
+/** The transaction that records a command, and with it everything that its arrival changes. */
+export function accept(database: DatabaseSync, { command, hash, way, at, begin, interrupts }: Acceptance, endWith: (of: CommandRef, result: Result) => void): Accepted {
+  const known = find(database, refOf(command))
+  if (known !== undefined) return known.hash === hash ? { outcome: 'duplicate', record: known } : { outcome: 'conflict' }
+
+  const before = lastUnfinished(database, command)
+  const superseded = before !== undefined && supersedes(command, before) ? before : undefined
+  const carried =
+    superseded === undefined
+      ? []
+      : [...superseded.carried, { commandId: superseded.command.commandId, instruction: superseded.command.instruction, attachments: superseded.command.attachments }]
+  const began = begin && before === undefined
+  database
+    .prepare(
+      `INSERT INTO commands (client_id, user_id, project_id, thread_id, command_id, way, hash, command, carried, state, attempt, accepted_at, begun_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    .run(
+      ...[command.clientId, command.userId, command.projectId, command.threadId, command.commandId],
+      ...[way, hash, JSON.stringify(command), JSON.stringify(carried), began ? 'running' : 'queued', began ? 1 : 0, at, began ? at : null],
+    )
+  if (superseded !== undefined) endWith(refOf(superseded.command), supersededBy(command, superseded.command, at))
+  if (interrupts !== undefined) markInterrupted(database, interrupts, command.commandId)
+  const record = find(database, refOf(command))
+  if (record === undefined) throw new Error('a command that was just recorded is not there')
+  return { outcome: 'done', record, superseded: superseded === undefined ? [] : [refOf(superseded.command)] }
+}
+
+/** A message for a thread whose last one, of the same kind, has not begun takes that one's text along. */
+function supersedes(command: Command, before: CommandRecord): boolean {
+  return (
+    before.state === 'queued' &&
+    before.attempt === 0 &&
+    before.note === undefined &&
+    before.command.type === 'edit' &&
+    command.type === 'edit' &&
+    command.mode === before.command.mode &&
+    command.delivery === 'interrupt'
+  )
+}
+
+const supersededBy = (command: Command, before: Command, at: number): Result => ({
+  sessionId: before.sessionId,
+  commandId: before.commandId,
+  timestamp: at,
+  success: false,
+  summary: 'Taken along by a newer message before it had begun',
+  code: 'superseded',
+  error: `A newer message (${command.commandId}) took this one along before it had begun; its text is not lost.`,
+  supersededBy: command.commandId,
+})
+
+const WHERE = 'client_id = ? AND user_id = ? AND project_id = ?'
+
+export function keyOf({ workspace, commandId }: CommandRef): [string, string, string, CommandId] {
+  return [workspace.clientId, workspace.userId, workspace.projectId, commandId]
+}
+
+export function find(database: DatabaseSync, of: CommandRef): CommandRecord | undefined {
+  const row = database.prepare(`SELECT * FROM commands WHERE ${WHERE} AND command_id = ?`).get(...keyOf(of))
+  return row === undefined ? undefined : commandFrom(row)
+}
+
+function lastUnfinished(database: DatabaseSync, of: Command): CommandRecord | undefined {
+  const row = database
+    .prepare(`SELECT * FROM commands WHERE ${WHERE} AND thread_id = ? AND state <> 'ended' ORDER BY seq DESC LIMIT 1`)
+    .get(of.clientId, of.userId, of.projectId, of.threadId)
+  return row === undefined ? undefined : commandFrom(row)
+}
+
+export function markInterrupted(database: DatabaseSync, of: CommandRef, by: string): boolean {
+  const { changes } = database
+    .prepare(`UPDATE commands SET interrupted_by = coalesce(interrupted_by, ?) WHERE ${WHERE} AND command_id = ? AND state <> 'ended'`)
+    .run(by, ...keyOf(of))
+  return changes === 1
+}

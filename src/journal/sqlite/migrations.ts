@@ -1,0 +1,70 @@
+/** Each is one transaction, applied once, in this order; none is ever changed after a release. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+  INSERT INTO meta VALUES ('epoch', 0);
+
+  CREATE TABLE commands (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    client_id TEXT NOT NULL, user_id TEXT NOT NULL, project_id TEXT NOT NULL,
+    thread_id TEXT NOT NULL,
+    command_id TEXT NOT NULL,
+    way TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    command TEXT NOT NULL,
+    carried TEXT NOT NULL DEFAULT '[]',
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'saving', 'ended')),
+    attempt INTEGER NOT NULL DEFAULT 0,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    interrupted_by TEXT,
+    note TEXT,
+    saving TEXT,
+    result TEXT,
+    accepted_at INTEGER NOT NULL,
+    begun_at INTEGER,
+    ended_at INTEGER,
+    UNIQUE (client_id, user_id, project_id, command_id)
+  ) STRICT;
+  CREATE INDEX commands_unfinished ON commands (seq) WHERE state <> 'ended';
+  CREATE INDEX commands_of_thread ON commands (client_id, user_id, project_id, thread_id, seq);
+  CREATE INDEX commands_called ON commands (command_id);
+
+  CREATE TABLE threads (
+    slot_number INTEGER PRIMARY KEY,
+    client_id TEXT NOT NULL, user_id TEXT NOT NULL, project_id TEXT NOT NULL, thread_id TEXT NOT NULL,
+    slot TEXT NOT NULL UNIQUE,
+    session_id TEXT NOT NULL,
+    base TEXT,
+    created_at INTEGER NOT NULL,
+    last_active_at INTEGER NOT NULL,
+    cost_usd REAL NOT NULL DEFAULT 0,
+    agent_total_usd REAL NOT NULL DEFAULT 0,
+    tokens TEXT NOT NULL DEFAULT '{"input":0,"output":0,"cacheRead":0,"cacheWrite":0}',
+    UNIQUE (client_id, user_id, project_id, thread_id)
+  ) STRICT;
+  CREATE INDEX threads_by_activity ON threads (client_id, user_id, project_id, last_active_at DESC);
+
+  CREATE TABLE checkpoints (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    client_id TEXT NOT NULL, user_id TEXT NOT NULL, project_id TEXT NOT NULL, thread_id TEXT NOT NULL,
+    commit_id TEXT NOT NULL, parent TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL,
+    command_id TEXT NOT NULL, at INTEGER NOT NULL, restores TEXT
+  ) STRICT;
+  CREATE INDEX checkpoints_of_thread ON checkpoints (client_id, user_id, project_id, thread_id, n);
+
+  CREATE TABLE names (
+    scope TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, folded TEXT NOT NULL,
+    PRIMARY KEY (scope, id), UNIQUE (scope, folded)
+  ) STRICT;
+
+  CREATE TABLE outbox (
+    event_id TEXT PRIMARY KEY,
+    way TEXT NOT NULL,
+    client_id TEXT NOT NULL, user_id TEXT NOT NULL, project_id TEXT NOT NULL,
+    result TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX outbox_due ON outbox (due_at);
+  `,
+]

@@ -1,0 +1,225 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
+import type { Result } from '../../command/result.ts'
+import { outcomeOf } from '../../command/ending.ts'
+import { holdLease } from '../lease.ts'
+import type { Acceptance, Accepted, Answer, CommandRecord, CommandRef, Delivery, Journal, Requeue, Saving, ThreadChange, ThreadRecord } from '../journal.ts'
+import { accept, find, keyOf, markInterrupted } from './accept.ts'
+import { openDatabase } from './database.ts'
+import { checkpointFrom, commandFrom, deliveryFrom, threadFrom } from './rows.ts'
+import { Writer } from './writer.ts'
+
+const COMMAND = 'client_id = ? AND user_id = ? AND project_id = ? AND command_id = ?'
+const WORKSPACE = 'client_id = ? AND user_id = ? AND project_id = ?'
+const THREAD = `${WORKSPACE} AND thread_id = ?`
+
+const workspaceValues = (of: WorkspaceId): [string, string, string] => [of.clientId, of.userId, of.projectId]
+const threadValues = (of: ThreadRef): [string, string, string, string] => [...workspaceValues(of), of.threadId]
+
+/**
+ * The journal in `{folder}/journal.sqlite`, and the lease of that folder, held until it is disposed of.
+ *
+ * @throws WorkspaceHeld, JournalTooNew, JournalDamaged
+ */
+export function openSqliteJournal(folder: string): Journal {
+  const lease = holdLease(folder)
+  try {
+    const { database, epoch } = openDatabase(join(folder, 'journal.sqlite'))
+    return new SqliteJournal(database, epoch, lease)
+  } catch (error) {
+    lease[Symbol.dispose]()
+    throw error
+  }
+}
+
+class SqliteJournal implements Journal {
+  readonly epoch: number
+  readonly #database: DatabaseSync
+  readonly #writer: Writer
+  readonly #lease: Disposable
+
+  constructor(database: DatabaseSync, epoch: number, lease: Disposable) {
+    this.#database = database
+    this.epoch = epoch
+    this.#lease = lease
+    this.#writer = new Writer(database, epoch)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#database.isOpen) return
+    this.#writer.flush()
+    this.#database.close()
+    this.#lease[Symbol.dispose]()
+  }
+
+  accept(acceptance: Acceptance): Promise<Accepted> {
+    return this.#writer.write<Accepted>(() => accept(this.#database, acceptance, (of, result) => this.#finish(of, result)), { outcome: 'lost' })
+  }
+
+  begin(of: CommandRef, at: number): Promise<CommandRecord | undefined> {
+    return this.#writer.write<CommandRecord | undefined>(() => {
+      const begun = this.#run(`UPDATE commands SET state = 'running', attempt = attempt + 1, begun_at = ? WHERE ${COMMAND} AND state = 'queued'`, at, ...keyOf(of))
+      return begun === 'done' ? find(this.#database, of) : undefined
+    }, undefined)
+  }
+
+  interrupt(of: CommandRef, by: string): Promise<Answer> {
+    return this.#writer.write<Answer>(() => (markInterrupted(this.#database, of, by) ? 'done' : 'lost'), 'lost')
+  }
+
+  saving(of: CommandRef, saving: Saving): Promise<Answer> {
+    return this.#writer.write<Answer>(
+      () => this.#run(`UPDATE commands SET state = 'saving', saving = ? WHERE ${COMMAND} AND state = 'running'`, JSON.stringify(saving), ...keyOf(of)),
+      'lost',
+    )
+  }
+
+  end(of: CommandRef, result: Result): Promise<Answer> {
+    return this.#writer.write<Answer>(() => {
+      const record = find(this.#database, of)
+      if (record === undefined || record.state === 'ended') return 'lost'
+      this.#checkpoint(record, result.timestamp)
+      this.#finish(of, result)
+      const { threadId } = record.command
+      const tokens = result.tokens ?? { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 }
+      const add = (name: keyof typeof tokens): string => `'$.${name}', json_extract(tokens, '$.${name}') + ${tokens[name]}`
+      this.#run(
+        `UPDATE threads SET cost_usd = cost_usd + ?, last_active_at = ?, tokens = json_set(tokens, ${add('input')}, ${add('output')}, ${add('cacheRead')}, ${add('cacheWrite')}) WHERE ${THREAD}`,
+        ...[result.costUsd ?? 0, result.timestamp, ...threadValues({ ...of.workspace, threadId })],
+      )
+      return 'done'
+    }, 'lost')
+  }
+
+  requeue(of: CommandRef, { counted, crashed, note, at }: Requeue): Promise<Answer> {
+    return this.#writer.write<Answer>(() => {
+      const record = find(this.#database, of)
+      if (record === undefined || (record.state !== 'running' && record.state !== 'saving')) return 'lost'
+      this.#checkpoint(record, at)
+      return this.#run(
+        `UPDATE commands SET state = 'queued', saving = NULL, note = ?, attempt = attempt - ?, crashes = crashes + ? WHERE ${COMMAND}`,
+        ...[JSON.stringify(note), counted ? 0 : 1, crashed ? 1 : 0, ...keyOf(of)],
+      )
+    }, 'lost')
+  }
+
+  openThread(ref: ThreadRef, at: number): Promise<ThreadRecord> {
+    return this.#writer.write(() => {
+      this.#run(
+        `INSERT INTO threads (slot_number, client_id, user_id, project_id, thread_id, slot, session_id, created_at, last_active_at)
+         VALUES ((SELECT coalesce(max(slot_number) + 1, 0) FROM threads), ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        ...[...threadValues(ref), randomBytes(6).toString('hex'), randomUUID(), at, at],
+      )
+      return this.#thread(ref)
+    }, undefined).then((record) => {
+      if (record === undefined) throw new Error('the journal has a newer owner')
+      return record
+    })
+  }
+
+  updateThread(ref: ThreadRef, { base, sessionId, agentTotalUsd }: ThreadChange): Promise<Answer> {
+    return this.#writer.write<Answer>(
+      () =>
+        this.#run(
+          `UPDATE threads SET base = coalesce(?, base), session_id = coalesce(?, session_id), agent_total_usd = coalesce(?, agent_total_usd) WHERE ${THREAD}`,
+          ...[base ?? null, sessionId ?? null, agentTotalUsd ?? null, ...threadValues(ref)],
+        ),
+      'lost',
+    )
+  }
+
+  async nameFor(scope: string, id: string): Promise<string> {
+    const known = this.#database.prepare('SELECT name FROM names WHERE scope = ? AND id = ?').get(scope, id)
+    if (known !== undefined) return String(known['name'])
+    const beside = `${id}+${createHash('sha256').update(id).digest('hex').slice(0, 8)}`
+    return this.#writer.write(() => {
+      const taken = this.#database.prepare('SELECT 1 FROM names WHERE scope = ? AND folded = ?').get(scope, id.toLowerCase()) !== undefined
+      const name = taken ? beside : id
+      this.#run('INSERT INTO names (scope, id, name, folded) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING', scope, id, name, name.toLowerCase())
+      return String(this.#database.prepare('SELECT name FROM names WHERE scope = ? AND id = ?').get(scope, id)?.['name'])
+    }, beside)
+  }
+
+  async outboxDue(at: number, limit: number): Promise<readonly Delivery[]> {
+    return this.#all('SELECT * FROM outbox WHERE due_at <= ? ORDER BY rowid LIMIT ?', at, limit).map(deliveryFrom)
+  }
+
+  async outboxSent(eventId: string): Promise<void> {
+    await this.#writer.write<Answer>(() => this.#run('DELETE FROM outbox WHERE event_id = ?', eventId), 'lost')
+  }
+
+  async outboxRefused(eventId: string, at: number): Promise<void> {
+    await this.#writer.write<Answer>(() => this.#run('UPDATE outbox SET tries = tries + 1, due_at = ? WHERE event_id = ?', at, eventId), 'lost')
+  }
+
+  async command(of: CommandRef): Promise<CommandRecord | undefined> {
+    return find(this.#database, of)
+  }
+
+  async commandsCalled(commandId: string): Promise<readonly CommandRecord[]> {
+    return this.#all('SELECT * FROM commands WHERE command_id = ? LIMIT 100', commandId).map(commandFrom)
+  }
+
+  async unfinished(): Promise<readonly CommandRecord[]> {
+    return this.#all("SELECT * FROM commands WHERE state <> 'ended' ORDER BY seq").map(commandFrom)
+  }
+
+  async history(ref: ThreadRef, { limit, after }: { limit: number; after?: number | undefined }): Promise<readonly CommandRecord[]> {
+    return this.#all(`SELECT * FROM commands WHERE ${THREAD} AND seq < ? ORDER BY seq DESC LIMIT ?`, ...threadValues(ref), after ?? Number.MAX_SAFE_INTEGER, limit).map(commandFrom)
+  }
+
+  async thread(ref: ThreadRef): Promise<ThreadRecord | undefined> {
+    return this.#thread(ref)
+  }
+
+  async threads(of: WorkspaceId, { limit, after }: { limit: number; after?: number | undefined }): Promise<readonly ThreadRecord[]> {
+    return this.#all(`SELECT * FROM threads WHERE ${WORKSPACE} ORDER BY last_active_at DESC, slot_number DESC LIMIT ? OFFSET ?`, ...workspaceValues(of), limit, after ?? 0).map(threadFrom)
+  }
+
+  async everyThread(): Promise<readonly ThreadRecord[]> {
+    return this.#all('SELECT * FROM threads ORDER BY slot_number').map(threadFrom)
+  }
+
+  async checkpoints(ref: ThreadRef) {
+    return this.#all(`SELECT * FROM checkpoints WHERE ${THREAD} ORDER BY n`, ...threadValues(ref)).map(checkpointFrom)
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): Answer {
+    return this.#database.prepare(sql).run(...values).changes === 0 ? 'lost' : 'done'
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]) {
+    return this.#database.prepare(sql).all(...values)
+  }
+
+  #thread(ref: ThreadRef): ThreadRecord | undefined {
+    const row = this.#database.prepare(`SELECT * FROM threads WHERE ${THREAD}`).get(...threadValues(ref))
+    return row === undefined ? undefined : threadFrom(row)
+  }
+
+  /** The result and its delivery. */
+  #finish(of: CommandRef, result: Result): void {
+    const [clientId, userId, projectId] = workspaceValues(of.workspace)
+    this.#run(`UPDATE commands SET state = 'ended', result = ?, ended_at = ? WHERE ${COMMAND}`, JSON.stringify(result), result.timestamp, ...keyOf(of))
+    this.#run(
+      'INSERT INTO outbox (event_id, way, client_id, user_id, project_id, result, due_at) SELECT ?, way, ?, ?, ?, ?, ? FROM commands WHERE ' + COMMAND,
+      ...[randomUUID(), clientId, userId, projectId, JSON.stringify(result), result.timestamp, ...keyOf(of)],
+    )
+  }
+
+  /** A commit that was made becomes a checkpoint; commits that a rebase replaced are known by their new names. */
+  #checkpoint({ command, saving }: CommandRecord, at: number): void {
+    if (saving === undefined) return
+    const { commit, before, subject, ending, restores, rebased } = saving
+    for (const { from, to } of rebased ?? []) {
+      for (const column of ['commit_id', 'parent', 'restores']) this.#run(`UPDATE checkpoints SET ${column} = ? WHERE ${column} = ? AND ${THREAD}`, to, from, ...threadValues(command))
+    }
+    if (rebased !== undefined) return
+    this.#run(
+      'INSERT INTO checkpoints (client_id, user_id, project_id, thread_id, commit_id, parent, subject, outcome, command_id, at, restores) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      ...[...threadValues(command), commit, before, subject, outcomeOf(ending), command.commandId, at, restores ?? null],
+    )
+  }
+}
