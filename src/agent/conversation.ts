@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Identity } from '../process/start.ts'
 
@@ -37,6 +37,3 @@ export async function placeConversation(configFolder: string, sessionId: string,
   await give(file)
 }
 
-export async function readKept(sessions: string, sessionId: string): Promise<Buffer | undefined> {
-  return readFile(join(sessions, `${sessionId}.jsonl`)).catch(() => undefined)
-}

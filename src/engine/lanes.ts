@@ -34,6 +34,7 @@ export class Entry {
   /** When its turn began, or the lane was kept for it; monotonic ms. */
   since = 0
   notBefore = 0
+  waking = false
   /** The place that gets the lane when this one ends. */
   successor: Entry | undefined
   constructor(place: Place, order: number) {
@@ -66,11 +67,12 @@ export class Lanes {
     this.#rules = rules
   }
 
-  /** Takes a place at the end of its thread's line. Follow by `ready` or `leave`. */
-  arrive(place: Place, interrupts: boolean): Arrival {
+  /** Takes a place at the end of its thread's line, to have its turn not before `afterMs`. Follow by `ready` or `leave`. */
+  arrive(place: Place, interrupts: boolean, afterMs = 0): Arrival {
     const line = this.#threads.get(place.thread) ?? []
     const entry = new Entry(place, ++this.#order)
-    const free = line.length === 0 && this.#laneFree(place) && !this.#closed
+    const free = afterMs === 0 && line.length === 0 && this.#laneFree(place) && !this.#closed
+    if (afterMs > 0) entry.notBefore = performance.now() + afterMs
     const inTheWay = interrupts && !free ? this.#inTheWay(place) : undefined
     this.#threads.set(place.thread, [...line, entry])
     if (free) this.#take(entry)
@@ -161,12 +163,21 @@ export class Lanes {
     const heads = [...this.#threads.values()].flatMap((line) => line.slice(0, 1)).filter((entry) => entry.state === 'waiting')
     for (const entry of heads.toSorted((a, b) => a.order - b.order)) {
       const wait = entry.notBefore - performance.now()
-      if (wait > 0) this.#after(wait, () => this.#pump())
+      if (wait > 0) this.#wake(entry, wait)
       else if (this.#laneFree(entry.place)) {
         this.#take(entry)
         void this.#run(entry)
       }
     }
+  }
+
+  #wake(entry: Entry, ms: number): void {
+    if (entry.waking) return
+    entry.waking = true
+    this.#after(ms, () => {
+      entry.waking = false
+      this.#pump()
+    })
   }
 
   async #run(entry: Entry): Promise<void> {

@@ -43,6 +43,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   const { stop, timeoutMs, input, keepBytes = KEEP_BYTES, onOutput } = options
   stop?.throwIfAborted()
   const child = start(file, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const [stdout, stderr] = [collect(child.stdout, keepBytes, onOutput), collect(child.stderr, keepBytes, onOutput)]
   child.stdin?.on('error', () => {}) // a program may end before it has read its input; its exit code says so
   child.stdin?.end(input)
@@ -57,7 +58,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => end(new ProgramTimeout(file, timeoutMs)), timeoutMs)
   try {
     const [code, signal] = await exitOf(child)
-    await lingering(child)
+    await lingering(child, closed)
     if (cause !== undefined) throw cause // oxlint-disable-line typescript/only-throw-error -- the reason of an AbortSignal is thrown as it is
     return { code, signal, stdout: stdout.bytes(), stderr: stderr.bytes(), cut: stdout.cut() || stderr.cut() }
   } finally {
@@ -72,8 +73,7 @@ async function exitOf(child: ChildProcess): Promise<[number | null, NodeJS.Signa
 }
 
 /** `close` comes only when the last grandchild lets go of the pipes; what is still silent after a moment is cut off. */
-async function lingering(child: ChildProcess): Promise<void> {
-  const closed = once(child, 'close')
+async function lingering(child: ChildProcess, closed: Promise<void>): Promise<void> {
   const timer = setTimeout(() => {
     child.stdout?.destroy()
     child.stderr?.destroy()

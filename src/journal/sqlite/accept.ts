@@ -1,8 +1,9 @@
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import type { CommandRef, Accepted, Acceptance, CommandRecord } from '../journal.ts'
 import { refOf } from '../journal.ts'
 import type { Command } from '../../command/command.ts'
-import type { CommandId } from '../../command/ids.ts'
+import type { CommandId, ThreadRef } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
 import { commandFrom } from './rows.ts'
 
@@ -11,6 +12,7 @@ export function accept(database: DatabaseSync, { command, hash, way, at, begin, 
   const known = find(database, refOf(command))
   if (known !== undefined) return known.hash === hash ? { outcome: 'duplicate', record: known } : { outcome: 'conflict' }
 
+  ensureThread(database, command, at)
   const before = lastUnfinished(database, command)
   const superseded = before !== undefined && supersedes(command, before) ? before : undefined
   const carried =
@@ -32,6 +34,17 @@ export function accept(database: DatabaseSync, { command, hash, way, at, begin, 
   const record = find(database, refOf(command))
   if (record === undefined) throw new Error('a command that was just recorded is not there')
   return { outcome: 'done', record, superseded: superseded === undefined ? [] : [refOf(superseded.command)] }
+}
+
+/** A thread is known from its first message on; its slot is its own for ever. */
+export function ensureThread(database: DatabaseSync, { clientId, userId, projectId, threadId }: ThreadRef, at: number): void {
+  database
+    .prepare(
+      `INSERT INTO threads (slot_number, client_id, user_id, project_id, thread_id, slot, session_id, created_at, last_active_at)
+       VALUES ((SELECT coalesce(max(slot_number) + 1, 0) FROM threads), ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (client_id, user_id, project_id, thread_id) DO UPDATE SET last_active_at = max(last_active_at, excluded.last_active_at)`,
+    )
+    .run(clientId, userId, projectId, threadId, randomBytes(6).toString('hex'), randomUUID(), at, at)
 }
 
 /** A message for a thread whose last one, of the same kind, has not begun takes that one's text along. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
@@ -6,7 +6,7 @@ import type { Result } from '../../command/result.ts'
 import { outcomeOf } from '../../command/ending.ts'
 import { holdLease } from '../lease.ts'
 import type { Acceptance, Accepted, Answer, CommandRecord, CommandRef, Delivery, Journal, Requeue, Saving, ThreadChange, ThreadRecord } from '../journal.ts'
-import { accept, find, keyOf, markInterrupted } from './accept.ts'
+import { accept, ensureThread, find, keyOf, markInterrupted } from './accept.ts'
 import { openDatabase } from './database.ts'
 import { checkpointFrom, commandFrom, deliveryFrom, threadFrom } from './rows.ts'
 import { Writer } from './writer.ts'
@@ -107,11 +107,7 @@ class SqliteJournal implements Journal {
 
   openThread(ref: ThreadRef, at: number): Promise<ThreadRecord> {
     return this.#writer.write(() => {
-      this.#run(
-        `INSERT INTO threads (slot_number, client_id, user_id, project_id, thread_id, slot, session_id, created_at, last_active_at)
-         VALUES ((SELECT coalesce(max(slot_number) + 1, 0) FROM threads), ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-        ...[...threadValues(ref), randomBytes(6).toString('hex'), randomUUID(), at, at],
-      )
+      ensureThread(this.#database, ref, at)
       return this.#thread(ref)
     }, undefined).then((record) => {
       if (record === undefined) throw new Error('the journal has a newer owner')

@@ -1,0 +1,96 @@
+// Runs a program of this project on Node 24, whatever Node started it, with its dependencies installed.
+//
+//   node scripts/with-node.js [--dev] FILE [ARGUMENT…]
+//
+// It runs on old versions of Node, so it is plain JavaScript without dependencies. What it sets up once: Node 24 from the
+// npm registry, in a cache of the user, where the machine has none; the packages of package-lock.json, with --dev those for
+// tests too. Nothing is done twice: a stamp in node_modules says what is there.
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const wanted = readFileSync(join(root, '.node-version'), 'utf8').trim()
+const args = process.argv.slice(2)
+const dev = args[0] === '--dev'
+if (dev) args.shift()
+
+const say = (text) => process.stderr.write(`branchline: ${text}\n`)
+const fail = (text) => {
+  say(text)
+  process.exit(1)
+}
+const majorOf = (version) => Number(version.split('.')[0])
+
+/** Runs npm with a given Node, without what the npm that started us says of itself. */
+function npm(node, npmArgs, cwd) {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(package_|lifecycle_|config_prefix$|config_local_prefix$|command$)/.test(name)))
+  env.PATH = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`
+  const cli = npmCli()
+  const done = spawnSync(node, [cli, ...npmArgs, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd, env, stdio: ['ignore', 2, 2] })
+  return done.status === 0
+}
+
+function npmCli() {
+  if (process.env.npm_execpath && existsSync(process.env.npm_execpath)) return process.env.npm_execpath
+  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'npm'))
+  const found = [join(dirname(process.execPath), '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js'), ...onPath].find((path) => existsSync(path))
+  if (!found) fail('npm cannot be found. Install npm and start again.')
+  return realpathSync(found)
+}
+
+/** Node 24: the one that runs us, the one in the cache, or one fetched now. */
+function findNode() {
+  if (majorOf(process.versions.node) >= majorOf(wanted)) return process.execPath
+  const name = `node-${process.platform}-${process.arch}`
+  const cache = cacheFolder()
+  const place = join(cache, `node-${wanted}-${process.platform}-${process.arch}`)
+  const node = join(place, 'node_modules', name, 'bin', 'node')
+  if (existsSync(node)) return node
+  const pinned = JSON.parse(readFileSync(join(root, 'scripts', 'node', 'package.json'), 'utf8')).optionalDependencies
+  if (!pinned[name]) fail(`Node ${majorOf(wanted)} is needed, and this is Node ${process.versions.node}. Install it from https://nodejs.org and start again.`)
+  say(`getting Node ${wanted} (52 MB, once) into ${cache}`)
+  mkdirSync(cache, { recursive: true })
+  const making = mkdtempSync(join(cache, '.making-'))
+  cpSync(join(root, 'scripts', 'node'), making, { recursive: true })
+  if (!npm(process.execPath, ['ci'], making) || !existsSync(join(making, 'node_modules', name, 'bin', 'node'))) {
+    rmSync(making, { recursive: true, force: true })
+    fail(`Node ${wanted} could not be fetched. Install Node ${majorOf(wanted)} yourself, or let npm reach its registry, and start again.`)
+  }
+  try {
+    renameSync(making, place)
+  } catch {
+    rmSync(making, { recursive: true, force: true }) // another start was faster
+  }
+  return node
+}
+
+function cacheFolder() {
+  const base = process.env.XDG_CACHE_HOME || (homedir() && existsSync(homedir()) ? join(homedir(), '.cache') : '')
+  return base ? join(base, 'branchline') : join(root, '.cache')
+}
+
+/** The packages of the lockfile: those that running needs, or all of them. */
+function install(node) {
+  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).update(`${process.platform} ${process.arch}`).digest('hex')
+  const stamp = join(root, 'node_modules', '.branchline-installed')
+  const [installed, extent] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
+  if (installed === lock && (extent === 'dev' || !dev)) return
+  say(dev ? 'installing the packages, with those for tests' : 'installing the packages (about 200 MB, once; most of it is Claude Code)')
+  if (!npm(node, ['ci', ...(dev ? [] : ['--omit=dev'])], root)) fail('the packages could not be installed; npm says why above. Mend that and start again.')
+  writeFileSync(stamp, `${lock} ${dev ? 'dev' : 'run'}`)
+}
+
+const node = findNode()
+install(node)
+const env = { ...process.env, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.compile-cache'), npm_execpath: npmCli() }
+const argv = [node, ...args]
+// Where it can, this process becomes the other one, so that signals have one place to go.
+if (typeof process.execve === 'function' && process.platform !== 'win32') process.execve(node, argv, env)
+const child = spawn(node, args, { stdio: 'inherit', env })
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT')) // a terminal tells the child itself
+child.on('exit', (code, signal) => (signal ? process.kill(process.pid, signal) : process.exit(code ?? 1)))

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Agents } from './agent/agents.ts'
+import { findClaudeCode } from './agent/binary.ts'
+import { Broker } from './agent/broker.ts'
+import { startScriptedModel } from './agent/simulation/model.ts'
+import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
+import type { Config } from './config.ts'
+import { Engine } from './engine/engine.ts'
+import { oneAtATime } from './engine/once.ts'
+import { Outbox } from './engine/outbox.ts'
+import type { Tools } from './engine/tools.ts'
+import { SYSTEM_PATH } from './git/git.ts'
+import type { Remote } from './git/remote.ts'
+import { openSqliteJournal } from './journal/sqlite/sqlite-journal.ts'
+import { EventLog } from './observe/event-log.ts'
+import { openLog } from './observe/log.ts'
+import { redactor } from './observe/redact.ts'
+import { findIdentities, type Identities } from './process/identity.ts'
+import { version } from './version.ts'
+import { httpApp } from './ways/http/app.ts'
+import { readCallers } from './ways/http/access.ts'
+import { listen } from './ways/http/server.ts'
+import { Waiting } from './ways/http/waiting.ts'
+import { findNpm } from './workspace/npm.ts'
+import { requestedOrigin } from './workspace/origin.ts'
+import { passage } from './workspace/files.ts'
+import { servicePaths } from './workspace/paths.ts'
+
+const ATTEMPTS = 3
+const CRASHES = 2
+/** Agents write and test whole sites in one work tree; this is what a piece of text of a simulated model takes. */
+const PIECE_MS = 8
+
+export interface Service extends AsyncDisposable {
+  readonly url: string
+  readonly identities: Identities
+}
+
+/** Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. */
+export async function assemble(config: Config): Promise<Service> {
+  await using parts = new AsyncDisposableStack()
+  const { callers, secrets } = readCallers(config.API_TOKEN, config.API_TOKENS_FILE)
+  const redact = redactor([...config.secrets, ...secrets])
+  const log = openLog(config.LOG_LEVEL, redact)
+  const root = config.workspacePath
+  const paths = servicePaths(root)
+  for (const folder of [root, paths.own]) await passage(folder)
+  for (const folder of [paths.store, paths.templates]) await mkdir(folder, { recursive: true, mode: 0o755 })
+
+  const binary = findClaudeCode()
+  const npm = findNpm(config.npmCli)
+  const identities = await findIdentities(config.ISOLATION, [root, binary, process.execPath, dirname(npm)])
+  const journal = parts.use(openSqliteJournal(paths.own))
+
+  const model = config.simulated ? parts.use(await startScriptedModel({ pieceMs: PIECE_MS })) : undefined
+  const broker = parts.use(new Broker(model === undefined ? config.upstream : { url: model.url, credential: undefined }, log))
+  await broker.start()
+  const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
+  const agents = parts.use(new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, env: agentEnv(config) }, broker))
+
+  const tools: Tools = {
+    root,
+    journal,
+    agents,
+    identities,
+    installing: { npm, scripts: config.INSTALL_SCRIPTS, path, networkEnv: config.networkEnv },
+    rules: { silenceMs: config.RUN_TIMEOUT, limitMs: config.RUN_LIMIT, graceMs: config.INTERRUPT_GRACE_MS, retryBaseMs: config.RETRY_BASE_MS, attempts: ATTEMPTS, crashes: CRASHES },
+    author: { name: config.GIT_AUTHOR_NAME, email: config.GIT_AUTHOR_EMAIL },
+    log,
+    redact,
+    simulated: config.simulated,
+    holdsSecret: secretFinder([...config.secrets, ...secrets]),
+    beginning: { origin: config.origin, example: config.origin === undefined ? fileURLToPath(new URL('../examples/site', import.meta.url)) : undefined },
+    remoteFor: (url) => remoteFor(url, config),
+    events: eventLogs(paths.events, journal.epoch, redact),
+    prepared: new Map(),
+    once: oneAtATime(),
+  }
+  const waiting = new Waiting()
+  const outbox = new Outbox(journal, { http: (delivery) => waiting.deliver(delivery) }, log)
+  const rules = { concurrency: config.CONCURRENCY, maxRuns: config.MAX_RUNS, minRunMs: config.MIN_RUN_MS, interruptsPerMinute: config.INTERRUPTS_PER_MINUTE }
+  const engine = new Engine(tools, outbox, rules)
+  await engine.start()
+
+  const stopping = new AbortController()
+  const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
+  const api = { githubApiUrl: config.GITHUB_API_URL, githubToken: config.GITHUB_TOKEN }
+  const list = (text: string): readonly string[] => text.split(',').map((each) => each.trim()).filter((each) => each !== '')
+  const app = httpApp({ engine, tools, waiting, defaults, version, api, stopping: stopping.signal }, callers, { hosts: [config.HOST, ...list(config.ALLOWED_HOSTS)], origins: list(config.CORS_ORIGINS) })
+  const listening = parts.use(await listen(app, config.HOST, config.PORT))
+  // Stopped in this order: runs are interrupted and saved and their results delivered, then open requests end.
+  parts.defer(() => stopping.abort())
+  parts.use(engine)
+  const started = parts.move()
+  return { url: listening.url, identities, [Symbol.asyncDispose]: () => started.disposeAsync() }
+}
+
+function agentEnv(config: Config): Record<string, string> {
+  const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
+  return { ...config.networkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
+}
+
+/** The operator's repository with its credentials, or one that a request named. */
+function remoteFor(url: string, config: Config): Remote {
+  return config.origin?.url === url ? config.origin : requestedOrigin(url, config.GITHUB_TOKEN)
+}
+
+function secretFinder(secrets: readonly string[]): (content: Buffer) => boolean {
+  const values = secrets.filter((secret) => secret.length >= 8).map((secret) => Buffer.from(secret))
+  return (content) => values.some((value) => content.includes(value))
+}
+
+function eventLogs(folder: string, epoch: number, redact: (text: string) => string): (ref: ThreadRef) => EventLog {
+  const logs = new Map<ThreadKey, EventLog>()
+  return (ref) => {
+    const key = threadKey(ref)
+    const known = logs.get(key)
+    if (known !== undefined) return known
+    const made = new EventLog(join(folder, createHash('sha256').update(key).digest('hex')), ref.threadId, epoch, redact)
+    logs.set(key, made)
+    return made
+  }
+}

@@ -1,0 +1,73 @@
+import { constants } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Ending } from '../command/ending.ts'
+import { printable } from '../observe/text.ts'
+import { endAll } from '../process/end-all.ts'
+import { run } from '../process/run.ts'
+import { SLOT_VARIABLE } from '../process/table.ts'
+import { give } from '../workspace/files.ts'
+import { ensureDependencies } from './dependencies.ts'
+import type { Thread } from './prepare.ts'
+import type { Tools } from './tools.ts'
+
+const KEEP_BYTES = 64 * 1024
+const SHOWN_LINES = 40
+
+/** Runs the project's `build` script, or `astro build` where it has none, as the thread's agent user. */
+export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
+  const { home } = thread
+  const { workTree, agent: folders } = home.paths
+  const command = await buildCommand(workTree, tools)
+  if (command === undefined) {
+    return { kind: 'failed', code: 'rejected', error: 'There is nothing to build: package.json has neither a `build` script nor a dependency on astro.', mayPass: false }
+  }
+  await ensureDependencies(thread, tools, stop)
+  for (const path of [folders.folder, folders.home, folders.tmp]) {
+    await mkdir(path, { recursive: true, mode: 0o770 })
+    await give(path, home.slot.identity)
+  }
+  const events = tools.events(thread.ref)
+  events.append({ type: 'progress', text: `Building: ${command.shown}` })
+  try {
+    const { code, stdout, stderr } = await run(process.execPath, command.args, {
+      cwd: workTree,
+      as: home.slot.identity,
+      umask: 0o007,
+      detached: true,
+      stop,
+      keepBytes: KEEP_BYTES,
+      env: { ...tools.installing.networkEnv, PATH: tools.installing.path, HOME: folders.home, TMPDIR: folders.tmp, LANG: 'C.UTF-8', CI: 'true', ASTRO_TELEMETRY_DISABLED: '1', [SLOT_VARIABLE]: home.slot.slot },
+    })
+    if (code === 0) return { kind: 'completed', summary: `Built: ${command.shown}` }
+    return { kind: 'failed', code: 'build_failed', error: lastLines(`${stdout.toString('utf8')}\n${stderr.toString('utf8')}`), mayPass: false }
+  } finally {
+    await endAll(home.slot)
+  }
+}
+
+async function buildCommand(workTree: string, tools: Tools): Promise<{ readonly args: readonly string[]; readonly shown: string } | undefined> {
+  const text = await readFile(join(workTree, 'package.json'), { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NOFOLLOW }).catch(() => '{}')
+  const { scripts, dependencies, devDependencies } = parsed(text)
+  if (has(scripts, 'build')) return { args: [tools.installing.npm, 'run', 'build', '--silent'], shown: 'npm run build' }
+  if (!has(dependencies, 'astro') && !has(devDependencies, 'astro')) return undefined
+  return { args: [tools.installing.npm, 'exec', '--no', '--', 'astro', 'build'], shown: 'astro build' }
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } catch {
+    return {} // the build would say so, and there is none
+  }
+}
+
+const has = (section: unknown, name: string): boolean => typeof section === 'object' && section !== null && Object.hasOwn(section, name)
+
+/** The last lines that say something, without colours. */
+function lastLines(output: string): string {
+  // oxlint-disable-next-line no-control-regex -- colours are control characters
+  const lines = output.replaceAll(/\x1b\[[0-9;]*[A-Za-z]/g, '').split('\n').filter((line) => line.trim() !== '')
+  return printable(lines.slice(-SHOWN_LINES).join('\n'), 8000) || 'The build failed without a word.'
+}

@@ -1,0 +1,34 @@
+import type { Ending } from '../command/ending.ts'
+import type { CommandRecord } from '../journal/journal.ts'
+import { build } from './build.ts'
+import { edit } from './edit.ts'
+import type { Thread } from './prepare.ts'
+import { endingOf, OverLimit } from './reasons.ts'
+import { restore } from './restore.ts'
+import type { Tools } from './tools.ts'
+
+/** Does what a command asks for, but for saving. Being stopped and failing are endings like any other. */
+export async function carryOut(run: CommandRecord, thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(new OverLimit(tools.rules.limitMs / 60_000)), tools.rules.limitMs)
+  const either = AbortSignal.any([stop, limit.signal])
+  try {
+    if (either.aborted) return endingOf(either.reason)
+    switch (run.command.type) {
+      case 'edit':
+        return await edit(run, thread, tools, either)
+      case 'build':
+        return await build(thread, tools, either)
+      case 'commit':
+        return { kind: 'completed', summary: '' }
+      case 'restore':
+        return await restore(run, thread, tools)
+      case 'push':
+        throw new Error('a push has no turn of its own to save')
+    }
+  } catch (error) {
+    return endingOf(error)
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises'
+import type { AgentPlace, Keeping } from '../agent/agents.ts'
+import { conversationFile } from '../agent/agents.ts'
+import { Narrator } from '../agent/narrate.ts'
+import type { TurnEnd } from '../agent/turn-end.ts'
+import type { Ending, Usage } from '../command/ending.ts'
+import type { CommandRecord } from '../journal/journal.ts'
+import { writeAtomically, give } from '../workspace/files.ts'
+import { offerDependencies } from './dependencies.ts'
+import type { Thread } from './prepare.ts'
+import { promptOf } from './prompt.ts'
+import { endingOf } from './reasons.ts'
+import type { Tools } from './tools.ts'
+
+/** Runs Claude Code with the instruction in the thread's work tree, going on with the thread's conversation. */
+export async function edit(run: CommandRecord, thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
+  await offerDependencies(thread, tools, stop)
+  const place = agentPlace(run, thread)
+  const keeping = keepingOf(thread)
+  const { agent, pass, forgot } = await tools.agents.take(place, keeping)
+  const events = tools.events(thread.ref)
+  const runId = `${run.command.commandId}#${run.attempt}`
+  using narrator = new Narrator((event) => events.append({ ...event, commandId: run.command.commandId, runId }))
+  pass.open()
+  try {
+    const end = await agent.turn({
+      content: promptOf(run, forgot && (await hasWorked(thread, tools))),
+      mode: run.command.mode,
+      stop,
+      silenceMs: tools.rules.silenceMs,
+      graceMs: tools.rules.graceMs,
+      onMessage: (message) => narrator.hear(message),
+    })
+    return await settle(end, thread, tools, stop)
+  } finally {
+    pass.close()
+    await tools.agents.release(place, keeping)
+  }
+}
+
+/** A thread that has checkpoints has talked before, so a new conversation has lost something. */
+const hasWorked = async (thread: Thread, tools: Tools): Promise<boolean> => (await tools.journal.checkpoints(thread.ref)).length > 0
+
+function agentPlace({ command }: CommandRecord, { record, home }: Thread): AgentPlace {
+  return { slot: home.slot, workTree: home.paths.workTree, folders: home.paths.agent, sessionId: record.sessionId, maxBudgetUsd: command.maxCostUsd }
+}
+
+function keepingOf({ home }: Thread): Keeping {
+  const file = (sessionId: string): string => conversationFile(home.paths.sessions, sessionId)
+  return {
+    read: (sessionId) => readFile(file(sessionId)).catch(() => undefined),
+    write: (sessionId, content) => writeAtomically(file(sessionId), content),
+    give: (path) => give(path, home.slot.identity),
+  }
+}
+
+/** The agent's results are running totals of its conversation; what this turn cost is the difference. */
+async function settle(end: TurnEnd, thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
+  const usage = await counted(end, thread, tools)
+  switch (end.kind) {
+    case 'answered':
+      return { kind: 'completed', summary: end.text, usage }
+    case 'stopped':
+      return { ...endingOf(stop.reason), usage }
+    case 'silent':
+      return { kind: 'failed', code: 'timeout', error: `Nothing was heard from the agent for ${tools.rules.silenceMs / 60_000} minutes (RUN_TIMEOUT); what was done is committed.`, mayPass: false, usage }
+    case 'failed':
+      return { ...end.failure, usage }
+  }
+}
+
+async function counted(end: TurnEnd, thread: Thread, tools: Tools): Promise<Usage | undefined> {
+  const usage = end.kind === 'failed' ? end.failure.usage : end.kind === 'silent' ? undefined : end.usage
+  if (end.kind === 'silent' || end.agentTotalUsd === undefined || usage === undefined) return usage
+  const before = (await tools.journal.thread(thread.ref))?.agentTotalUsd ?? 0
+  await tools.journal.updateThread(thread.ref, { agentTotalUsd: end.agentTotalUsd })
+  const costUsd = end.agentTotalUsd >= before ? end.agentTotalUsd - before : end.agentTotalUsd
+  if (costUsd > 0) tools.events(thread.ref).append({ type: 'cost.counted', costUsd, totalCostUsd: before + costUsd })
+  return { ...usage, costUsd }
+}

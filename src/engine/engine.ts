@@ -1,0 +1,231 @@
+import { commandHash, type Command } from '../command/command.ts'
+import { threadKey, workspaceKey, type ThreadRef } from '../command/ids.ts'
+import { refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
+import { messageOf, printable } from '../observe/text.ts'
+import { Lanes, type Entry, type LaneRules } from './lanes.ts'
+import type { Outbox } from './outbox.ts'
+import { prepareThread, type Thread, type Wish } from './prepare.ts'
+import { beginPush, finishPush, type Pushing } from './push.ts'
+import { ShuttingDown } from './reasons.ts'
+import { recover } from './recovery.ts'
+import { conclude, runCommand, type Ran } from './run-command.ts'
+import { Fenced } from './save.ts'
+import { showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
+import type { Tools } from './tools.ts'
+
+/** What became of a command at the door. */
+export type Acceptance = { readonly kind: 'accepted' | 'duplicate'; readonly record: CommandRecord } | { readonly kind: 'conflict' } | { readonly kind: 'closed' }
+
+const keyOf = ({ workspace, commandId }: CommandRef): string => `${workspaceKey(workspace)} ${commandId}`
+
+/** Takes commands in, gives each its turn, and sees to it that each ends. */
+export class Engine implements AsyncDisposable {
+  readonly #tools: Tools
+  readonly #outbox: Outbox
+  readonly #lanes: Lanes
+  readonly #entries = new Map<string, Entry>()
+  readonly #commands = new WeakMap<Entry, CommandRef>()
+  /** What goes on without a turn: pushes, and the agents' own git catching up. */
+  readonly #aside = new Set<Promise<unknown>>()
+  #closed = true
+
+  constructor(tools: Tools, outbox: Outbox, rules: LaneRules) {
+    this.#tools = tools
+    this.#outbox = outbox
+    this.#lanes = new Lanes(rules)
+  }
+
+  /** Finishes what a former service left and begins to accept. */
+  async start(): Promise<void> {
+    const waiting = await recover(this.#tools)
+    this.#closed = false
+    for (const record of waiting) {
+      const { entry } = this.#lanes.arrive(this.#placeOf(record.command), false)
+      this.#enter(record, entry, false)
+    }
+    this.#outbox.start()
+    this.#outbox.ring()
+  }
+
+  get accepting(): boolean {
+    return !this.#closed
+  }
+
+  counts(): ReturnType<Lanes['counts']> {
+    return this.#lanes.counts()
+  }
+
+  /** Records a command, durably, before it answers; duplicates end here. Interrupts what stands in its way. */
+  async accept(command: Command, way: Way): Promise<Acceptance> {
+    const hash = await commandHash(command)
+    if (this.#closed) return { kind: 'closed' }
+    const arrival = this.#lanes.arrive(this.#placeOf(command), command.delivery === 'interrupt' && this.#takesLane(command))
+    const interrupts = arrival.inTheWay === undefined ? undefined : this.#commandOf(arrival.inTheWay)
+    const accepted = await this.#tools.journal
+      .accept({ command, hash, way, at: Date.now(), begin: arrival.free, interrupts })
+      .catch((error: unknown) => {
+        this.#lanes.leave(arrival.entry)
+        throw error
+      })
+    if (accepted.outcome !== 'done') {
+      this.#lanes.leave(arrival.entry)
+      return accepted.outcome === 'duplicate' ? { kind: 'duplicate', record: accepted.record } : { kind: accepted.outcome === 'conflict' ? 'conflict' : 'closed' }
+    }
+    const { record } = accepted
+    this.#tell(command, { type: 'command.accepted', instruction: printable(command.instruction, 2000), commandType: command.type }, command.commandId)
+    this.#tools.log.info({ event: 'command.accepted', ...about(record) })
+    for (const superseded of accepted.superseded) this.#dropSuperseded(superseded, command)
+    if (arrival.inTheWay !== undefined) {
+      this.#tools.log.info({ event: 'run.interrupting', ...about(record), commandInTheWay: interrupts?.commandId })
+      this.#lanes.interrupt(arrival.inTheWay, command.commandId, arrival.entry)
+    }
+    this.#enter(record, arrival.entry, record.state === 'running')
+    return { kind: 'accepted', record }
+  }
+
+  /** Stops what a thread is running, without a new message. Answers which command that was. */
+  async interrupt(ref: ThreadRef): Promise<string | undefined> {
+    const entry = this.#lanes.running(threadKey(ref))
+    const of = entry === undefined ? undefined : this.#commandOf(entry)
+    if (entry === undefined || of === undefined || !entry.place.needsLane) return undefined
+    if ((await this.#tools.journal.interrupt(of, 'user')) === 'lost') return undefined
+    this.#lanes.interrupt(entry, 'user')
+    return of.commandId
+  }
+
+  /** The command that has its thread's turn. */
+  running(ref: ThreadRef): string | undefined {
+    const entry = this.#lanes.running(threadKey(ref))
+    return entry === undefined ? undefined : this.#commandOf(entry)?.commandId
+  }
+
+  /** Prepares a thread, in its turn. */
+  async open(ref: ThreadRef, wish: Wish): Promise<Thread> {
+    return this.#inTurn(ref, (stop) => prepareThread(ref, wish, this.#tools, stop))
+  }
+
+  /** Accepts nothing more, interrupts and saves what runs, keeps the rest for the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    await this.#lanes.close()
+    await Promise.allSettled(this.#aside)
+    await this.#outbox[Symbol.asyncDispose]()
+  }
+
+  #takesLane = ({ type }: Command): boolean => type === 'edit' || type === 'build'
+
+  #placeOf = (command: Command) => ({ workspace: workspaceKey(command), thread: threadKey(command), needsLane: this.#takesLane(command) })
+
+  #commandOf(entry: Entry): CommandRef | undefined {
+    return this.#commands.get(entry)
+  }
+
+  #enter(record: CommandRecord, entry: Entry, begun: boolean): void {
+    const of = refOf(record.command)
+    this.#commands.set(entry, of)
+    this.#entries.set(keyOf(of), entry)
+    let first = begun ? record : undefined
+    this.#lanes.ready(entry, async (stop) => {
+      try {
+        const run = first ?? (await this.#tools.journal.begin(of, Date.now()))
+        first = undefined
+        const ran = run === undefined ? undefined : await this.#run(run, stop)
+        if (ran?.kind === 'again') return { againInMs: ran.inMs }
+      } catch (error) {
+        this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : 'run.broke', ...about(record), err: error })
+      }
+      this.#entries.delete(keyOf(of))
+      return undefined
+    })
+  }
+
+  async #run(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
+    this.#tell(run.command, { type: 'run.started', attempt: run.attempt }, run.command.commandId)
+    if (run.command.type === 'push') return this.#push(run, stop)
+    const ran = await runCommand(run, this.#tools, stop)
+    this.#ended(run, ran)
+    // The result is on its way; the agent's own git catches up before the thread's next turn.
+    await showCommits(run.command, this.#tools)
+    return ran
+  }
+
+  /** A push takes its commit in its turn and may end later: the thread goes on meanwhile. */
+  async #push(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
+    const pushing = await beginPush(run, this.#tools, stop)
+    if ('kind' in pushing) {
+      const ran = await conclude(run, pushing, { kind: 'nothing', skipped: [] }, undefined, this.#tools)
+      this.#ended(run, ran)
+      return ran
+    }
+    this.#beside(this.#pushAside(pushing))
+    return undefined
+  }
+
+  async #pushAside(pushing: Pushing): Promise<void> {
+    const { run } = pushing
+    try {
+      const ran = await finishPush(pushing, this.#tools, (work) => this.#inTurn(run.command, work))
+      this.#ended(run, ran)
+      if (ran.kind === 'again' && !this.#closed) this.#lineUp(run, ran.inMs)
+    } catch (error) {
+      this.#tools.log.error({ event: 'push.broke', ...about(run), err: error })
+    }
+  }
+
+  /** A command that is queued again takes a place at the end of its thread's line, after a while. */
+  #lineUp(run: CommandRecord, inMs: number): void {
+    const { entry } = this.#lanes.arrive(this.#placeOf(run.command), false, inMs)
+    this.#enter(run, entry, false)
+  }
+
+  #ended(run: CommandRecord, ran: Ran): void {
+    if (ran.kind === 'again') {
+      this.#tell(run.command, { type: 'progress', text: `Attempt ${run.attempt} ended: ${printable(ran.why, 500)} Trying again in ${Math.round(ran.inMs / 1000)} s.` }, run.command.commandId)
+      this.#tools.log.warn({ event: 'run.again', ...about(run), inMs: ran.inMs, why: ran.why })
+    } else {
+      tellCommit(run, ran.result, this.#tools)
+      tellEnd(run, ran.result, this.#tools)
+      this.#outbox.ring()
+    }
+    this.#beside(showThread(run.command, this.#tools))
+  }
+
+  /** Work that wants a thread for itself, without being a command. */
+  #inTurn<Value>(ref: ThreadRef, work: (stop: AbortSignal) => Promise<Value>): Promise<Value> {
+    return new Promise<Value>((resolve, reject) => {
+      if (this.#closed) return reject(new ShuttingDown())
+      const { entry } = this.#lanes.arrive({ workspace: workspaceKey(ref), thread: threadKey(ref), needsLane: false }, false)
+      this.#lanes.ready(entry, async (stop) => {
+        await work(stop).then(resolve, reject)
+        return undefined
+      })
+    })
+  }
+
+  #beside(work: Promise<unknown>): void {
+    const guarded = work.catch((error: unknown) => this.#tools.log.error({ event: 'aside.failed', error: messageOf(error) }))
+    this.#aside.add(guarded)
+    void guarded.then(() => this.#aside.delete(guarded))
+  }
+
+  #dropSuperseded(of: CommandRef, by: Command): void {
+    const entry = this.#entries.get(keyOf(of))
+    if (entry !== undefined) this.#lanes.leave(entry)
+    this.#entries.delete(keyOf(of))
+    this.#tell(by, { type: 'run.ended', success: false, code: 'superseded', summary: `Taken along by ${by.commandId}` }, of.commandId)
+    this.#outbox.ring()
+  }
+
+  #tell(ref: ThreadRef, event: Parameters<ReturnType<Tools['events']>['append']>[0], commandId: string): void {
+    this.#tools.events(ref).append({ ...event, commandId })
+  }
+}
+
+const about = ({ command, attempt }: CommandRecord) => ({
+  clientId: command.clientId,
+  userId: command.userId,
+  threadId: command.threadId,
+  commandId: command.commandId,
+  type: command.type,
+  attempt,
+})

@@ -1,0 +1,60 @@
+import { branchRef, resolve, type Sha } from '../git/branch.ts'
+import { changedFiles, diff, listFiles, readFileAt, type Diff, type TreeFile } from '../git/diff.ts'
+import { originOf } from '../git/repository.ts'
+import type { ThreadRef, WorkspaceId } from '../command/ids.ts'
+import type { ThreadRecord } from '../journal/journal.ts'
+import { branchOf, threadPaths, type ThreadPaths } from '../workspace/paths.ts'
+import { namesOf } from './prepare.ts'
+import type { Tools } from './tools.ts'
+
+/** A thread as it stands, read without taking its turn and without preparing anything. */
+export interface Standing {
+  readonly record: ThreadRecord
+  readonly paths: ThreadPaths
+  readonly branch: string
+  /** `undefined` until the thread has been prepared. */
+  readonly tip: Sha | undefined
+}
+
+/** `undefined` where there is no such thread. */
+export async function standing(ref: ThreadRef, tools: Tools): Promise<Standing | undefined> {
+  const record = await tools.journal.thread(ref)
+  if (record === undefined) return undefined
+  const names = await namesOf(ref, tools)
+  const paths = threadPaths(tools.root, names, record.slot)
+  const branch = branchOf(names)
+  return { record, paths, branch, tip: await resolve(paths.repository, branchRef(branch)).catch(() => undefined) }
+}
+
+const MAX_DIFF_BYTES = 2_000_000
+
+/** What a thread has changed since it began. */
+export async function threadDiff({ record, paths, tip }: Standing): Promise<Diff & { readonly from: Sha | undefined; readonly to: Sha | undefined }> {
+  const from = record.base
+  if (from === undefined || tip === undefined) return { patch: '', cut: false, from, to: tip }
+  return { ...(await diff(paths.repository, from, tip, MAX_DIFF_BYTES)), from, to: tip }
+}
+
+export async function threadChangedFiles({ record, paths, tip }: Standing): Promise<readonly string[]> {
+  return record.base === undefined || tip === undefined ? [] : changedFiles(paths.repository, record.base, tip)
+}
+
+export async function threadFiles({ paths, tip }: Standing): Promise<readonly TreeFile[]> {
+  return tip === undefined ? [] : listFiles(paths.repository, tip)
+}
+
+export async function threadFile({ paths, tip }: Standing, path: string): Promise<Buffer | undefined> {
+  return tip === undefined ? undefined : readFileAt(paths.repository, tip, path)
+}
+
+/** The origin of a workspace, or `undefined` where it has none or does not exist yet; `known` tells the two apart. */
+export async function workspaceOrigin(of: WorkspaceId, tools: Tools): Promise<{ readonly known: boolean; readonly url: string | undefined }> {
+  const [any] = await tools.journal.threads(of, { limit: 1 })
+  if (any === undefined) return { known: false, url: undefined }
+  const { repository } = threadPaths(tools.root, await namesOf(any.ref, tools), any.slot)
+  try {
+    return { known: true, url: await originOf(repository) }
+  } catch {
+    return { known: false, url: undefined } // its repository could not be made yet
+  }
+}

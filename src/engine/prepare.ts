@@ -1,0 +1,127 @@
+import { mkdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RunFailure } from '../command/ending.ts'
+import { threadKey, type ThreadRef } from '../command/ids.ts'
+import { branchRef, originRef, resolve } from '../git/branch.ts'
+import { createRepository, originOf, type Beginning } from '../git/repository.ts'
+import { fetchOrigin } from '../git/remote.ts'
+import type { ThreadRecord } from '../journal/journal.ts'
+import { firstLine, messageOf } from '../observe/text.ts'
+import type { Slot } from '../process/end-all.ts'
+import { passage } from '../workspace/files.ts'
+import { branchOf, servicePaths, threadPaths, type Names } from '../workspace/paths.ts'
+import { openThreadHome, type ThreadHome } from '../workspace/thread-home.ts'
+import { writeMetadata } from '../workspace/views.ts'
+import type { Tools } from './tools.ts'
+
+/** A thread that can be worked on. */
+export interface Thread {
+  readonly ref: ThreadRef
+  readonly names: Names
+  readonly record: ThreadRecord
+  readonly home: ThreadHome
+}
+
+export interface Wish {
+  readonly repoUrl?: string | undefined
+  /** The branch that a new thread starts from. */
+  readonly startFrom?: string | undefined
+}
+
+/**
+ * Makes a thread ready: repository, branch, work tree, slot. Cheap where it has been done before.
+ *
+ * @throws RunFailure `workspace_failed` or `rejected`; what `stop` was aborted with
+ */
+export async function prepareThread(ref: ThreadRef, wish: Wish, tools: Tools, stop: AbortSignal): Promise<Thread> {
+  const key = threadKey(ref)
+  const known = tools.prepared.get(key)
+  if (known !== undefined && (await exists(known.home.paths.workTree))) return known
+
+  const record = await tools.journal.openThread(ref, Date.now())
+  const names = await namesOf(ref, tools)
+  const paths = threadPaths(tools.root, names, record.slot)
+  await tools.once(paths.repository, () => ensureRepository(ref, wish, names, paths.repository, tools, stop))
+  await mkdir(paths.sessions, { recursive: true, mode: 0o700 })
+  const home = await openThreadHome({
+    paths,
+    branch: branchOf(names),
+    slot: slotOf(record, tools),
+    template: join(servicePaths(tools.root).templates, record.slot),
+    knownBase: record.base,
+    startFrom: wish.startFrom,
+  })
+  if (record.base === undefined) await tools.journal.updateThread(ref, { base: home.base })
+  await writeMetadata(paths, ref.projectId, (await originOf(paths.repository)) ?? null)
+  const thread: Thread = { ref, names, record, home }
+  tools.prepared.set(key, thread)
+  return thread
+}
+
+export const slotOf = (record: ThreadRecord, tools: Tools): Slot => ({ slot: record.slot, identity: tools.identities.agent(record.slotNumber) })
+
+/** What the ids of a thread are called on disk; told apart where they differ only in letter case. */
+export async function namesOf(ref: ThreadRef, { journal }: Pick<Tools, 'journal'>): Promise<Names> {
+  const { clientId, userId, projectId, threadId } = ref
+  return {
+    client: await journal.nameFor('clients', clientId),
+    user: await journal.nameFor(`users of ${clientId}`, userId),
+    project: await journal.nameFor(`projects of ${clientId}/${userId}`, projectId),
+    thread: await journal.nameFor(`threads of ${clientId}/${userId}/${projectId}`, threadId),
+  }
+}
+
+async function ensureRepository(ref: ThreadRef, wish: Wish, names: Names, repository: string, tools: Tools, stop: AbortSignal): Promise<void> {
+  const events = tools.events(ref)
+  let shown = 0
+  const onProgress = (text: string): void => {
+    if (performance.now() - shown < 1000 && !text.includes('done')) return
+    shown = performance.now()
+    events.append({ type: 'progress', text: firstLine(text, 200) })
+  }
+  if (await exists(repository)) {
+    await checkOrigin(repository, wish)
+    await fetchForNewThread(repository, branchOf(names), tools, onProgress, stop)
+    return
+  }
+  for (const folder of [join(tools.root, names.client), join(tools.root, names.client, names.user)]) await passage(folder)
+  const beginning = beginningOf(wish, tools)
+  const began = performance.now()
+  try {
+    await createRepository(repository, beginning, { author: tools.author, onProgress, stop })
+  } catch (error) {
+    stop.throwIfAborted()
+    throw new RunFailure('workspace_failed', `The repository could not be cloned: ${messageOf(error)}`, { mayPass: beginning.kind === 'origin', cause: error })
+  }
+  tools.log.info({ event: 'repository.created', ...ref, from: beginning.kind, ms: Math.round(performance.now() - began) })
+}
+
+function beginningOf({ repoUrl }: Wish, { beginning, remoteFor }: Tools): Beginning {
+  if (repoUrl !== undefined) return { kind: 'origin', remote: remoteFor(repoUrl) }
+  if (beginning.origin !== undefined) return { kind: 'origin', remote: beginning.origin }
+  return beginning.example === undefined ? { kind: 'empty' } : { kind: 'files', folder: beginning.example }
+}
+
+async function checkOrigin(repository: string, { repoUrl }: Wish): Promise<void> {
+  const origin = repoUrl === undefined ? undefined : await originOf(repository)
+  if (repoUrl !== undefined && origin !== repoUrl) throw new RunFailure('rejected', `repoUrl: this workspace has another repository already (${origin ?? 'one without origin'})`)
+}
+
+/** A new thread starts from what origin has today; where origin cannot be reached, from what is known of it. */
+async function fetchForNewThread(repository: string, branch: string, tools: Tools, onProgress: (text: string) => void, stop: AbortSignal): Promise<void> {
+  const origin = await originOf(repository)
+  if (origin === undefined || (await resolve(repository, branchRef(branch))) !== undefined) return
+  try {
+    await fetchOrigin(repository, tools.remoteFor(origin), { onProgress, stop })
+  } catch (error) {
+    stop.throwIfAborted()
+    tools.log.warn({ event: 'fetch.failed', error: messageOf(error) })
+    onProgress(`Origin could not be reached; starting from what is known of it (${originRef('*')}) done`)
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )

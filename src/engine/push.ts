@@ -1,0 +1,87 @@
+import type { Ending } from '../command/ending.ts'
+import { RunFailure } from '../command/ending.ts'
+import { branchRef, moveRef, treeOf, type Sha } from '../git/branch.ts'
+import { adoptIndex } from '../git/checkout.ts'
+import { rebase } from '../git/rebase.ts'
+import { push, type Remote } from '../git/remote.ts'
+import { originOf } from '../git/repository.ts'
+import { stage } from '../git/stage.ts'
+import { refOf, type CommandRecord } from '../journal/journal.ts'
+import { messageOf } from '../observe/text.ts'
+import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
+import { prepareThread, type Thread } from './prepare.ts'
+import { endingOf } from './reasons.ts'
+import { conclude, type Ran } from './run-command.ts'
+import { Fenced } from './save.ts'
+import type { Tools } from './tools.ts'
+
+/** A push whose commit is fixed; what follows needs no turn of its thread. */
+export interface Pushing {
+  readonly run: CommandRecord
+  readonly thread: Thread
+  readonly remote: Remote
+  readonly commit: Sha
+}
+
+/** Takes the commit to push, in the thread's turn. */
+export async function beginPush(run: CommandRecord, tools: Tools, stop: AbortSignal): Promise<Pushing | Ending> {
+  try {
+    const thread = await prepareThread(run.command, {}, tools, stop)
+    const origin = await originOf(thread.home.paths.repository)
+    if (origin === undefined) throw new RunFailure('rejected', 'This workspace has no origin to push to: it did not begin from REPO_URL or a repoUrl.')
+    return { run, thread, remote: tools.remoteFor(origin), commit: await tipOf(thread.home) }
+  } catch (error) {
+    return endingOf(stop.aborted ? stop.reason : error)
+  }
+}
+
+/**
+ * Pushes the fixed commit. Where the branch of origin has moved, waits for the thread's turn, replays our unpushed commits
+ * on top of it once and pushes again; a conflict is reported and the branch left as it is. Nothing is ever forced.
+ */
+export async function finishPush(pushing: Pushing, tools: Tools, inTurn: <Value>(work: () => Promise<Value>) => Promise<Value>): Promise<Ran> {
+  const { run, thread, remote, commit } = pushing
+  const { repository } = thread.home.paths
+  const { branch } = thread.home
+  const end = (ending: Ending): Promise<Ran> => conclude(run, ending, { kind: 'nothing', skipped: [] }, thread, tools)
+  try {
+    const first = await push(repository, remote, branch, commit)
+    if (first.kind === 'pushed') return await end(pushedEnding(commit, branch))
+    const rebased = await inTurn(() => rebaseThread(run, thread, first.tip, tools))
+    if (rebased.kind === 'conflict') return await end(conflict(rebased.files))
+    const second = await push(repository, remote, branch, rebased.tip)
+    if (second.kind === 'pushed') return await end(pushedEnding(rebased.tip, branch))
+    return await end({ kind: 'failed', code: 'push_conflict', error: `${branch} was moved at origin twice while it was pushed. Push again.`, mayPass: false })
+  } catch (error) {
+    if (error instanceof Fenced) throw error
+    return end({ kind: 'failed', code: 'push_failed', error: tools.redact(messageOf(error)), mayPass: true })
+  }
+}
+
+const pushedEnding = (commit: Sha, branch: string): Ending => ({ kind: 'completed', summary: `Pushed ${commit.slice(0, 8)} to ${branch}`, pushed: true })
+
+const conflict = (files: readonly string[]): Ending => ({
+  kind: 'failed',
+  code: 'push_conflict',
+  error: `The branch of origin holds commits that ours conflict with, in ${files.join(', ')}. Nothing was pushed and the branch is as it was.`,
+  mayPass: false,
+})
+
+/** Moves the thread onto what origin has; its work tree follows. Recorded first, so that a crash in between is finished. */
+async function rebaseThread(run: CommandRecord, thread: Thread, onto: Sha, tools: Tools) {
+  const { home } = thread
+  const { gitDir } = home.checkout
+  const tip = await tipOf(home)
+  const staged = await stage(home.checkout, tools.holdsSecret)
+  if (staged.tree !== (await treeOf(gitDir, tip))) throw new RunFailure('push_conflict', 'The work tree holds changes that are not committed; commit them first, then push again.')
+  const rebased = await rebase(gitDir, tip, onto)
+  if (rebased.kind === 'conflict') return rebased
+  const ending = pushedEnding(rebased.tip, home.branch)
+  const saving = { ending, commit: rebased.tip, before: tip, subject: '', files: [], skipped: [], checkout: true, rebased: rebased.made }
+  if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
+  await moveRef(gitDir, branchRef(home.branch), rebased.tip, tip)
+  await adoptIndex(home.checkout, staged.indexFile)
+  await checkoutTree(home, rebased.tip)
+  await showCommit(home, rebased.tip)
+  return rebased
+}

@@ -1,0 +1,98 @@
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { branchRef, isAncestor, moveRef } from '../git/branch.ts'
+import { resetIndex } from '../git/checkout.ts'
+import { refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
+import { endAll } from '../process/end-all.ts'
+import { belongsTo, processTable } from '../process/table.ts'
+import { servicePaths, threadPaths } from '../workspace/paths.ts'
+import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
+import { namesOf, prepareThread, slotOf, type Thread } from './prepare.ts'
+import { endingOf } from './reasons.ts'
+import { conclude, type Ran } from './run-command.ts'
+import { save } from './save.ts'
+import type { Tools } from './tools.ts'
+
+/**
+ * What start-up finds and does about it, in this order: processes of former runs are ended, locks and half-made files of dead
+ * programs are removed, and every command that was in work is finished, failed or queued again.
+ *
+ * @returns the commands that wait for their turn, in the order in which they were accepted
+ */
+export async function recover(tools: Tools): Promise<readonly CommandRecord[]> {
+  await endLeftProcesses(tools)
+  await removeStaleFiles(tools)
+  const unfinished = await tools.journal.unfinished()
+  for (const run of unfinished.filter((each) => each.state !== 'queued')) {
+    const ran = await recoverRun(run, tools)
+    tools.log.info({ event: 'run.recovered', commandId: run.command.commandId, threadId: run.command.threadId, state: run.state, then: ran.kind })
+  }
+  return tools.journal.unfinished()
+}
+
+async function endLeftProcesses(tools: Tools): Promise<void> {
+  const [threads, processes] = [await tools.journal.everyThread(), await processTable()]
+  for (const thread of threads) {
+    const slot = slotOf(thread, tools)
+    if (!processes.some((entry) => belongsTo(entry, slot.slot, slot.identity))) continue
+    const ended = await endAll(slot)
+    tools.log.warn({ event: 'processes.ended', threadId: thread.ref.threadId, count: ended })
+  }
+}
+
+/** Nothing of git runs yet and the lease is held, so whatever locks there are belong to the dead. */
+async function removeStaleFiles(tools: Tools): Promise<void> {
+  const repositories = new Set<string>()
+  for (const { ref, slot } of await tools.journal.everyThread()) repositories.add(threadPaths(tools.root, await namesOf(ref, tools), slot).repository)
+  for (const repository of repositories) {
+    await removeMatching(repository, /\.lock$/, ['.', 'refs'])
+    await removeMatching(dirname(repository), /\.making-/, ['.'])
+  }
+  await removeMatching(servicePaths(tools.root).indexes, /\.(lock|next|making)$/, ['.'])
+  await removeMatching(servicePaths(tools.root).store, /\.making-/, ['.'])
+}
+
+async function removeMatching(folder: string, pattern: RegExp, below: readonly ('.' | 'refs')[]): Promise<void> {
+  for (const part of below) {
+    const entries = await readdir(join(folder, part), { recursive: part === 'refs', withFileTypes: true }).catch(() => [])
+    for (const entry of entries.filter((each) => pattern.test(each.name))) await rm(join(entry.parentPath, entry.name), { recursive: true, force: true })
+  }
+}
+
+async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran> {
+  const never = new AbortController().signal
+  let thread: Thread
+  try {
+    thread = await prepareThread(run.command, { repoUrl: run.command.repoUrl, startFrom: run.command.context?.branch }, tools, never)
+  } catch (error) {
+    return conclude(run, endingOf(error), { kind: 'nothing', skipped: [] }, undefined, tools)
+  }
+  if (run.saving !== undefined) await finishSaving(run.saving, thread)
+  if (run.command.type === 'push') return again(run, undefined, tools)
+  if (run.saving !== undefined) return conclude(run, run.saving.ending, { kind: 'committed', ...run.saving }, thread, tools)
+
+  const left = await save(run, { kind: 'recovered' }, thread, tools)
+  await showCommit(thread.home, await tipOf(thread.home))
+  if (run.interruptedBy !== undefined) return conclude(run, { kind: 'interrupted', by: run.interruptedBy }, left, thread, tools)
+  if (run.crashes + 1 >= tools.rules.crashes) return conclude(run, { kind: 'recovered' }, left, thread, tools)
+  return again(run, left.kind === 'committed' ? left.commit : run.note?.commit, tools)
+}
+
+async function again(run: CommandRecord, commit: string | undefined, tools: Tools): Promise<Ran> {
+  await tools.journal.requeue(refOf(run.command), { counted: true, crashed: true, note: { reason: 'crash', commit }, at: Date.now() })
+  return { kind: 'again', inMs: 0, why: 'the service was stopped hard' }
+}
+
+/** The commit exists; the branch may or may not have moved to it, and the work tree may not have followed. */
+async function finishSaving(saving: Saving, thread: Thread): Promise<void> {
+  const { home } = thread
+  const { gitDir } = home.checkout
+  const tip = await tipOf(home)
+  if (tip === saving.before) await moveRef(gitDir, branchRef(home.branch), saving.commit, tip)
+  else if (!(await isAncestor(gitDir, saving.commit, tip))) throw new Error(`${home.branch} is neither at ${saving.before} nor at ${saving.commit}`)
+  if (saving.checkout === true) {
+    await resetIndex(home.checkout, saving.restores === undefined ? saving.before : `${saving.commit}^`)
+    await checkoutTree(home, saving.commit)
+  }
+  await showCommit(home, await tipOf(home))
+}

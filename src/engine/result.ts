@@ -1,0 +1,56 @@
+import type { Ending } from '../command/ending.ts'
+import type { Result } from '../command/result.ts'
+import type { CommandRecord } from '../journal/journal.ts'
+import { firstLine, printable } from '../observe/text.ts'
+import type { Saved } from './save.ts'
+
+const MAX_SUMMARY = 20_000
+const MAX_FILES = 1000
+
+interface About {
+  readonly branch?: string | undefined
+  readonly agentSessionId?: string | undefined
+  readonly simulated: boolean
+  readonly at: number
+}
+
+/** The final answer to a command: from how its work ended, what was saved of it, and nothing else. */
+export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about: About): Result {
+  const { command } = run
+  const usage = 'usage' in ending ? ending.usage : undefined
+  return {
+    sessionId: command.sessionId,
+    commandId: command.commandId,
+    timestamp: about.at,
+    ...said(run, ending, saved),
+    ...(saved.kind === 'committed' ? { commit: saved.commit, filesChanged: saved.files.slice(0, MAX_FILES) } : {}),
+    ...(saved.skipped.length > 0 ? { skipped: saved.skipped.slice(0, MAX_FILES) } : {}),
+    ...(about.branch === undefined ? {} : { branch: about.branch }),
+    ...(command.type === 'edit' && about.agentSessionId !== undefined ? { agentSessionId: about.agentSessionId, simulated: about.simulated } : {}),
+    ...(usage === undefined ? {} : { costUsd: usage.costUsd, tokens: usage.tokens }),
+    ...(run.begunAt === undefined ? {} : { durationMs: Math.max(0, about.at - run.begunAt) }),
+    attempt: run.attempt,
+  }
+}
+
+function said({ command }: CommandRecord, ending: Ending, saved: Saved): Pick<Result, 'success' | 'summary' | 'error' | 'code' | 'interrupted' | 'pushed'> {
+  const kept = saved.kind === 'committed' ? `What was done is commit ${saved.commit.slice(0, 8)}.` : 'Nothing had been changed.'
+  switch (ending.kind) {
+    case 'completed':
+      return { success: true, summary: summaryOf(command.type, ending.summary, saved), ...(ending.pushed === undefined ? {} : { pushed: ending.pushed }) }
+    case 'interrupted': {
+      const by = ending.by === undefined || ending.by === 'user' ? 'on request' : `by a newer message (${ending.by})`
+      return { success: false, interrupted: true, code: 'interrupted', summary: `Interrupted ${by}. ${kept}`, error: `Interrupted ${by}. ${kept}` }
+    }
+    case 'shutdown':
+    case 'recovered':
+      return { success: false, code: 'crashed', summary: `The service was stopped during this command. ${kept}`, error: `The service was stopped during this command. ${kept}` }
+    case 'failed':
+      return { success: false, code: ending.code, summary: firstLine(ending.error, 200), error: printable(ending.error, MAX_SUMMARY) }
+  }
+}
+
+function summaryOf(type: CommandRecord['command']['type'], summary: string, saved: Saved): string {
+  if (type === 'commit') return saved.kind === 'committed' ? saved.commit : 'nothing to commit'
+  return printable(summary, MAX_SUMMARY)
+}

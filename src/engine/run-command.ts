@@ -1,0 +1,62 @@
+import type { Ending } from '../command/ending.ts'
+import type { Result } from '../command/result.ts'
+import { refOf, type CommandRecord } from '../journal/journal.ts'
+import { carryOut } from './carry-out.ts'
+import { prepareThread, type Thread } from './prepare.ts'
+import { endingOf } from './reasons.ts'
+import { resultOf } from './result.ts'
+import { save, type Saved } from './save.ts'
+import { savingFailed } from './saving-failed.ts'
+import type { Tools } from './tools.ts'
+
+/** How a run left its command: with its result, or queued again. */
+export type Ran = { readonly kind: 'ended'; readonly result: Result } | { readonly kind: 'again'; readonly inMs: number; readonly why: string }
+
+/**
+ * The whole life of one run, top to bottom.
+ *
+ * `stop` ends the work early; its reason says why (Interrupted, ShuttingDown). It never ends the saving: what was written
+ * so far is committed, whatever happened.
+ *
+ * @throws Fenced where another service has taken over; nothing more is written then
+ */
+export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSignal): Promise<Ran> {
+  const thread = await prepare(run, tools, stop)
+  if ('kind' in thread) return conclude(run, thread, NOTHING, undefined, tools)
+  const ending = await carryOut(run, thread, tools, stop)
+  try {
+    const saved = await save(run, ending, thread, tools)
+    return await conclude(run, ending, saved, thread, tools)
+  } catch (error) {
+    return conclude(run, await savingFailed(error, ending, tools), NOTHING, thread, tools)
+  }
+}
+
+const NOTHING: Saved = { kind: 'nothing', skipped: [] }
+
+/** Failing to prepare, and being stopped while preparing, are endings too. */
+async function prepare({ command }: CommandRecord, tools: Tools, stop: AbortSignal): Promise<Thread | Ending> {
+  try {
+    return await prepareThread(command, { repoUrl: command.repoUrl, startFrom: command.context?.branch }, tools, stop)
+  } catch (error) {
+    return endingOf(stop.aborted ? stop.reason : error)
+  }
+}
+
+/** Ends the command with its result, or hands it back to the queue: after a shutdown, or where another attempt may help. */
+export async function conclude(run: CommandRecord, ending: Ending, saved: Saved, thread: Thread | undefined, tools: Tools): Promise<Ran> {
+  const [of, at] = [refOf(run.command), Date.now()]
+  const commit = saved.kind === 'committed' ? saved.commit : run.note?.commit
+  if (ending.kind === 'shutdown') {
+    await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'shutdown', commit }, at })
+    return { kind: 'again', inMs: 0, why: 'the service is shutting down' }
+  }
+  if (ending.kind === 'failed' && ending.mayPass && run.attempt < tools.rules.attempts) {
+    await tools.journal.requeue(of, { counted: true, crashed: false, note: { reason: 'failure', commit }, at })
+    return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
+  }
+  const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at }
+  const result = resultOf(run, ending, saved, about)
+  await tools.journal.end(of, result)
+  return { kind: 'ended', result }
+}

@@ -1,0 +1,84 @@
+import { outcomeOf, type Ending } from '../command/ending.ts'
+import type { Skipped } from '../command/result.ts'
+import { branchRef, moveRef, treeOf, type Sha } from '../git/branch.ts'
+import { commitTree, type Message } from '../git/commit.ts'
+import { adoptIndex } from '../git/checkout.ts'
+import { changedFiles } from '../git/diff.ts'
+import { stage } from '../git/stage.ts'
+import { refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
+import { firstLine } from '../observe/text.ts'
+import { checkoutTree, tipOf } from '../workspace/thread-home.ts'
+import type { Thread } from './prepare.ts'
+import type { Tools } from './tools.ts'
+
+export type Saved =
+  | { readonly kind: 'nothing'; readonly skipped: readonly Skipped[] }
+  | { readonly kind: 'committed'; readonly commit: Sha; readonly subject: string; readonly files: readonly string[]; readonly skipped: readonly Skipped[] }
+
+/** The journal has a newer owner, who finishes what this service began. */
+export class Fenced extends Error {
+  constructor() {
+    super('another service has taken over this workspace; nothing more is written')
+    this.name = 'Fenced'
+  }
+}
+
+/**
+ * Commits what a run left in the work tree. The commit is made first, then recorded, then the branch moves, so that a crash
+ * at any point either changes nothing or is finished by recovery. Equal trees are the only sign that there is nothing to commit.
+ */
+export async function save(run: CommandRecord, ending: Ending, thread: Thread, tools: Tools): Promise<Saved> {
+  const { home } = thread
+  const { gitDir } = home.checkout
+  const tip = await tipOf(home)
+  const staged = await stage(home.checkout, tools.holdsSecret)
+  const changed = staged.tree !== (await treeOf(gitDir, tip))
+  const restores = ending.kind === 'completed' ? ending.restores : undefined
+  const subject = subjectOf(run, ending)
+  const message = (text: string): Message => ({ subject: text, body: bodyOf(run), trailers: trailersOf(run, ending, thread) })
+
+  let commit = tip
+  if (changed) commit = await commitTree(gitDir, staged.tree, [tip], message(restores === undefined ? subject : 'Save before going back'), tools.author)
+  if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores))) commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
+  if (commit === tip) {
+    await adoptIndex(home.checkout, staged.indexFile)
+    return { kind: 'nothing', skipped: staged.skipped }
+  }
+  const files = await changedFiles(gitDir, tip, commit)
+  const saving: Saving = { ending, commit, before: tip, subject, files, skipped: staged.skipped, ...(restores === undefined ? {} : { restores, checkout: true }) }
+  if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
+  await moveRef(gitDir, branchRef(home.branch), commit, tip)
+  await adoptIndex(home.checkout, staged.indexFile)
+  if (saving.checkout === true) await checkoutTree(home, commit)
+  return { kind: 'committed', commit, subject, files, skipped: staged.skipped }
+}
+
+const SUBJECT_LENGTH = 72
+
+function subjectOf({ command, carried }: CommandRecord, ending: Ending): string {
+  const asked = firstLine([...carried, command].map((each) => each.instruction).join('\n'), SUBJECT_LENGTH) || command.type
+  switch (ending.kind) {
+    case 'completed':
+      return command.type === 'commit' ? asked : firstLine(ending.summary, SUBJECT_LENGTH) || asked
+    case 'interrupted':
+      return 'Interrupted by new message'
+    case 'shutdown':
+      return 'Interrupted by a restart of the service'
+    case 'recovered':
+      return 'Recovered after a crash'
+    case 'failed':
+      return firstLine(`Failed (${ending.code}): ${asked}`, SUBJECT_LENGTH)
+  }
+}
+
+const bodyOf = ({ command, carried }: CommandRecord): string => [...carried, command].map((each) => each.instruction).join('\n\n---\n\n')
+
+function trailersOf({ command }: CommandRecord, ending: Ending, { record }: Thread): Message['trailers'] {
+  return {
+    'Thread-Id': command.threadId,
+    'Command-Id': command.commandId,
+    'Agent-Session': command.type === 'edit' ? record.sessionId : undefined,
+    'Requested-By': command.userEmail,
+    Outcome: outcomeOf(ending),
+  }
+}

@@ -1,0 +1,46 @@
+import { threadKey, type ThreadRef } from '../command/ids.ts'
+import type { Result } from '../command/result.ts'
+import type { CommandRecord } from '../journal/journal.ts'
+import { messageOf } from '../observe/text.ts'
+import { writeThreadView } from '../workspace/views.ts'
+import { showCommit, tipOf } from '../workspace/thread-home.ts'
+import type { Tools } from './tools.ts'
+
+/** Tells whoever watches the thread of the commit that a run ended with. */
+export function tellCommit({ command, attempt }: CommandRecord, result: Result, tools: Tools): void {
+  if (result.commit === undefined) return
+  const events = tools.events(command)
+  const of = { commandId: command.commandId, runId: `${command.commandId}#${attempt}` }
+  events.append({ ...of, type: 'files.changed', files: [...(result.filesChanged ?? [])] })
+  const outcome = result.interrupted === true ? 'interrupted' : result.success ? 'completed' : 'failed'
+  events.append({ ...of, type: 'commit.made', commit: result.commit, subject: result.summary.split('\n')[0] ?? '', outcome })
+}
+
+/** One event and one wide log line for the end of a command. */
+export function tellEnd({ command, attempt }: CommandRecord, result: Result, tools: Tools): void {
+  const { success, code, summary, commit, costUsd, tokens, durationMs, filesChanged, skipped } = result
+  tools.events(command).append({ commandId: command.commandId, runId: `${command.commandId}#${attempt}`, type: 'run.ended', success, summary, ...(code === undefined ? {} : { code }) })
+  const { clientId, userId, projectId, threadId, commandId, type } = command
+  tools.log.info({ event: 'command.ended', clientId, userId, projectId, threadId, commandId, type, attempt, success, code, commit, costUsd, tokens, durationMs, files: filesChanged?.length, skipped: skipped?.length })
+}
+
+/** Brings the views of a thread up to date: the agent's own git, and the file for people. */
+export async function showThread(ref: ThreadRef, tools: Tools): Promise<void> {
+  const thread = tools.prepared.get(threadKey(ref))
+  if (thread === undefined) return
+  const [record, checkpoints] = [await tools.journal.thread(ref), await tools.journal.checkpoints(ref)]
+  const { slot, sessionId, createdAt, lastActiveAt, costUsd, tokens } = record ?? thread.record
+  const view = { threadId: ref.threadId, branch: thread.home.branch, slot, sessionId, createdAt, lastActiveAt, costUsd, tokens, checkpoints }
+  await tools.once(`view ${threadKey(ref)}`, () => writeThreadView(thread.home.paths, thread.names.thread, view))
+}
+
+/** The agent's own git in the work tree sees the commits that were made since it was last looked at. */
+export async function showCommits(ref: ThreadRef, tools: Tools): Promise<void> {
+  const thread = tools.prepared.get(threadKey(ref))
+  if (thread === undefined) return
+  try {
+    await showCommit(thread.home, await tipOf(thread.home))
+  } catch (error) {
+    tools.log.warn({ event: 'agent_git.failed', threadId: ref.threadId, error: messageOf(error) })
+  }
+}

@@ -1,0 +1,52 @@
+import type { Agents } from '../agent/agents.ts'
+import type { ThreadKey, ThreadRef } from '../command/ids.ts'
+import type { Author } from '../git/commit.ts'
+import type { Remote } from '../git/remote.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { EventLog } from '../observe/event-log.ts'
+import type { Log } from '../observe/log.ts'
+import type { Redact } from '../observe/redact.ts'
+import type { Identities } from '../process/identity.ts'
+import type { Thread } from './prepare.ts'
+
+export interface RunRules {
+  readonly silenceMs: number
+  readonly limitMs: number
+  readonly graceMs: number
+  /** Before the second attempt; doubled for the third. */
+  readonly retryBaseMs: number
+  readonly attempts: number
+  /** Attempts that may end with the service itself before a command is given up. */
+  readonly crashes: number
+}
+
+export interface Installing {
+  readonly npm: string
+  readonly scripts: boolean
+  readonly path: string
+  readonly networkEnv: Readonly<Record<string, string>>
+}
+
+/** What the engine works with, built once by `assemble.ts`. */
+export interface Tools {
+  readonly root: string
+  readonly journal: Journal
+  readonly agents: Agents
+  readonly identities: Identities
+  readonly installing: Installing
+  readonly rules: RunRules
+  readonly author: Author
+  readonly log: Log
+  readonly redact: Redact
+  readonly simulated: boolean
+  readonly holdsSecret: (content: Buffer) => boolean
+  /** Where a new workspace without a `repoUrl` of its own begins. */
+  readonly beginning: { readonly origin: Remote | undefined; readonly example: string | undefined }
+  /** How the repository behind a URL, without credentials, is reached. */
+  readonly remoteFor: (url: string) => Remote
+  readonly events: (ref: ThreadRef) => EventLog
+  /** Threads that have been prepared since the start. */
+  readonly prepared: Map<ThreadKey, Thread>
+  /** One preparation of a repository, or of a store of dependencies, at a time. */
+  readonly once: <Value>(key: string, work: () => Promise<Value>) => Promise<Value>
+}

@@ -1,0 +1,40 @@
+import { assemble } from './assemble.ts'
+import { readConfig } from './config.ts'
+import { explain } from './cli/explain.ts'
+import { greeting } from './cli/greeting.ts'
+
+/** How long stopping may take before what is left is abandoned; recovery finishes it at the next start. */
+const DRAIN_MS = 25_000
+/** A Ctrl-C reaches us from the terminal and once more from npm. */
+const SAME_SIGNAL_MS = 1000
+
+/** Runs the service until it is told to stop. Answers the exit code. */
+export async function serve(): Promise<number> {
+  try {
+    const config = readConfig()
+    await using service = await assemble(config)
+    process.stdout.write(greeting(config, service))
+    const signal = await toldToStop()
+    process.stdout.write(`Stopping (${signal}): what runs is saved and goes on at the next start.\n`)
+    setTimeout(() => process.exit(1), DRAIN_MS).unref()
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`)
+    return 1
+  }
+  return 0
+}
+
+async function toldToStop(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let first: number | undefined
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (first !== undefined && performance.now() - first > SAME_SIGNAL_MS) process.exit(1) // told twice: at once
+        first ??= performance.now()
+        resolve(signal)
+      })
+    }
+  })
+}
+
+if (import.meta.main) process.exitCode = await serve()

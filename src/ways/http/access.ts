@@ -1,0 +1,90 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import * as z from 'zod'
+import { ClientId, UserId } from '../../command/ids.ts'
+import { Problem } from './problem.ts'
+
+const ROLES = ['view', 'work', 'administer'] as const
+export type Role = (typeof ROLES)[number]
+
+const TokenEntry = z.strictObject({
+  name: z.string().min(1).max(200),
+  token: z.string().min(16, 'must be at least 16 characters'),
+  role: z.enum(ROLES),
+  clientId: ClientId.optional(),
+  userId: UserId.optional(),
+})
+
+/** Who calls, and what that caller may do; bound to a client or user where these are set. */
+export interface Caller {
+  readonly name: string
+  readonly role: Role
+  readonly clientId?: string | undefined
+  readonly userId?: string | undefined
+}
+
+interface Entry extends Caller {
+  readonly digest: Buffer
+}
+
+const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
+
+/** The callers that are let in. Without any token everybody on this machine may do everything. */
+export class Callers {
+  readonly #entries: readonly Entry[]
+  constructor(entries: readonly Entry[]) {
+    this.#entries = entries
+  }
+
+  /** @throws Problem 401 */
+  identify(authorization: string | undefined): Caller {
+    if (this.#entries.length === 0) return { name: 'local', role: 'administer' }
+    const shown = digestOf(authorization?.replace(/^Bearer /, '') ?? '')
+    const found = this.#entries.filter((entry) => timingSafeEqual(entry.digest, shown))[0]
+    if (found === undefined) throw new Problem(401, 'Not signed in', 'Authorization: a valid token is needed, as `Authorization: Bearer …`', [], { 'www-authenticate': 'Bearer' })
+    return found
+  }
+}
+
+/** A file of tokens cannot be used; the message says why. */
+export class BadTokens extends Error {
+  constructor(message: string) {
+    super(`API_TOKENS_FILE: ${message}`)
+    this.name = 'BadTokens'
+  }
+}
+
+/**
+ * Reads the tokens of the configuration.
+ *
+ * @throws BadTokens
+ */
+export function readCallers(apiToken: string | undefined, file: string | undefined): { readonly callers: Callers; readonly secrets: readonly string[] } {
+  const own = apiToken === undefined ? [] : [{ name: 'API_TOKEN', token: apiToken, role: 'administer' as const }]
+  const listed = file === undefined ? [] : readTokens(file)
+  const all = [...own, ...listed]
+  return { callers: new Callers(all.map(({ token, ...caller }) => ({ ...caller, digest: digestOf(token) }))), secrets: all.map((each) => each.token) }
+}
+
+function readTokens(file: string): readonly z.infer<typeof TokenEntry>[] {
+  let content: unknown
+  try {
+    content = JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new BadTokens(`cannot be read as JSON (${error instanceof Error ? error.message.slice(0, 200) : 'unknown'})`)
+  }
+  const parsed = z.array(TokenEntry).min(1, 'must hold at least one token').safeParse(content)
+  if (!parsed.success) throw new BadTokens(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  return parsed.data
+}
+
+/** @throws Problem 403 where the caller's role is not enough */
+export function requireRole(caller: Caller, role: Role): void {
+  if (ROLES.indexOf(caller.role) < ROLES.indexOf(role)) throw new Problem(403, 'Not allowed', `This token may ${caller.role}; this request needs one that may ${role}.`)
+}
+
+/** @throws Problem 403 where the caller is bound to another client or user */
+export function requireReach(caller: Caller, of: { readonly clientId: string; readonly userId: string }): void {
+  if (caller.clientId !== undefined && caller.clientId !== of.clientId) throw new Problem(403, 'Not allowed', 'clientId: this token is for another client')
+  if (caller.userId !== undefined && caller.userId !== of.userId) throw new Problem(403, 'Not allowed', 'userId: this token is for another user')
+}

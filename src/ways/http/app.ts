@@ -1,0 +1,59 @@
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { messageOf } from '../../observe/text.ts'
+import { requireRole, type Callers } from './access.ts'
+import { commandRoutes } from './command-routes.ts'
+import type { Desk } from './desk.ts'
+import { guard, type GuardOptions } from './guard.ts'
+import { openApiDocument } from './openapi.ts'
+import { Problem } from './problem.ts'
+import { pullRequestRoute } from './pull-request-route.ts'
+import type { Route } from './route.ts'
+import { serviceRoutes } from './service-routes.ts'
+import { threadRoutes } from './thread-routes.ts'
+
+/** Ten attachments of 5 MB as base64 would be 67 MB; what a person sends fits in this. */
+const MAX_BODY_BYTES = 20 * 1024 * 1024
+
+export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Hono {
+  const routes: readonly Route[] = [...serviceRoutes(desk, () => document), ...commandRoutes(desk), ...threadRoutes(desk), pullRequestRoute(desk)]
+  const document = openApiDocument(routes, desk.version)
+  const app = new Hono()
+  app.onError((error, c) => {
+    const problem = problemOf(error)
+    if (problem.status >= 500 && problem.status !== 503) desk.tools.log.error({ event: 'request.failed', method: c.req.method, path: c.req.routePath, err: error })
+    return c.body(JSON.stringify(problem.body()), problem.status, { ...problem.headers, 'content-type': 'application/problem+json' })
+  })
+  app.notFound(() => {
+    throw new Problem(404, 'Not found', 'There is no such route; /openapi.json lists them.')
+  })
+  app.use(guard(options))
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => {
+        throw new Problem(413, 'Too large', `body: must be at most ${MAX_BODY_BYTES / 1024 / 1024} MB`)
+      },
+    }),
+  )
+  for (const { method, url, role, serve } of routes) {
+    app.on(method, url.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
+      const caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))
+      if (role !== undefined) requireRole(caller, role)
+      return serve(c, caller)
+    })
+  }
+  for (const url of new Set(routes.map((each) => each.url))) {
+    const allow = routes.filter((each) => each.url === url).map((each) => each.method).join(', ')
+    app.all(url.replaceAll(/\{(\w+)\}/g, ':$1'), () => {
+      throw new Problem(405, 'Method not allowed', `This route takes ${allow}.`, [], { allow })
+    })
+  }
+  return app
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof Error && error.name === 'AbortError') return new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
+  return new Problem(500, 'Not accepted', `The service could not do this: ${messageOf(error).slice(0, 300)}`)
+}

@@ -1,0 +1,155 @@
+import { RunFailure } from '../../command/ending.ts'
+import type { Command } from '../../command/command.ts'
+import { DEFAULT_DELIVERY } from '../../command/command.ts'
+import type { ThreadRef } from '../../command/ids.ts'
+import { requireReach } from './access.ts'
+import { Accepted, CommandState, Executed, Initialised, InterruptAnswer } from './answers.ts'
+import { knownThread, stateOf, submit, type Desk } from './desk.ts'
+import { Problem } from './problem.ts'
+import { ActionBody, checkedRepoUrl, CommandPath, commandIdOf, commandOf, ExecuteBody, InitBody, ProjectQuery, RestoreBody, ScopeQuery, ThreadPath, threadOf } from './requests.ts'
+import { route, type Route } from './route.ts'
+
+const RESULT = {
+  200: { about: 'The result; `success` says whether it went well.', schema: Executed },
+  202: { about: 'Recorded; the result will be at `Location`.', schema: Accepted },
+} as const
+
+/** Routes that hand commands in and tell what became of them. */
+export function commandRoutes(desk: Desk): readonly Route[] {
+  return [
+    route({
+      method: 'POST',
+      url: '/api/execute',
+      operationId: 'execute',
+      summary: 'Hand in a message; answers with its result',
+      role: 'work',
+      body: ExecuteBody,
+      headers: ['idempotency-key', 'prefer'],
+      answers: RESULT,
+      serve: ({ body, c, caller }) => submit(commandOf(body, c.req.header('idempotency-key'), desk.defaults), body.wait, { c, caller }, desk),
+    }),
+    route({
+      method: 'GET',
+      url: '/api/commands/{commandId}',
+      operationId: 'getCommand',
+      summary: 'State and result of a command',
+      role: 'view',
+      path: CommandPath,
+      query: ScopeQuery,
+      answers: { 200: { about: 'What is known of it.', schema: CommandState } },
+      serve: async ({ path, query, c, caller }) => {
+        const { clientId, userId, projectId } = { ...query, clientId: query.clientId ?? desk.defaults.clientId, userId: query.userId ?? desk.defaults.userId }
+        const called = (await desk.tools.journal.commandsCalled(path.commandId)).filter(
+          ({ command }) =>
+            (clientId === undefined || command.clientId === clientId) &&
+            (userId === undefined || command.userId === userId) &&
+            (projectId === undefined || command.projectId === projectId) &&
+            (caller.clientId === undefined || command.clientId === caller.clientId) &&
+            (caller.userId === undefined || command.userId === caller.userId),
+        )
+        const [record, ...others] = called
+        if (record === undefined) throw new Problem(404, 'Not found', `commandId: no command ${path.commandId} is known`)
+        if (others.length > 0) throw new Problem(400, 'The request is not valid', 'clientId, userId and projectId are needed: several workspaces have a command of this id')
+        return c.json({ commandId: record.command.commandId, threadId: record.command.threadId, state: stateOf(record), attempt: record.attempt, ...(record.result === undefined ? {} : { result: record.result }) })
+      },
+    }),
+    route({
+      method: 'POST',
+      url: '/api/init',
+      operationId: 'init',
+      summary: 'Prepare a workspace and a thread',
+      role: 'work',
+      body: InitBody,
+      answers: { 200: { about: 'Ready.', schema: Initialised } },
+      serve: async ({ body, c, caller }) => {
+        const ref = threadOf(body, desk.defaults)
+        requireReach(caller, ref)
+        const repoUrl = body.repoUrl === undefined ? undefined : checkedRepoUrl(body.repoUrl)
+        const { home } = await opened(ref, repoUrl, body.branch, desk)
+        const { paths, branch, resumed } = home
+        const workspace = { userPath: paths.user, projectPath: paths.workTree, claudePath: paths.claude, branch, resumed }
+        return c.json({ success: true, workspace, resumed, branch })
+      },
+    }),
+    ...(['undo', 'push'] as const).map((verb) =>
+      route({
+        method: 'POST',
+        url: `/api/threads/{clientId}/{userId}/{threadId}/${verb}`,
+        operationId: verb,
+        summary: verb === 'undo' ? 'Take the files back by one commit, as a new commit' : 'Push the branch of the thread to origin',
+        role: 'work',
+        path: ThreadPath,
+        query: ProjectQuery,
+        body: ActionBody,
+        headers: ['idempotency-key', 'prefer'],
+        answers: RESULT,
+        serve: async ({ path, query, body, c, caller }) => {
+          const command = await action(verb === 'undo' ? 'restore' : 'push', '', { ...path, ...query }, body, c.req.header('idempotency-key'), desk)
+          return submit(command, body.wait, { c, caller }, desk)
+        },
+      }),
+    ),
+    route({
+      method: 'POST',
+      url: '/api/threads/{clientId}/{userId}/{threadId}/restore',
+      operationId: 'restore',
+      summary: 'Take the files back to a checkpoint, as a new commit',
+      role: 'work',
+      path: ThreadPath,
+      query: ProjectQuery,
+      body: RestoreBody,
+      headers: ['idempotency-key', 'prefer'],
+      answers: RESULT,
+      serve: async ({ path, query, body, c, caller }) => submit(await action('restore', body.checkpoint, { ...path, ...query }, body, c.req.header('idempotency-key'), desk), body.wait, { c, caller }, desk),
+    }),
+    route({
+      method: 'POST',
+      url: '/api/threads/{clientId}/{userId}/{threadId}/interrupt',
+      operationId: 'interrupt',
+      summary: 'Stop what the thread is running; what was done is committed',
+      role: 'work',
+      path: ThreadPath,
+      query: ProjectQuery,
+      answers: { 200: { about: 'What was stopped.', schema: InterruptAnswer } },
+      serve: async ({ path, query, c, caller }) => {
+        const ref = threadOf({ ...path, ...query }, desk.defaults)
+        requireReach(caller, ref)
+        await knownThread(ref, desk)
+        return c.json({ success: true, interrupted: (await desk.engine.interrupt(ref)) ?? null })
+      },
+    }),
+  ]
+}
+
+async function opened(ref: ThreadRef, repoUrl: string | undefined, startFrom: string | undefined, { engine }: Desk) {
+  try {
+    return await engine.open(ref, { repoUrl, startFrom })
+  } catch (error) {
+    if (!(error instanceof RunFailure)) throw error
+    throw error.code === 'rejected' ? new Problem(409, 'Not possible here', error.message) : new Problem(502, 'The workspace could not be prepared', error.message)
+  }
+}
+
+type Given = Parameters<typeof threadOf>[0]
+interface Asked {
+  readonly commandId?: Command['commandId'] | undefined
+  readonly userEmail?: string | undefined
+}
+
+/** A command out of one of the routes that act on a known thread. */
+export async function action(type: 'push' | 'restore', instruction: string, given: Given, { commandId, userEmail }: Asked, idempotencyKey: string | undefined, desk: Desk): Promise<Command> {
+  const ref = threadOf(given, desk.defaults)
+  await knownThread(ref, desk)
+  return {
+    ...ref,
+    commandId: commandIdOf(commandId, idempotencyKey),
+    sessionId: ref.threadId,
+    timestamp: Date.now(),
+    type,
+    instruction,
+    mode: 'execute',
+    delivery: DEFAULT_DELIVERY[type],
+    userEmail,
+    attachments: [],
+  }
+}

@@ -1,0 +1,88 @@
+import type { Context } from 'hono'
+import type { Command } from '../../command/command.ts'
+import type { Result } from '../../command/result.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { standing, workspaceOrigin, type Standing } from '../../engine/inspect.ts'
+import type { Tools } from '../../engine/tools.ts'
+import { refOf, type CommandRecord } from '../../journal/journal.ts'
+import type { ThreadRef } from '../../command/ids.ts'
+import { requireReach, type Caller } from './access.ts'
+import { Problem } from './problem.ts'
+import type { Defaults } from './requests.ts'
+import type { Waiting } from './waiting.ts'
+
+/** What the routes work with. */
+export interface Desk {
+  readonly engine: Engine
+  readonly tools: Tools
+  readonly waiting: Waiting
+  readonly defaults: Defaults
+  readonly version: string
+  readonly api: { readonly githubApiUrl: string; readonly githubToken: string | undefined }
+  /** Aborts when the service stops: open requests and streams end. */
+  readonly stopping: AbortSignal
+}
+
+export const stateOf = ({ state, result }: CommandRecord) => {
+  if (state !== 'ended' || result === undefined) return state === 'ended' ? 'failed' : state
+  if (result.success) return 'completed'
+  return result.code === 'interrupted' || result.code === 'superseded' ? result.code : 'failed'
+}
+
+const executed = (result: Result) => ({ success: result.success, result, ...(result.error === undefined ? {} : { error: result.error }) })
+
+/** Hands a command in, and answers with its result, or at once where the caller does not want to wait. */
+export async function submit(command: Command, wait: boolean | undefined, { c, caller }: { readonly c: Context; readonly caller: Caller }, desk: Desk): Promise<Response> {
+  requireReach(caller, command)
+  if (command.repoUrl !== undefined) {
+    const { known, url } = await workspaceOrigin(command, desk.tools)
+    if (known && url !== command.repoUrl) throw new Problem(409, 'Another repository', `repoUrl: this workspace began from ${url ?? 'a repository without origin'}`, [{ pointer: '#/repoUrl', detail: 'is not the repository of this workspace' }])
+  }
+  const over = new AbortController()
+  const answered = desk.waiting.for(refOf(command), AbortSignal.any([over.signal, desk.stopping, c.req.raw.signal]))
+  try {
+    const record = await recorded(command, desk)
+    if (record.result !== undefined) return c.json(executed(record.result))
+    const early = wait === false || (wait === undefined && /(^|[\s,;])respond-async([\s,;]|$)/i.test(c.req.header('prefer') ?? ''))
+    const result = early ? undefined : await answered
+    if (result !== undefined) return c.json(executed(result))
+    const location = locationOf(record)
+    return c.json({ success: true, commandId: command.commandId, state: stateOf(record), location }, 202, { location, ...(early ? { 'preference-applied': 'respond-async' } : {}) })
+  } finally {
+    over.abort()
+  }
+}
+
+/** Hands a command in and waits for its result, for a route that goes on from there. */
+export async function outcome(command: Command, gone: AbortSignal, desk: Desk): Promise<Result> {
+  const answered = desk.waiting.for(refOf(command), AbortSignal.any([desk.stopping, gone]))
+  const result = (await recorded(command, desk)).result ?? (await answered)
+  if (result === undefined) throw new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
+  return result
+}
+
+async function recorded(command: Command, { engine }: Desk): Promise<CommandRecord> {
+  const accepted = await engine.accept(command, 'http')
+  switch (accepted.kind) {
+    case 'closed':
+      throw new Problem(503, 'Shutting down', 'The service is shutting down; send the same command again in a moment.', [], { 'retry-after': '5' })
+    case 'conflict':
+      throw new Problem(409, 'Conflict', `commandId: ${command.commandId} was used before for another command`, [{ pointer: '#/commandId', detail: 'was used before for another command' }])
+    case 'accepted':
+    case 'duplicate':
+      return accepted.record
+  }
+}
+
+/** Where the result of a command can be read; names the workspace, since ids are unique only in one. */
+function locationOf({ command }: CommandRecord): string {
+  const query = new URLSearchParams({ clientId: command.clientId, userId: command.userId, projectId: command.projectId })
+  return `/api/commands/${encodeURIComponent(command.commandId)}?${query}`
+}
+
+/** @throws Problem 404 where there is no such thread */
+export async function knownThread(ref: ThreadRef, desk: Desk): Promise<Standing> {
+  const found = await standing(ref, desk.tools)
+  if (found === undefined) throw new Problem(404, 'Not found', `threadId: there is no thread ${ref.threadId} in this workspace`)
+  return found
+}

@@ -1,0 +1,50 @@
+import { originOf } from '../../git/repository.ts'
+import { firstLine } from '../../observe/text.ts'
+import { GitHubRefused, openPullRequest } from '../github/pull-request.ts'
+import { requireReach } from './access.ts'
+import { PullRequestAnswer } from './answers.ts'
+import { action } from './command-routes.ts'
+import { knownThread, outcome, type Desk } from './desk.ts'
+import { Problem } from './problem.ts'
+import { ProjectQuery, PullRequestBody, ThreadPath, threadOf } from './requests.ts'
+import { route, type Route } from './route.ts'
+
+/** Pushes the thread's branch and opens a pull request for it. */
+export function pullRequestRoute(desk: Desk): Route {
+  return route({
+    method: 'POST',
+    url: '/api/threads/{clientId}/{userId}/{threadId}/pull-request',
+    operationId: 'openPullRequest',
+    summary: 'Push the branch of the thread and open a pull request for it',
+    role: 'work',
+    path: ThreadPath,
+    query: ProjectQuery,
+    body: PullRequestBody,
+    answers: { 200: { about: 'The pull request, new or the one that was open.', schema: PullRequestAnswer } },
+    serve: async ({ path, query, body, c, caller }) => {
+      const ref = threadOf({ ...path, ...query }, desk.defaults)
+      requireReach(caller, ref)
+      const thread = await knownThread(ref, desk)
+      const { token, owner, repository } = await githubOf(thread.paths.repository, desk)
+      const pushed = await outcome(await action('push', '', ref, {}, undefined, desk), c.req.raw.signal, desk)
+      if (!pushed.success) throw new Problem(409, 'Not pushed', pushed.error ?? pushed.summary)
+      const checkpoints = await desk.tools.journal.checkpoints(ref)
+      const title = body.title ?? (firstLine(checkpoints.at(-1)?.subject ?? `Changes of ${ref.threadId}`, 250))
+      try {
+        const made = await openPullRequest({ ...{ apiUrl: desk.api.githubApiUrl, token, owner, repository }, head: thread.branch, base: body.base, title, body: body.body ?? checkpoints.map((each) => `- ${each.subject}`).join('\n') })
+        return c.json({ success: true, pullRequestUrl: made.url, number: made.number, created: made.created })
+      } catch (error) {
+        if (error instanceof GitHubRefused) throw new Problem(502, 'GitHub refused', desk.tools.redact(error.message))
+        throw error
+      }
+    },
+  })
+}
+
+async function githubOf(gitDir: string, desk: Desk): Promise<{ readonly token: string; readonly owner: string; readonly repository: string }> {
+  const origin = URL.parse((await originOf(gitDir)) ?? '')
+  const [, owner, repository] = /^\/([^/]+)\/([^/]+?)(?:\.git)?$/.exec(origin?.pathname ?? '') ?? []
+  if (owner === undefined || repository === undefined) throw new Problem(409, 'Not possible here', 'This workspace did not begin from a repository on GitHub.')
+  if (desk.api.githubToken === undefined) throw new Problem(409, 'Not possible here', 'GITHUB_TOKEN is not set, so no pull request can be opened.')
+  return { token: desk.api.githubToken, owner, repository }
+}

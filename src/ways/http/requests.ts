@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto'
+import * as z from 'zod'
+import { commandShape, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
+import { ClientId, CommandId, ProjectId, ThreadId, UserId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
+import { BadRepositoryUrl, requestedOrigin } from '../../workspace/origin.ts'
+import { invalid, invalidField, Problem } from './problem.ts'
+
+const wait = z.boolean().optional().describe('`false` answers 202 at once instead of waiting for the result.')
+const scope = { clientId: ClientId.optional(), userId: UserId.optional(), projectId: ProjectId.optional() }
+
+export const ExecuteBody = z
+  .strictObject({
+    ...scope,
+    threadId: ThreadId.optional().describe('The conversation; owns the branch `thread-{threadId}`.'),
+    chatThreadId: ThreadId.optional().describe('Another name of `threadId`.'),
+    ...commandShape,
+    commandId: commandShape.commandId.optional(),
+    timestamp: commandShape.timestamp.optional(),
+    type: commandShape.type.default('edit'),
+    instruction: commandShape.instruction.default(''),
+    sessionId: commandShape.sessionId.optional(),
+    mode: commandShape.mode.default('execute'),
+    delivery: commandShape.delivery.optional(),
+    wait,
+  })
+  .refine((body) => body.type === 'build' || body.type === 'push' || body.instruction.trim() !== '', { path: ['instruction'], message: 'must say what to do' })
+  .refine((body) => body.mode === 'execute' || body.type === 'edit', { path: ['mode'], message: 'plan is for edits only' })
+  .refine((body) => body.threadId === undefined || body.chatThreadId === undefined || body.threadId === body.chatThreadId, { path: ['chatThreadId'], message: 'must be the same as threadId, or left out' })
+  .meta({ id: 'Execute' })
+
+export const InitBody = z
+  .strictObject({ ...scope, threadId: ThreadId.optional(), repoUrl: commandShape.repoUrl, branch: z.string().max(250).optional().describe('The branch that a new thread starts from.') })
+  .meta({ id: 'Init' })
+
+export const ActionBody = z.strictObject({ commandId: CommandId.optional(), userEmail: commandShape.userEmail, wait }).meta({ id: 'Action' })
+
+export const RestoreBody = z
+  .strictObject({ ...ActionBody.shape, checkpoint: z.string().regex(/^[0-9a-f]{7,64}$/, 'must be the commit of a checkpoint, 7 to 64 hex digits') })
+  .meta({ id: 'Restore' })
+
+export const PullRequestBody = z
+  .strictObject({ title: z.string().min(1).max(250).optional(), body: z.string().max(60_000).optional(), base: z.string().min(1).max(250).optional() })
+  .meta({ id: 'PullRequest' })
+
+export const ThreadPath = z.object({ clientId: ClientId, userId: UserId, threadId: ThreadId })
+export const UserPath = z.object({ clientId: ClientId, userId: UserId })
+export const CommandPath = z.object({ commandId: CommandId })
+const count = z
+  .string()
+  .regex(/^\d{1,9}$/, 'must be a whole number')
+  .transform(Number)
+export const ScopeQuery = z.object(scope)
+export const ProjectQuery = z.object({ projectId: ProjectId.optional() })
+export const PageQuery = ProjectQuery.extend({
+  limit: count.refine((value) => value >= 1 && value <= 200, 'must be from 1 to 200').optional(),
+  after: count.optional(),
+})
+export const FilesQuery = ProjectQuery.extend({ path: z.string().min(1).max(4096).optional() })
+
+/** What the operator has fixed; requests need not name it, and may name nothing else. */
+export interface Defaults {
+  readonly clientId: ClientId | undefined
+  readonly userId: UserId | undefined
+  readonly projectId: ProjectId | undefined
+  readonly threadId: ThreadId | undefined
+}
+
+const DEFAULT_PROJECT = ProjectId.parse('project')
+
+function fixed<Id extends string>(name: string, given: Id | undefined, configured: Id | undefined): Id {
+  if (given === undefined && configured === undefined) throw invalidField(`#/${name}`, 'is needed')
+  if (given !== undefined && configured !== undefined && given !== configured) throw new Problem(403, 'Not allowed', `${name}: this service serves another one`)
+  const found = given ?? configured
+  if (found === undefined) throw invalidField(`#/${name}`, 'is needed')
+  return found
+}
+
+type Scope = { readonly clientId?: ClientId | undefined; readonly userId?: UserId | undefined; readonly projectId?: ProjectId | undefined }
+
+/** @throws Problem 400 or 403 */
+export function workspaceOf(given: Scope, defaults: Defaults): WorkspaceId {
+  return {
+    clientId: fixed('clientId', given.clientId, defaults.clientId),
+    userId: fixed('userId', given.userId, defaults.userId),
+    projectId: fixed('projectId', given.projectId ?? (defaults.projectId === undefined ? DEFAULT_PROJECT : undefined), defaults.projectId),
+  }
+}
+
+/** @throws Problem 400 or 403 */
+export function threadOf(given: Scope & { readonly threadId?: ThreadId | undefined }, defaults: Defaults): ThreadRef {
+  const threadId = given.threadId ?? defaults.threadId
+  if (threadId === undefined) throw invalidField('#/threadId', 'is needed')
+  return { ...workspaceOf(given, defaults), threadId }
+}
+
+/** A command out of the body of `POST /api/execute`, with what a browser need not know filled in. */
+export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: string | undefined, defaults: Defaults): Command {
+  const ref = threadOf({ ...body, threadId: body.threadId ?? body.chatThreadId }, defaults)
+  const { instruction, type, mode, userEmail, context, repoUrl, maxCostUsd, attachments = [] } = body
+  return {
+    ...ref,
+    commandId: commandIdOf(body.commandId, idempotencyKey),
+    sessionId: body.sessionId ?? ref.threadId,
+    timestamp: body.timestamp ?? Date.now(),
+    type,
+    instruction,
+    mode,
+    delivery: body.delivery ?? DEFAULT_DELIVERY[type],
+    userEmail,
+    context,
+    repoUrl: repoUrl === undefined ? undefined : checkedRepoUrl(repoUrl),
+    maxCostUsd,
+    attachments,
+  }
+}
+
+/** @throws Problem 400 for a URL that is not taken; answers it as it is stored */
+export function checkedRepoUrl(url: string): string {
+  try {
+    return requestedOrigin(url, undefined).url
+  } catch (error) {
+    if (error instanceof BadRepositoryUrl) throw invalidField('#/repoUrl', error.message)
+    throw error
+  }
+}
+
+export function commandIdOf(inBody: CommandId | undefined, idempotencyKey: string | undefined): CommandId {
+  if (idempotencyKey === undefined) return inBody ?? CommandId.parse(randomUUID())
+  const parsed = CommandId.safeParse(idempotencyKey)
+  if (!parsed.success) throw invalidField('Idempotency-Key', parsed.error.issues[0]?.message ?? 'is not valid')
+  if (inBody !== undefined && inBody !== parsed.data) throw invalidField('Idempotency-Key', 'must be the same as commandId, or left out')
+  return parsed.data
+}
+
+/** @throws Problem 400 that names every field that is wrong */
+export function parsed<Shape extends z.ZodType>(where: 'body' | 'path' | 'query', shape: Shape, value: unknown): z.infer<Shape> {
+  const result = shape.safeParse(value)
+  if (!result.success) throw invalid(where, result.error)
+  return result.data
+}

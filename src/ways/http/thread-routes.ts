@@ -1,0 +1,189 @@
+import { streamSSE } from 'hono/streaming'
+import { standing, threadChangedFiles, threadDiff, threadFile, threadFiles } from '../../engine/inspect.ts'
+import { threadKey, type ThreadRef } from '../../command/ids.ts'
+import type { ThreadRecord } from '../../journal/journal.ts'
+import { requireReach, type Caller } from './access.ts'
+import { Checkpoints, DiffAnswer, Files, History, Status, Threads } from './answers.ts'
+import { knownThread, stateOf, type Desk } from './desk.ts'
+import { Problem } from './problem.ts'
+import { FilesQuery, PageQuery, ProjectQuery, ThreadPath, threadOf, UserPath, workspaceOf } from './requests.ts'
+import { route, type Route } from './route.ts'
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+const THREAD = '/api/threads/{clientId}/{userId}/{threadId}'
+const PAGE = 50
+/** How often a silent stream says that it is alive, so that no proxy closes it. */
+const HEARTBEAT_MS = 15_000
+
+/** Routes that read what is known of threads. */
+export function threadRoutes(desk: Desk): readonly Route[] {
+  const { journal } = desk.tools
+  const reached = (caller: Caller, given: Parameters<typeof threadOf>[0]): ThreadRef => {
+    const ref = threadOf(given, desk.defaults)
+    requireReach(caller, ref)
+    return ref
+  }
+  return [
+    route({
+      method: 'GET',
+      url: '/api/status/{clientId}/{userId}/{threadId}',
+      operationId: 'getStatus',
+      summary: 'How a thread stands',
+      role: 'view',
+      path: ThreadPath,
+      query: ProjectQuery,
+      answers: { 200: { about: 'How it stands.', schema: Status } },
+      serve: async ({ path, query, c, caller }) => {
+        const ref = reached(caller, { ...path, ...query })
+        const thread = await knownThread(ref, desk)
+        const waiting = (await journal.unfinished()).filter(({ command, state }) => state === 'queued' && threadKey(command) === threadKey(ref)).map(({ command }) => command.commandId)
+        const runningCommand = desk.engine.running(ref)
+        return c.json({
+          ...summary(thread.record, thread.branch, runningCommand !== undefined, waiting.length > 0),
+          ...(runningCommand === undefined ? {} : { runningCommand }),
+          waitingCommands: waiting,
+          ...(thread.tip === undefined ? {} : { lastCommit: thread.tip }),
+          changedFiles: await threadChangedFiles(thread),
+          agentSessionId: thread.record.sessionId,
+          simulated: desk.tools.simulated,
+        })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/threads/{clientId}/{userId}',
+      operationId: 'listThreads',
+      summary: 'Threads of a workspace, newest activity first',
+      role: 'view',
+      path: UserPath,
+      query: PageQuery,
+      answers: { 200: { about: 'One page.', schema: Threads } },
+      serve: async ({ path, query, c, caller }) => {
+        requireReach(caller, path)
+        const { limit = PAGE, after = 0, projectId } = query
+        const records = await journal.threads(workspaceOf({ ...path, projectId }, desk.defaults), { limit: limit + 1, after })
+        const unfinished = new Map((await journal.unfinished()).map(({ command, state }) => [threadKey(command), state]))
+        const threads = records.slice(0, limit).map(async (record) => {
+          const state = unfinished.get(threadKey(record.ref))
+          return summary(record, (await standing(record.ref, desk.tools))?.branch ?? '', desk.engine.running(record.ref) !== undefined, state !== undefined)
+        })
+        return c.json({ threads: await Promise.all(threads), ...(records.length > limit ? { next: after + limit } : {}) })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: `${THREAD}/history`,
+      operationId: 'getHistory',
+      summary: 'Commands of a thread with their results, newest first',
+      role: 'view',
+      path: ThreadPath,
+      query: PageQuery,
+      answers: { 200: { about: 'One page.', schema: History } },
+      serve: async ({ path, query, c, caller }) => {
+        const ref = reached(caller, { ...path, projectId: query.projectId })
+        await knownThread(ref, desk)
+        const { limit = PAGE, after } = query
+        const records = await journal.history(ref, { limit: limit + 1, after })
+        const shown = records.slice(0, limit)
+        const commands = shown.map((record) => ({
+          commandId: record.command.commandId,
+          type: record.command.type,
+          instruction: record.command.instruction,
+          state: stateOf(record),
+          attempt: record.attempt,
+          acceptedAt: iso(record.acceptedAt),
+          ...(record.endedAt === undefined ? {} : { endedAt: iso(record.endedAt) }),
+          ...(record.command.userEmail === undefined ? {} : { userEmail: record.command.userEmail }),
+          ...(record.result === undefined ? {} : { result: record.result }),
+        }))
+        return c.json({ commands, ...(records.length > limit ? { next: shown.at(-1)?.seq } : {}) })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: `${THREAD}/diff`,
+      operationId: 'getDiff',
+      summary: 'What the thread has changed since it began',
+      role: 'view',
+      path: ThreadPath,
+      query: ProjectQuery,
+      answers: { 200: { about: 'A unified patch, of at most 2 MB.', schema: DiffAnswer } },
+      serve: async ({ path, query, c, caller }) => {
+        const thread = await knownThread(reached(caller, { ...path, ...query }), desk)
+        return c.json({ ...(await threadDiff(thread)), files: await threadChangedFiles(thread) })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: `${THREAD}/checkpoints`,
+      operationId: 'getCheckpoints',
+      summary: 'Commits that the thread can be taken back to, oldest first',
+      role: 'view',
+      path: ThreadPath,
+      query: ProjectQuery,
+      answers: { 200: { about: 'All of them.', schema: Checkpoints } },
+      serve: async ({ path, query, c, caller }) => {
+        const ref = reached(caller, { ...path, ...query })
+        const { record } = await knownThread(ref, desk)
+        const checkpoints = (await journal.checkpoints(ref)).map(({ commit, subject, outcome, commandId, at, restores }) => ({ commit, subject, outcome, commandId, at: iso(at), ...(restores === undefined ? {} : { restores }) }))
+        return c.json({ ...(record.base === undefined ? {} : { base: record.base }), checkpoints })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: `${THREAD}/files`,
+      operationId: 'getFiles',
+      summary: 'Files of the last commit of a thread; with `path`, the content of one',
+      role: 'view',
+      path: ThreadPath,
+      query: FilesQuery,
+      answers: { 200: { about: 'The files; with `path`, the content as `application/octet-stream`.', schema: Files } },
+      serve: async ({ path, query, c, caller }) => {
+        const thread = await knownThread(reached(caller, { ...path, projectId: query.projectId }), desk)
+        if (query.path === undefined) return c.json({ ...(thread.tip === undefined ? {} : { commit: thread.tip }), files: await threadFiles(thread) })
+        const content = await threadFile(thread, query.path)
+        if (content === undefined) throw new Problem(404, 'Not found', 'path: the last commit has no such file')
+        return c.body(new Uint8Array(content), 200, { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment', 'content-security-policy': 'sandbox' })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: `${THREAD}/events`,
+      operationId: 'watchThread',
+      summary: 'What happens in a thread, as server-sent events; resumable with `Last-Event-ID`',
+      role: 'view',
+      path: ThreadPath,
+      query: ProjectQuery,
+      headers: ['last-event-id'],
+      answers: { 200: { about: 'A stream of `RunEvent`; all that is kept first, then what comes.', contentType: 'text/event-stream' } },
+      serve: async ({ path, query, c, caller }) => {
+        const ref = reached(caller, { ...path, ...query })
+        const lastId = c.req.header('last-event-id')
+        if (lastId !== undefined && !/^\d{1,15}\.\d{1,15}$/.test(lastId)) throw new Problem(400, 'The request is not valid', 'Last-Event-ID: must be the id of an event, such as 3.41', [{ pointer: 'Last-Event-ID', detail: 'must be the id of an event, such as 3.41' }])
+        await knownThread(ref, desk)
+        return streamSSE(c, async (stream) => {
+          const gone = new AbortController()
+          stream.onAbort(() => gone.abort())
+          const heartbeat = setInterval(() => void stream.write(': still here\n\n').catch(() => gone.abort()), HEARTBEAT_MS)
+          try {
+            for await (const event of desk.tools.events(ref).watch(lastId, AbortSignal.any([gone.signal, desk.stopping]))) {
+              await stream.writeSSE({ id: event.id, event: event.type, data: JSON.stringify(event) })
+            }
+          } finally {
+            clearInterval(heartbeat)
+          }
+        })
+      },
+    }),
+  ]
+}
+
+const summary = ({ ref, createdAt, lastActiveAt, costUsd, tokens }: ThreadRecord, branch: string, running: boolean, waiting: boolean) => ({
+  threadId: ref.threadId,
+  branch,
+  createdAt: iso(createdAt),
+  lastActiveAt: iso(lastActiveAt),
+  costUsd,
+  tokens,
+  state: running ? 'running' : waiting ? 'waiting' : 'idle',
+})
