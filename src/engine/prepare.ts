@@ -33,7 +33,9 @@ export interface Wish {
  *
  * @throws RunFailure `workspace_failed` or `rejected`; what `stop` was aborted with
  */
-export async function prepareThread(ref: ThreadRef, wish: Wish, tools: Tools, stop: AbortSignal): Promise<Thread> {
+export async function prepareThread(of: ThreadRef, wish: Wish, tools: Tools, stop: AbortSignal): Promise<Thread> {
+  const { clientId, userId, projectId, threadId } = of
+  const ref: ThreadRef = { clientId, userId, projectId, threadId }
   const key = threadKey(ref)
   const known = tools.prepared.get(key)
   if (known !== undefined && (await exists(known.home.paths.workTree))) return known

@@ -1,0 +1,28 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+
+/** Every process that a test starts carries this variable; none may be left when all have run. */
+export const MARK = 'BRANCHLINE_TEST_MARK'
+
+export function setup(): () => void {
+  const mark = `${MARK}=${randomBytes(8).toString('hex')}`
+  process.env[MARK] = mark.slice(MARK.length + 1)
+  return () => {
+    const left = processesWith(mark).filter((pid) => pid !== process.pid)
+    if (left.length > 0) throw new Error(`processes were left behind: ${left.join(', ')}`)
+  }
+}
+
+function processesWith(mark: string): readonly number[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark) && !readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('vitest')
+      } catch {
+        return false // it has ended
+      }
+    })
+    .map(Number)
+}

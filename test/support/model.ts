@@ -1,0 +1,67 @@
+import type { ChatCompletionRequest } from '@copilotkit/aimock'
+import { answer, lastInstruction, startScriptedModel } from '../../src/agent/simulation/model.ts'
+
+/** A scripted model in the test's own process: it sees every request and can be made to wait, to stream slowly and to fail. */
+export interface Model extends AsyncDisposable {
+  readonly url: string
+  readonly requests: readonly ChatCompletionRequest[]
+  /** Requests whose instruction holds `text` wait until `release`. */
+  hold(text: string): { readonly reached: Promise<void>; release(): void }
+  /** The next `times` requests whose instruction holds `text` are refused with `status`. */
+  fail(text: string, status: number, times: number): void
+}
+
+/** Instructions that hold this word are answered with text that takes about a minute to stream. */
+export const SLOWLY = 'slowly'
+
+export async function startModel(): Promise<Model> {
+  const requests: ChatCompletionRequest[] = []
+  const holds: { text: string; reached: () => void; released: Promise<void> }[] = []
+  const failures: { text: string; status: number; left: number }[] = []
+  const failing = (request: ChatCompletionRequest) => failures.find((each) => each.left > 0 && lastInstruction(request).includes(each.text))
+  const scripted = await startScriptedModel({
+    fixtures: [
+      {
+        match: { predicate: (request) => failing(request) !== undefined },
+        response: (request) => {
+          const failure = failing(request)
+          if (failure !== undefined) failure.left -= 1
+          return { error: { message: 'the model fails as it was told', type: 'overloaded_error' }, status: failure?.status ?? 500 }
+        },
+      },
+      {
+        match: { predicate: (request) => lastInstruction(request).includes(SLOWLY) },
+        response: (request) => {
+          requests.push(request)
+          return { content: 'word '.repeat(1200) }
+        },
+        chunkSize: 5,
+        latency: 50,
+      },
+      {
+        match: { predicate: () => true },
+        response: async (request) => {
+          requests.push(request)
+          const held = holds.find((each) => lastInstruction(request).includes(each.text))
+          held?.reached()
+          await held?.released
+          return answer(request)
+        },
+        chunkSize: 16,
+      },
+    ],
+  })
+  return {
+    url: scripted.url,
+    requests,
+    hold(text) {
+      const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      holds.push({ text, reached: reached.resolve, released: released.promise })
+      return { reached: reached.promise, release: () => released.resolve() }
+    },
+    fail: (text, status, times) => void failures.push({ text, status, left: times }),
+    [Symbol.asyncDispose]: async () => {
+      await scripted[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,108 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { MARK } from './global-setup.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const DEADLINE_MS = 60_000
+
+/** The built program, started as a user starts it, on a folder of its own. */
+export interface Service extends AsyncDisposable {
+  readonly url: string
+  readonly workspace: string
+  readonly pid: number
+  /** Everything it has written so far. */
+  readonly output: () => string
+  /** SIGKILL, and wait until it is gone. */
+  kill(): Promise<void>
+  /** SIGTERM; answers the exit code. */
+  terminate(): Promise<number | null>
+  /** Starts it again on the same folder. */
+  restart(env?: Readonly<Record<string, string>>): Promise<void>
+}
+
+export interface ServiceOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly node?: string
+  readonly workspace?: string
+}
+
+/** A temporary folder that users other than its owner can reach into. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'branchline-test-'))
+  await chmod(folder, 0o755)
+  return folder
+}
+
+export async function startService({ env = {}, node = process.execPath, workspace }: ServiceOptions = {}): Promise<Service> {
+  const folder = workspace ?? (await temporaryFolder())
+  let [child, url, output] = [undefined as ChildProcess | undefined, '', '']
+  const start = async (more: Readonly<Record<string, string>> = {}): Promise<void> => {
+    child = spawn(node, [MAIN], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: folder,
+        npm_execpath: process.env['npm_execpath'] ?? '',
+        NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+        ...network(),
+        [MARK]: process.env[MARK] ?? '',
+        PORT: '0',
+        WORKSPACE_PATH: join(folder, 'workspace'),
+        MIN_RUN_MS: '0',
+        RETRY_BASE_MS: '50',
+        ...env,
+        ...more,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const ready = Promise.withResolvers<string>()
+    const hear = (chunk: Buffer): void => {
+      output += chunk.toString('utf8')
+      const found = /is ready at (\S+)\n/.exec(output.slice(from))?.[1]
+      if (found !== undefined) ready.resolve(found)
+    }
+    const from = output.length
+    child.stdout?.on('data', hear)
+    child.stderr?.on('data', hear)
+    child.once('exit', (code) => ready.reject(new Error(`the service ended with ${code}:\n${output.slice(from)}`)))
+    const timer = setTimeout(() => ready.reject(new Error(`the service was not ready in time:\n${output}`)), DEADLINE_MS)
+    url = await ready.promise.finally(() => clearTimeout(timer))
+  }
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+    return child.exitCode
+  }
+  await start()
+  return {
+    get url() {
+      return url
+    },
+    get pid() {
+      return child?.pid ?? 0
+    },
+    workspace: join(folder, 'workspace'),
+    output: () => output,
+    kill: async () => void (await end('SIGKILL')),
+    terminate: () => end('SIGTERM'),
+    restart: async (more) => {
+      await end('SIGTERM')
+      await start(more)
+    },
+    [Symbol.asyncDispose]: async () => {
+      await end('SIGTERM')
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+/** How this machine reaches the registry. */
+function network(): Record<string, string> {
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
+}
