@@ -20,7 +20,13 @@ for (const folder of folders) {
     for (const [name, version] of Object.entries(from.optionalDependencies ?? {})) {
       if (Object.keys(all).some((at) => at.endsWith(`node_modules/${name}`))) continue
       missing += 1
-      all[`node_modules/${name}`] = { version, optional: true, ...(from.dev && { dev: true }), os: [part(name, SYSTEMS, 'none')], cpu: [part(name, PROCESSORS, 'none')] }
+      all[`node_modules/${name}`] = {
+        version,
+        optional: true,
+        ...(from.dev && { dev: true }),
+        os: [part(name, SYSTEMS, 'none')],
+        cpu: [part(name, PROCESSORS, 'none')],
+      }
     }
   }
   const [root, ...packages] = Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1))

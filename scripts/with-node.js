@@ -27,7 +27,9 @@ const majorOf = (version) => Number(version.split('.')[0])
 
 /** Runs npm with a given Node, without what the npm that started us says of itself. */
 function npm(node, npmArgs, cwd) {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(package_|lifecycle_|config_prefix$|config_local_prefix$|command$)/.test(name)))
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^npm_(package_|lifecycle_|config_prefix$|config_local_prefix$|command$)/.test(name)),
+  )
   env.PATH = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`
   const cli = npmCli()
   const done = spawnSync(node, [cli, ...npmArgs, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd, env, stdio: ['ignore', 2, 2] })
@@ -75,7 +77,10 @@ function cacheFolder() {
 
 /** The packages of the lockfile: those that running needs, or all of them. */
 function install(node) {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).update(`${process.platform} ${process.arch}`).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .update(`${process.platform} ${process.arch}`)
+    .digest('hex')
   const stamp = join(root, 'node_modules', '.branchline-installed')
   const [installed, extent] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
   if (installed === lock && (extent === 'dev' || !dev)) return

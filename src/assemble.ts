@@ -52,7 +52,7 @@ export async function assemble(config: Config): Promise<Service> {
 
   const binary = findClaudeCode()
   const npm = findNpm(config.npmCli)
-  const identities = await findIdentities(config.ISOLATION, [root, binary, process.execPath, dirname(npm)])
+  const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
   const journal = parts.use(openSqliteJournal(paths.own))
 
   const model = config.simulated ? parts.use(await startScriptedModel({ pieceMs: PIECE_MS })) : undefined
@@ -61,13 +61,27 @@ export async function assemble(config: Config): Promise<Service> {
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
   const agents = parts.use(new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, env: agentEnv(config) }, broker))
 
+  const stopping = new AbortController()
   const tools: Tools = {
     root,
     journal,
     agents,
     identities,
-    installing: { npm, scripts: config.INSTALL_SCRIPTS, path, networkEnv: config.networkEnv },
-    rules: { silenceMs: config.RUN_TIMEOUT, limitMs: config.RUN_LIMIT, graceMs: config.INTERRUPT_GRACE_MS, retryBaseMs: config.RETRY_BASE_MS, attempts: ATTEMPTS, crashes: CRASHES },
+    installing: {
+      slot: `install-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`,
+      npm,
+      scripts: config.INSTALL_SCRIPTS,
+      path,
+      networkEnv: config.networkEnv,
+    },
+    rules: {
+      silenceMs: config.RUN_TIMEOUT,
+      limitMs: config.RUN_LIMIT,
+      graceMs: config.INTERRUPT_GRACE_MS,
+      retryBaseMs: config.RETRY_BASE_MS,
+      attempts: ATTEMPTS,
+      crashes: CRASHES,
+    },
     author: { name: config.GIT_AUTHOR_NAME, email: config.GIT_AUTHOR_EMAIL },
     log,
     redact,
@@ -76,6 +90,7 @@ export async function assemble(config: Config): Promise<Service> {
     beginning: { origin: config.origin, example: config.origin === undefined ? fileURLToPath(new URL('../examples/site', import.meta.url)) : undefined },
     remoteFor: (url) => remoteFor(url, config),
     events: eventLogs(paths.events, journal.epoch, redact),
+    stopping: stopping.signal,
     prepared: new Map(),
     once: oneAtATime(),
   }
@@ -85,11 +100,17 @@ export async function assemble(config: Config): Promise<Service> {
   const engine = new Engine(tools, outbox, rules)
   await engine.start()
 
-  const stopping = new AbortController()
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
   const api = { githubApiUrl: config.GITHUB_API_URL, githubToken: config.GITHUB_TOKEN }
-  const list = (text: string): readonly string[] => text.split(',').map((each) => each.trim()).filter((each) => each !== '')
-  const app = httpApp({ engine, tools, waiting, defaults, version, api, stopping: stopping.signal }, callers, { hosts: [config.HOST, ...list(config.ALLOWED_HOSTS)], origins: list(config.CORS_ORIGINS) })
+  const list = (text: string): readonly string[] =>
+    text
+      .split(',')
+      .map((each) => each.trim())
+      .filter((each) => each !== '')
+  const app = httpApp({ engine, tools, waiting, defaults, version, api, stopping: stopping.signal }, callers, {
+    hosts: [config.HOST, ...list(config.ALLOWED_HOSTS)],
+    origins: list(config.CORS_ORIGINS),
+  })
   const listening = parts.use(await listen(app, config.HOST, config.PORT))
   // Stopped in this order: runs are interrupted and saved and their results delivered, then open requests end.
   parts.defer(() => stopping.abort())

@@ -1,8 +1,7 @@
-import type { ChildProcess } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { query, type Options, type Query, type SDKMessage, type SDKUserMessage, type SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { endAll, family, type Slot } from '../process/end-all.ts'
-import { start } from '../process/start.ts'
+import { start, type Child } from '../process/start.ts'
 import { Mailbox } from './mailbox.ts'
 import { diedEnd, turnEnd, type TurnEnd } from './turn-end.ts'
 
@@ -54,7 +53,7 @@ export class Agent implements AsyncDisposable {
   readonly #query: Query
   readonly #prompts = new Mailbox<SDKUserMessage>()
   readonly #gone: Promise<string>
-  #child: ChildProcess | undefined
+  #child: Child | undefined
   /** The process and the children that it had before its first message; whatever else appears belongs to a turn. */
   #kept: ReadonlySet<number> | undefined
   #mode: Turn['mode'] = 'execute'
@@ -105,7 +104,8 @@ export class Agent implements AsyncDisposable {
       }
     })
     const silent = async (): Promise<TurnEnd> => {
-      while (performance.now() - lastSign < silenceMs) await delay(silenceMs - (performance.now() - lastSign) + 1, undefined, { signal: over.signal, ref: false })
+      while (performance.now() - lastSign < silenceMs)
+        await delay(silenceMs - (performance.now() - lastSign) + 1, undefined, { signal: over.signal, ref: false })
       return { kind: 'silent' }
     }
     const died = this.#gone.then((why) => (stop.aborted ? { kind: 'stopped' as const } : diedEnd(why)))
@@ -167,7 +167,14 @@ export class Agent implements AsyncDisposable {
 
 function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
   const env = Object.fromEntries(Object.entries(spawn.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
-  const child = start(spawn.command, spawn.args, { cwd: spawn.cwd ?? '/', env, as: slot.identity, umask: 0o007, stdio: ['pipe', 'pipe', 'ignore', 'pipe'], detached: true })
+  const child = start(spawn.command, spawn.args, {
+    cwd: spawn.cwd ?? '/',
+    env,
+    as: slot.identity,
+    umask: 0o007,
+    stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
+    detached: true,
+  })
   const [stdin, stdout, , pipe] = child.stdio
   if (!stdin || !stdout || !pipe || !('write' in pipe)) throw new Error('Claude Code was started without its pipes')
   pipe.on('error', () => {}) // it ended before it read its token; that is seen elsewhere
@@ -177,7 +184,10 @@ function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
 }
 
 /** Claude Code as it may be run on a repository that nobody vouches for: nothing that the repository brings is configuration. */
-function sdkOptions({ binary, workTree, env, sessionId, resume, maxBudgetUsd, model }: AgentOptions, spawnClaudeCodeProcess: NonNullable<Options['spawnClaudeCodeProcess']>): Options {
+function sdkOptions(
+  { binary, workTree, env, sessionId, resume, maxBudgetUsd, model }: AgentOptions,
+  spawnClaudeCodeProcess: NonNullable<Options['spawnClaudeCodeProcess']>,
+): Options {
   return {
     pathToClaudeCodeExecutable: binary,
     spawnClaudeCodeProcess,

@@ -15,7 +15,10 @@ const MAX_BYTES = 128 * 1024 * 1024
 export async function readConversation(configFolder: string, sessionId: string, owner: Identity): Promise<Buffer | undefined> {
   const projects = await readdir(join(configFolder, PROJECTS), { withFileTypes: true }).catch(() => [])
   for (const project of projects.filter((entry) => entry.isDirectory())) {
-    const file = await open(join(configFolder, PROJECTS, project.name, `${sessionId}.jsonl`), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined)
+    const file = await open(
+      join(configFolder, PROJECTS, project.name, `${sessionId}.jsonl`),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    ).catch(() => undefined)
     if (file === undefined) continue
     await using _closed = file
     const about = await file.stat()
@@ -36,4 +39,3 @@ export async function placeConversation(configFolder: string, sessionId: string,
   await writeFile(file, content, { mode: 0o660 })
   await give(file)
 }
-

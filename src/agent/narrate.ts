@@ -24,7 +24,10 @@ export class Narrator implements Disposable {
     if (message.type === 'user') return this.#answers(message.message.content)
     if (message.type === 'system' && message.subtype === 'api_retry') {
       const wait = Math.round(message.retry_delay_ms / 1000)
-      this.#say({ type: 'progress', text: `The model answered ${message.error_status ?? 'nothing'}; asking again in ${wait} s (${message.attempt} of ${message.max_retries})` })
+      this.#say({
+        type: 'progress',
+        text: `The model answered ${message.error_status ?? 'nothing'}; asking again in ${wait} s (${message.attempt} of ${message.max_retries})`,
+      })
     }
   }
 
@@ -37,7 +40,8 @@ export class Narrator implements Disposable {
   #blocks(content: Extract<SDKMessage, { type: 'assistant' }>['message']['content']): void {
     for (const block of content) {
       if (block.type === 'text') this.#flush('\n')
-      if (block.type === 'tool_use') this.#say({ type: 'tool.started', tool: block.name, toolUseId: block.id, input: printable(JSON.stringify(block.input), MAX_SHOWN) })
+      if (block.type === 'tool_use')
+        this.#say({ type: 'tool.started', tool: block.name, toolUseId: block.id, input: printable(JSON.stringify(block.input), MAX_SHOWN) })
     }
   }
 
@@ -45,7 +49,10 @@ export class Narrator implements Disposable {
     if (typeof content === 'string') return
     for (const block of content) {
       if (block.type !== 'tool_result') continue
-      const said = typeof block.content === 'string' ? block.content : (block.content ?? []).map((part) => (part.type === 'text' ? part.text : `[${part.type}]`)).join('\n')
+      const said =
+        typeof block.content === 'string'
+          ? block.content
+          : (block.content ?? []).map((part) => (part.type === 'text' ? part.text : `[${part.type}]`)).join('\n')
       this.#say({ type: 'tool.ended', toolUseId: block.tool_use_id, failed: block.is_error ?? false, output: printable(said, MAX_SHOWN) })
     }
   }

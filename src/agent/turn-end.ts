@@ -42,7 +42,8 @@ function reasonOf(result: SDKResultMessage): { code: 'budget' | 'agent_failed'; 
     return { code: 'budget', error: 'What this command may cost has been spent (maxCostUsd). What was done is committed.', mayPass: false }
   }
   const said = printable(result.subtype === 'success' ? result.result : result.errors.join('\n'), 2000)
-  if (result.subtype !== 'success' || result.terminal_reason !== 'api_error') return { code: 'agent_failed', error: said || `Claude Code ended with ${result.terminal_reason ?? result.subtype}`, mayPass: false }
+  if (result.subtype !== 'success' || result.terminal_reason !== 'api_error')
+    return { code: 'agent_failed', error: said || `Claude Code ended with ${result.terminal_reason ?? result.subtype}`, mayPass: false }
   const status = result.api_error_status ?? undefined
   const mayPass = status === undefined || status === 408 || status === 429 || status >= 500
   return { code: 'agent_failed', error: `The model answered ${status ?? 'nothing'}: ${said}`, mayPass }

@@ -1,10 +1,32 @@
 import { messageOf } from '../observe/text.ts'
 
-/** Errors whose message is written for the person who starts the service. */
-const FOR_PEOPLE = new Set(['BadConfiguration', 'BadTokens', 'WorkspaceHeld', 'JournalTooNew', 'JournalDamaged', 'PortTaken', 'IsolationUnavailable', 'NoClaudeCode', 'NoNpm', 'Usage', 'ServiceSaid'])
+/** The program was called in a way that it does not know. */
+export class Usage extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'Usage'
+  }
+}
+
+/** Errors whose message is written for the person who starts the program. */
+const FOR_PEOPLE = new Set([
+  'BadConfiguration',
+  'BadTokens',
+  'WorkspaceHeld',
+  'JournalTooNew',
+  'JournalDamaged',
+  'PortTaken',
+  'IsolationUnavailable',
+  'NoClaudeCode',
+  'NoNpm',
+  'Usage',
+  'ServiceSaid',
+])
 
 /** What to tell a person about an error that ends the program. */
 export function explain(error: unknown): string {
   if (error instanceof Error && FOR_PEOPLE.has(error.name)) return error.message
+  if (error instanceof Error && error.message === 'fetch failed')
+    return `The service cannot be reached (${messageOf(error.cause)}). Is it running? Start it with: npm start`
   return error instanceof Error ? (error.stack ?? messageOf(error)) : String(error)
 }

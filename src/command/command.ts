@@ -34,7 +34,7 @@ export type Attachment = z.infer<typeof Attachment>
 
 const BRANCH_RULE = 'must be the name of a branch, such as main'
 /** What `git check-ref-format` takes for a branch, and no syntax of revisions. */
-const BranchName = oneLine(250)
+export const BranchName = oneLine(250)
   .regex(/^(?![-/.])[^\s~^:?*[\]\\]+$/, BRANCH_RULE)
   .refine((name) => !/\.\.|@\{|\/\/|\/\.|[./]$|\.lock(\/|$)/.test(name) && name !== '@', BRANCH_RULE)
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import type { Ending } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
 import { endAll } from '../process/end-all.ts'
@@ -20,7 +21,12 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
   const { workTree, agent: folders } = home.paths
   const command = await buildCommand(workTree, tools)
   if (command === undefined) {
-    return { kind: 'failed', code: 'rejected', error: 'There is nothing to build: package.json has neither a `build` script nor a dependency on astro.', mayPass: false }
+    return {
+      kind: 'failed',
+      code: 'rejected',
+      error: 'There is nothing to build: package.json has neither a `build` script nor a dependency on astro.',
+      mayPass: false,
+    }
   }
   await ensureDependencies(thread, tools, stop)
   for (const path of [folders.folder, folders.home, folders.tmp]) {
@@ -37,7 +43,16 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
       detached: true,
       stop,
       keepBytes: KEEP_BYTES,
-      env: { ...tools.installing.networkEnv, PATH: tools.installing.path, HOME: folders.home, TMPDIR: folders.tmp, LANG: 'C.UTF-8', CI: 'true', ASTRO_TELEMETRY_DISABLED: '1', [SLOT_VARIABLE]: home.slot.slot },
+      env: {
+        ...tools.installing.networkEnv,
+        PATH: tools.installing.path,
+        HOME: folders.home,
+        TMPDIR: folders.tmp,
+        LANG: 'C.UTF-8',
+        CI: 'true',
+        ASTRO_TELEMETRY_DISABLED: '1',
+        [SLOT_VARIABLE]: home.slot.slot,
+      },
     })
     if (code === 0) return { kind: 'completed', summary: `Built: ${command.shown}` }
     return { kind: 'failed', code: 'build_failed', error: lastLines(`${stdout.toString('utf8')}\n${stderr.toString('utf8')}`), mayPass: false }
@@ -67,7 +82,8 @@ const has = (section: unknown, name: string): boolean => typeof section === 'obj
 
 /** The last lines that say something, without colours. */
 function lastLines(output: string): string {
-  // oxlint-disable-next-line no-control-regex -- colours are control characters
-  const lines = output.replaceAll(/\x1b\[[0-9;]*[A-Za-z]/g, '').split('\n').filter((line) => line.trim() !== '')
+  const lines = stripVTControlCharacters(output)
+    .split('\n')
+    .filter((line) => line.trim() !== '')
   return printable(lines.slice(-SHOWN_LINES).join('\n'), 8000) || 'The build failed without a word.'
 }

@@ -29,7 +29,7 @@ export async function offerDependencies(thread: Thread, tools: Tools, stop: Abor
     const manifests = await readManifests(workTree)
     if (manifests === undefined || (await installedKey(workTree)) === manifests.key) return
     if (await isStored(servicePaths(tools.root).store, manifests.key)) return await ensureDependencies(thread, tools, stop)
-    const options = installOptions(thread, tools, stop)
+    const options = installOptions(thread, tools, tools.stopping)
     void tools
       .once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options))
       .catch((error: unknown) => events.append({ type: 'progress', text: `Dependencies are not installed: ${messageOf(error)}` }))

@@ -63,7 +63,13 @@ async function settle(end: TurnEnd, thread: Thread, tools: Tools, stop: AbortSig
     case 'stopped':
       return { ...endingOf(stop.reason), usage }
     case 'silent':
-      return { kind: 'failed', code: 'timeout', error: `Nothing was heard from the agent for ${tools.rules.silenceMs / 60_000} minutes (RUN_TIMEOUT); what was done is committed.`, mayPass: false, usage }
+      return {
+        kind: 'failed',
+        code: 'timeout',
+        error: `Nothing was heard from the agent for ${tools.rules.silenceMs / 60_000} minutes (RUN_TIMEOUT); what was done is committed.`,
+        mayPass: false,
+        usage,
+      }
     case 'failed':
       return { ...end.failure, usage }
   }

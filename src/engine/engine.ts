@@ -14,7 +14,10 @@ import { showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
 import type { Tools } from './tools.ts'
 
 /** What became of a command at the door. */
-export type Acceptance = { readonly kind: 'accepted' | 'duplicate'; readonly record: CommandRecord } | { readonly kind: 'conflict' } | { readonly kind: 'closed' }
+export type Acceptance =
+  | { readonly kind: 'accepted' | 'duplicate'; readonly record: CommandRecord }
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'closed' }
 
 const keyOf = ({ workspace, commandId }: CommandRef): string => `${workspaceKey(workspace)} ${commandId}`
 
@@ -61,15 +64,15 @@ export class Engine implements AsyncDisposable {
     if (this.#closed) return { kind: 'closed' }
     const arrival = this.#lanes.arrive(this.#placeOf(command), command.delivery === 'interrupt' && this.#takesLane(command))
     const interrupts = arrival.inTheWay === undefined ? undefined : this.#commandOf(arrival.inTheWay)
-    const accepted = await this.#tools.journal
-      .accept({ command, hash, way, at: Date.now(), begin: arrival.free, interrupts })
-      .catch((error: unknown) => {
-        this.#lanes.leave(arrival.entry)
-        throw error
-      })
+    const accepted = await this.#tools.journal.accept({ command, hash, way, at: Date.now(), begin: arrival.free, interrupts }).catch((error: unknown) => {
+      this.#lanes.leave(arrival.entry)
+      throw error
+    })
     if (accepted.outcome !== 'done') {
       this.#lanes.leave(arrival.entry)
-      return accepted.outcome === 'duplicate' ? { kind: 'duplicate', record: accepted.record } : { kind: accepted.outcome === 'conflict' ? 'conflict' : 'closed' }
+      return accepted.outcome === 'duplicate'
+        ? { kind: 'duplicate', record: accepted.record }
+        : { kind: accepted.outcome === 'conflict' ? 'conflict' : 'closed' }
     }
     const { record } = accepted
     this.#tell(command, { type: 'command.accepted', instruction: printable(command.instruction, 2000), commandType: command.type }, command.commandId)
@@ -180,9 +183,15 @@ export class Engine implements AsyncDisposable {
 
   #ended(run: CommandRecord, ran: Ran): void {
     if (ran.kind === 'again') {
-      this.#tell(run.command, { type: 'progress', text: `Attempt ${run.attempt} ended: ${printable(ran.why, 500)} Trying again in ${Math.round(ran.inMs / 1000)} s.` }, run.command.commandId)
+      this.#tell(
+        run.command,
+        { type: 'progress', text: `Attempt ${run.attempt} ended: ${printable(ran.why, 500)} Trying again in ${Math.round(ran.inMs / 1000)} s.` },
+        run.command.commandId,
+      )
       this.#tools.log.warn({ event: 'run.again', ...about(run), inMs: ran.inMs, why: ran.why })
     } else {
+      const entry = this.#entries.get(keyOf(refOf(run.command)))
+      if (entry !== undefined) this.#commands.delete(entry) // its turn may last a little longer, the command does not
       tellCommit(run, ran.result, this.#tools)
       tellEnd(run, ran.result, this.#tools)
       this.#outbox.ring()

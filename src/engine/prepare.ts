@@ -106,7 +106,8 @@ function beginningOf({ repoUrl }: Wish, { beginning, remoteFor }: Tools): Beginn
 
 async function checkOrigin(repository: string, { repoUrl }: Wish): Promise<void> {
   const origin = repoUrl === undefined ? undefined : await originOf(repository)
-  if (repoUrl !== undefined && origin !== repoUrl) throw new RunFailure('rejected', `repoUrl: this workspace has another repository already (${origin ?? 'one without origin'})`)
+  if (repoUrl !== undefined && origin !== repoUrl)
+    throw new RunFailure('rejected', `repoUrl: this workspace has another repository already (${origin ?? 'one without origin'})`)
 }
 
 /** A new thread starts from what origin has today; where origin cannot be reached, from what is known of it. */

@@ -9,7 +9,10 @@ const BETWEEN = '\n\n---\n\n'
 export function promptOf(run: CommandRecord, forgot: boolean): Content {
   const { command, carried, note } = run
   const messages = [...carried, command]
-  const notes = [note === undefined ? undefined : noteText(note), forgot ? 'The conversation before this message is lost; the files and the git log of this branch show what was done.' : undefined]
+  const notes = [
+    note === undefined ? undefined : noteText(note),
+    forgot ? 'The conversation before this message is lost; the files and the git log of this branch show what was done.' : undefined,
+  ]
   const known = notes.filter((each) => each !== undefined)
   const text = messages.map((message) => message.instruction).join(BETWEEN)
   const intro = known.length === 0 ? '' : `<branchline-note>${known.join('\n')}</branchline-note>\n\n`
@@ -29,7 +32,10 @@ function blockOf({ name, mediaType, data }: Attachment): Content[number] {
     case 'image/gif':
     case 'image/webp':
       return { type: 'image', source: { type: 'base64', media_type: mediaType, data } }
-    default:
+    case 'text/plain':
+    case 'text/markdown':
+    case 'text/csv':
+    case 'application/json':
       return { type: 'text', text: `<attachment name=${JSON.stringify(name)}>\n${Buffer.from(data, 'base64').toString('utf8')}\n</attachment>` }
   }
 }

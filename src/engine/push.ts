@@ -73,7 +73,8 @@ async function rebaseThread(run: CommandRecord, thread: Thread, onto: Sha, tools
   const { gitDir } = home.checkout
   const tip = await tipOf(home)
   const staged = await stage(home.checkout, tools.holdsSecret)
-  if (staged.tree !== (await treeOf(gitDir, tip))) throw new RunFailure('push_conflict', 'The work tree holds changes that are not committed; commit them first, then push again.')
+  if (staged.tree !== (await treeOf(gitDir, tip)))
+    throw new RunFailure('push_conflict', 'The work tree holds changes that are not committed; commit them first, then push again.')
   const rebased = await rebase(gitDir, tip, onto)
   if (rebased.kind === 'conflict') return rebased
   const ending = pushedEnding(rebased.tip, home.branch)

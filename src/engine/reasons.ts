@@ -33,7 +33,13 @@ export class OverLimit extends Error {
 export function endingOf(error: unknown): Exclude<Ending, { kind: 'recovered' | 'completed' }> {
   if (error instanceof Interrupted) return { kind: 'interrupted', by: error.by }
   if (error instanceof ShuttingDown) return { kind: 'shutdown' }
-  if (error instanceof OverLimit) return { kind: 'failed', code: 'timeout', error: `The run took longer than ${error.minutes} minutes (RUN_LIMIT); what was done is committed.`, mayPass: false }
+  if (error instanceof OverLimit)
+    return {
+      kind: 'failed',
+      code: 'timeout',
+      error: `The run took longer than ${error.minutes} minutes (RUN_LIMIT); what was done is committed.`,
+      mayPass: false,
+    }
   if (error instanceof RunFailure) return { kind: 'failed', code: error.code, error: error.message, mayPass: error.mayPass }
   return { kind: 'failed', code: 'workspace_failed', error: messageOf(error), mayPass: false }
 }

@@ -25,18 +25,17 @@ export async function recover(tools: Tools): Promise<readonly CommandRecord[]> {
   const unfinished = await tools.journal.unfinished()
   for (const run of unfinished.filter((each) => each.state !== 'queued')) {
     const ran = await recoverRun(run, tools)
-    tools.log.info({ event: 'run.recovered', commandId: run.command.commandId, threadId: run.command.threadId, state: run.state, then: ran.kind })
+    tools.log.info({ event: 'run.recovered', commandId: run.command.commandId, threadId: run.command.threadId, state: run.state, outcome: ran.kind })
   }
   return tools.journal.unfinished()
 }
 
 async function endLeftProcesses(tools: Tools): Promise<void> {
   const [threads, processes] = [await tools.journal.everyThread(), await processTable()]
-  for (const thread of threads) {
-    const slot = slotOf(thread, tools)
+  const installs = { slot: tools.installing.slot, identity: tools.identities.install() }
+  for (const slot of [installs, ...threads.map((thread) => slotOf(thread, tools))]) {
     if (!processes.some((entry) => belongsTo(entry, slot.slot, slot.identity))) continue
-    const ended = await endAll(slot)
-    tools.log.warn({ event: 'processes.ended', threadId: thread.ref.threadId, count: ended })
+    tools.log.warn({ event: 'processes.ended', slot: slot.slot, count: await endAll(slot) })
   }
 }
 

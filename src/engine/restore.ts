@@ -13,7 +13,10 @@ export async function restore(run: CommandRecord, thread: Thread, tools: Tools):
   const target = targetOf(run.command.instruction, { base: thread.home.base, tip, checkpoints })
   if (target === undefined) {
     const asked = run.command.instruction
-    throw new RunFailure('rejected', asked === '' ? 'There is nothing to undo.' : `checkpoint: ${asked} is not a checkpoint of this thread; GET …/checkpoints lists them.`)
+    throw new RunFailure(
+      'rejected',
+      asked === '' ? 'There is nothing to undo.' : `checkpoint: ${asked} is not a checkpoint of this thread; GET …/checkpoints lists them.`,
+    )
   }
   return { kind: 'completed', summary: `Back at ${target.shown}`, restores: target.commit }
 }

@@ -44,7 +44,12 @@ function said({ command }: CommandRecord, ending: Ending, saved: Saved): Pick<Re
     }
     case 'shutdown':
     case 'recovered':
-      return { success: false, code: 'crashed', summary: `The service was stopped during this command. ${kept}`, error: `The service was stopped during this command. ${kept}` }
+      return {
+        success: false,
+        code: 'crashed',
+        summary: `The service was stopped during this command. ${kept}`,
+        error: `The service was stopped during this command. ${kept}`,
+      }
     case 'failed':
       return { success: false, code: ending.code, summary: firstLine(ending.error, 200), error: printable(ending.error, MAX_SUMMARY) }
   }

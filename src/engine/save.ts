@@ -39,13 +39,22 @@ export async function save(run: CommandRecord, ending: Ending, thread: Thread, t
 
   let commit = tip
   if (changed) commit = await commitTree(gitDir, staged.tree, [tip], message(restores === undefined ? subject : 'Save before going back'), tools.author)
-  if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores))) commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
+  if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores)))
+    commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
   if (commit === tip) {
     await adoptIndex(home.checkout, staged.indexFile)
     return { kind: 'nothing', skipped: staged.skipped }
   }
   const files = await changedFiles(gitDir, tip, commit)
-  const saving: Saving = { ending, commit, before: tip, subject, files, skipped: staged.skipped, ...(restores === undefined ? {} : { restores, checkout: true }) }
+  const saving: Saving = {
+    ending,
+    commit,
+    before: tip,
+    subject,
+    files,
+    skipped: staged.skipped,
+    ...(restores === undefined ? {} : { restores, checkout: true }),
+  }
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
   await moveRef(gitDir, branchRef(home.branch), commit, tip)
   await adoptIndex(home.checkout, staged.indexFile)

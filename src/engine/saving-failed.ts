@@ -18,7 +18,8 @@ export async function savingFailed(error: unknown, ending: Ending, tools: Tools)
   tools.log.error({ event: 'save.failed', err: error })
   const usage = 'usage' in ending ? ending.usage : undefined
   const kept = 'The files are still in the work tree and go into the next commit.'
-  if (await isFull(tools.root)) return { kind: 'failed', code: 'disk_full', error: `The disk is full, so what was done could not be committed. ${kept}`, mayPass: false, usage }
+  if (await isFull(tools.root))
+    return { kind: 'failed', code: 'disk_full', error: `The disk is full, so what was done could not be committed. ${kept}`, mayPass: false, usage }
   return { kind: 'failed', code: 'workspace_failed', error: `What was done could not be committed: ${messageOf(error)}. ${kept}`, mayPass: false, usage }
 }
 

@@ -19,9 +19,33 @@ export function tellCommit({ command, attempt }: CommandRecord, result: Result, 
 /** One event and one wide log line for the end of a command. */
 export function tellEnd({ command, attempt }: CommandRecord, result: Result, tools: Tools): void {
   const { success, code, summary, commit, costUsd, tokens, durationMs, filesChanged, skipped } = result
-  tools.events(command).append({ commandId: command.commandId, runId: `${command.commandId}#${attempt}`, type: 'run.ended', success, summary, ...(code === undefined ? {} : { code }) })
+  tools.events(command).append({
+    commandId: command.commandId,
+    runId: `${command.commandId}#${attempt}`,
+    type: 'run.ended',
+    success,
+    summary,
+    ...(code === undefined ? {} : { code }),
+  })
   const { clientId, userId, projectId, threadId, commandId, type } = command
-  tools.log.info({ event: 'command.ended', clientId, userId, projectId, threadId, commandId, type, attempt, success, code, commit, costUsd, tokens, durationMs, files: filesChanged?.length, skipped: skipped?.length })
+  tools.log.info({
+    event: 'command.ended',
+    clientId,
+    userId,
+    projectId,
+    threadId,
+    commandId,
+    type,
+    attempt,
+    success,
+    code,
+    commit,
+    costUsd,
+    tokens,
+    durationMs,
+    files: filesChanged?.length,
+    skipped: skipped?.length,
+  })
 }
 
 /** Brings the views of a thread up to date: the agent's own git, and the file for people. */

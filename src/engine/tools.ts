@@ -21,6 +21,8 @@ export interface RunRules {
 }
 
 export interface Installing {
+  /** What processes of an install are marked with; of this workspace folder alone. */
+  readonly slot: string
   readonly npm: string
   readonly scripts: boolean
   readonly path: string
@@ -45,6 +47,8 @@ export interface Tools {
   /** How the repository behind a URL, without credentials, is reached. */
   readonly remoteFor: (url: string) => Remote
   readonly events: (ref: ThreadRef) => EventLog
+  /** Aborts when the service stops; for work that belongs to no run. */
+  readonly stopping: AbortSignal
   /** Threads that have been prepared since the start. */
   readonly prepared: Map<ThreadKey, Thread>
   /** One preparation of a repository, or of a store of dependencies, at a time. */

@@ -3,8 +3,6 @@ import { git } from './git.ts'
 /** A full object name, 40 or 64 hex digits. */
 export type Sha = string
 
-export const isSha = (text: string): boolean => /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text)
-
 /** The ref of a branch. */
 export const branchRef = (branch: string): string => `refs/heads/${branch}`
 /** The ref under which a branch of origin is known here. */

@@ -42,7 +42,10 @@ async function withTree(gitDir: string, commit: Sha, tree: Sha, parent: Sha): Pr
   const { stdout } = await git(['cat-file', 'commit', commit], { gitDir })
   const text = stdout.toString('latin1')
   const end = text.indexOf('\n\n')
-  const kept = text.slice(0, end).split('\n').filter((line) => /^(author|committer|encoding) /.test(line))
+  const kept = text
+    .slice(0, end)
+    .split('\n')
+    .filter((line) => /^(author|committer|encoding) /.test(line))
   const object = Buffer.from([`tree ${tree}`, `parent ${parent}`, ...kept].join('\n') + text.slice(end), 'latin1')
   return (await git(['hash-object', '-t', 'commit', '-w', '--stdin'], { gitDir, input: object })).text
 }

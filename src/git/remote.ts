@@ -53,7 +53,12 @@ const lastLine = (chunk: string): string =>
 
 /** The branch that HEAD of origin names, or `undefined` for an empty repository. */
 export async function headOfOrigin(gitDir: string, remote: Remote, stop?: AbortSignal): Promise<string | undefined> {
-  const { text } = await git(['ls-remote', '--symref', '--end-of-options', remote.url, 'HEAD'], { gitDir, env: environment(remote), stop, timeoutMs: ASK_TIMEOUT_MS })
+  const { text } = await git(['ls-remote', '--symref', '--end-of-options', remote.url, 'HEAD'], {
+    gitDir,
+    env: environment(remote),
+    stop,
+    timeoutMs: ASK_TIMEOUT_MS,
+  })
   return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(text)?.[1]
 }
 

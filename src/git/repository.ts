@@ -33,10 +33,7 @@ const CONFIG = `[core]
 const EXCLUDE = 'node_modules/\n'
 
 /** What a repository begins with. */
-export type Beginning =
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'files'; readonly folder: string }
-  | { readonly kind: 'origin'; readonly remote: Remote }
+export type Beginning = { readonly kind: 'empty' } | { readonly kind: 'files'; readonly folder: string } | { readonly kind: 'origin'; readonly remote: Remote }
 
 export interface CreateOptions {
   readonly author: Author
@@ -53,7 +50,10 @@ export async function createRepository(at: string, beginning: Beginning, options
   const making = await mkdtemp(join(dirname(at), `.${basename(at)}.making-`))
   try {
     await git(['init', '--quiet', '--bare', '--template=', '--initial-branch=main', making], { gitDir: making })
-    await writeFile(join(making, 'config'), CONFIG + (beginning.kind === 'origin' ? `[remote "origin"]\n\turl = ${JSON.stringify(beginning.remote.url)}\n` : ''))
+    await writeFile(
+      join(making, 'config'),
+      CONFIG + (beginning.kind === 'origin' ? `[remote "origin"]\n\turl = ${JSON.stringify(beginning.remote.url)}\n` : ''),
+    )
     await git(['init', '--quiet', '--bare', '--template=', making], { gitDir: making }) // applies sharedRepository to what is there
     await writeExclude(making)
     await fill(making, beginning, options)
@@ -90,12 +90,14 @@ async function fill(gitDir: string, beginning: Beginning, { author, onProgress, 
 }
 
 async function firstCommit(gitDir: string, beginning: Beginning, author: Author): Promise<void> {
-  const { text: emptyTree } = await git(['hash-object', '-w', '-t', 'tree', '--stdin'], { gitDir, input: '' })
   const indexFile = join(gitDir, 'first.index')
   await git(['read-tree', '--empty'], { gitDir, indexFile })
-  const staged = beginning.kind === 'files' ? await stage({ gitDir, workTree: beginning.folder, indexFile }, () => false) : undefined
+  const tree =
+    beginning.kind === 'files'
+      ? (await stage({ gitDir, workTree: beginning.folder, indexFile }, () => false)).tree
+      : (await git(['write-tree'], { gitDir, indexFile })).text
   const subject = beginning.kind === 'files' ? 'Begin with the example site' : 'Begin with an empty repository'
-  const commit = await commitTree(gitDir, staged?.tree ?? emptyTree, [], { subject, body: '', trailers: {} }, author)
+  const commit = await commitTree(gitDir, tree, [], { subject, body: '', trailers: {} }, author)
   await moveRef(gitDir, branchRef(await defaultBranch(gitDir)), commit, undefined)
   await Promise.all([rm(indexFile, { force: true }), rm(`${indexFile}.next`, { force: true })])
 }

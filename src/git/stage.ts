@@ -42,7 +42,7 @@ export async function stage(checkout: Checkout, holdsSecret: (content: Buffer) =
     git(['ls-files', '-z', '--others', '--exclude-standard'], at),
   ])
   const { gone, present } = split(records(changed.stdout))
-  const found = await Promise.all(records(others.stdout).map((name) => (name.at(-1) === SLASH ? filesBelow(at, name) : [name])))
+  const found = await Promise.all(records(others.stdout).map((name) => (name.at(-1) === SLASH ? filesBelow(at, name) : Promise.resolve([name]))))
 
   const wanted: Buffer[] = []
   for (const name of [...present, ...found.flat()]) {

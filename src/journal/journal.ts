@@ -191,4 +191,3 @@ export interface Journal extends AsyncDisposable {
   /** Oldest first. */
   checkpoints(ref: ThreadRef): Promise<readonly Checkpoint[]>
 }
-

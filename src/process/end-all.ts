@@ -55,7 +55,7 @@ export async function endAll({ slot, identity }: Slot, keep: ReadonlySet<number>
 export async function family(pid: number, { slot, identity }: Slot): Promise<ReadonlySet<number>> {
   const members = new Set([pid])
   const entries = (await processTable()).filter((entry) => belongsTo(entry, slot, identity))
-  for (let grown = true; grown; ) {
+  for (let grown = true; grown;) {
     const found = entries.filter((entry) => members.has(entry.parent) && !members.has(entry.pid))
     found.forEach((entry) => members.add(entry.pid))
     grown = found.length > 0

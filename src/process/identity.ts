@@ -1,7 +1,10 @@
 import { run } from './run.ts'
 import type { Identity } from './start.ts'
 
-/** As whom agents and installs run. Numeric users without passwd entries; slot *k* has a user and a group of its own. */
+/**
+ * As whom agents and installs run. Numeric users without passwd entries: slot *k* has user and group `firstUser + 2k` of its own,
+ * the one after it is its preview's, and `firstUser - 1` installs dependencies.
+ */
 export interface Identities {
   /** `separate`: users of their own; `same`: the service's user, told apart by a mark in the environment. */
   readonly level: 'separate' | 'same'
@@ -12,14 +15,11 @@ export interface Identities {
   install(slotNumber?: number): Identity
 }
 
-const FIRST_USER = 20_000
-const INSTALL_USER = 19_999
-
-const separate: Identities = {
+const separate = (firstUser: number): Identities => ({
   level: 'separate',
-  agent: (slotNumber) => ({ uid: FIRST_USER + 2 * slotNumber, gid: FIRST_USER + 2 * slotNumber }),
-  install: (slotNumber) => ({ uid: INSTALL_USER, gid: slotNumber === undefined ? INSTALL_USER : FIRST_USER + 2 * slotNumber }),
-}
+  agent: (slotNumber) => ({ uid: firstUser + 2 * slotNumber, gid: firstUser + 2 * slotNumber }),
+  install: (slotNumber) => ({ uid: firstUser - 1, gid: slotNumber === undefined ? firstUser - 1 : firstUser + 2 * slotNumber }),
+})
 
 const same = (reason: string): Identities => ({ level: 'same', reason, agent: () => ({}), install: () => ({}) })
 
@@ -37,18 +37,19 @@ export class IsolationUnavailable extends Error {
  *
  * @throws IsolationUnavailable where `isolation` is `require` and it cannot
  */
-export async function findIdentities(isolation: 'auto' | 'require', reachable: readonly string[]): Promise<Identities> {
-  const reason = await obstacle(reachable)
-  if (reason === undefined) return separate
+export async function findIdentities(isolation: 'auto' | 'require', firstUser: number, reachable: readonly string[]): Promise<Identities> {
+  const wanted = separate(firstUser)
+  const reason = await obstacle(wanted, reachable)
+  if (reason === undefined) return wanted
   if (isolation === 'require') throw new IsolationUnavailable(reason)
   return same(reason)
 }
 
-async function obstacle(reachable: readonly string[]): Promise<string | undefined> {
+async function obstacle(wanted: Identities, reachable: readonly string[]): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'users are switched on Linux only'
   if (process.getuid?.() !== 0) return 'the service is not root'
   for (const path of reachable) {
-    for (const as of [separate.agent(0), separate.install()]) {
+    for (const as of [wanted.agent(0), wanted.install()]) {
       try {
         const { code } = await run('/usr/bin/test', ['-x', path], { cwd: '/', env: {}, as })
         if (code !== 0) return `user ${as.uid} cannot reach ${path}`

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 
+export type Child = ChildProcess
+
 /** The user a child runs as; without numbers it is the service's own. */
 export interface Identity {
   readonly uid?: number | undefined

@@ -28,7 +28,8 @@ async function linuxEntry(pid: number): Promise<ProcessEntry | undefined> {
   try {
     const status = await readFile(`/proc/${pid}/status`, 'utf8')
     const field = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1] ?? ''
-    if (field('State') === 'Z') return undefined
+    // The first thread of a killed process may be a zombie while others still finish what they were writing.
+    if (field('State') === 'Z' && Number(field('Threads')) <= 1) return undefined
     const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '') // another user's: its uid tells
     const slot = new RegExp(`(?:^|\\0)${SLOT_VARIABLE}=([^\\0]*)`).exec(environment)?.[1]
     return { pid, uid: Number(field('Uid')), parent: Number(field('PPid')), slot }

@@ -7,7 +7,7 @@ let [model, service, client]: [Model, Service, Client] = [undefined!, undefined!
 
 beforeAll(async () => {
   model = await startModel()
-  service = await startService({ env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a' } })
+  service = await startService({ example: true, env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a' } })
   client = clientOf(service)
 })
 afterAll(async () => {
@@ -21,7 +21,15 @@ describe('an edit', () => {
     expect(result).toMatchObject({ success: true, filesChanged: ['src/pages/index.astro'], branch: 'thread-first', attempt: 1 })
     expect(await client.git('show', 'thread-first:src/pages/index.astro')).toContain('Warm bread, slowly made')
     expect(await client.git('log', '-1', '--format=%H%n%an <%ae>%n%(trailers:unfold)', 'thread-first')).toBe(
-      [result.commit, 'Claude Code <noreply@anthropic.com>', 'Thread-Id: first', `Command-Id: ${result.commandId}`, `Agent-Session: ${result.agentSessionId}`, 'Requested-By: ada@example.com', 'Outcome: completed'].join('\n'),
+      [
+        result.commit,
+        'Claude Code <noreply@anthropic.com>',
+        'Thread-Id: first',
+        `Command-Id: ${result.commandId}`,
+        `Agent-Session: ${result.agentSessionId}`,
+        'Requested-By: ada@example.com',
+        'Outcome: completed',
+      ].join('\n'),
     )
   })
 

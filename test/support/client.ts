@@ -10,7 +10,8 @@ const DEADLINE_MS = 60_000
 
 export interface Answer {
   readonly status: number
-  readonly body: any // oxlint-disable-line typescript/no-explicit-any -- what the service answered; tests say what they expect of it
+  /** What the service answered; a test says what it expects of it. */
+  readonly body: any
   readonly headers: Headers
 }
 
@@ -18,11 +19,16 @@ export interface Answer {
 export const clientOf = (service: Service, user = 'me') => {
   const ids = { clientId: 'acme', userId: user }
   const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> => {
-    const answer = await fetch(`${service.url}${path}`, { method, headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    const answer = await fetch(`${service.url}${path}`, {
+      method,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
     const text = await answer.text()
     return { status: answer.status, body: text === '' ? undefined : JSON.parse(text), headers: answer.headers }
   }
-  const send = (threadId: string, instruction: string, more: object = {}): Promise<Answer> => call('POST', '/api/execute', { ...ids, threadId, instruction, ...more })
+  const send = (threadId: string, instruction: string, more: object = {}): Promise<Answer> =>
+    call('POST', '/api/execute', { ...ids, threadId, instruction, ...more })
   const thread = (threadId: string, rest: string): string => `/api/threads/acme/${user}/${threadId}/${rest}`
   return {
     call,
@@ -38,7 +44,7 @@ export const clientOf = (service: Service, user = 'me') => {
     },
     /** The result of a command, when it has one. */
     result: async (commandId: string): Promise<Result> => {
-      for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline; ) {
+      for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline;) {
         const { body } = await call('GET', `/api/commands/${encodeURIComponent(commandId)}?clientId=acme&userId=${user}`)
         if (body.result !== undefined) return body.result
         await new Promise((resolve) => setTimeout(resolve, 25))
@@ -52,7 +58,8 @@ export const clientOf = (service: Service, user = 'me') => {
     },
     events: (threadId: string, lastId?: string) => watch(`${service.url}${thread(threadId, 'events')}`, lastId),
     repository: join(service.workspace, 'acme', user, 'project'),
-    git: async (...args: string[]): Promise<string> => (await exec('git', ['-C', join(service.workspace, 'acme', user, 'project'), ...args], { maxBuffer: 64 * 1024 * 1024 })).stdout.trim(),
+    git: async (...args: string[]): Promise<string> =>
+      (await exec('git', ['-C', join(service.workspace, 'acme', user, 'project'), ...args], { maxBuffer: 64 * 1024 * 1024 })).stdout.trim(),
   }
 }
 

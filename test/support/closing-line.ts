@@ -3,7 +3,8 @@ import type { Reporter, SerializedError, TestModule } from 'vitest/node'
 /** Prints `N passed, N failed, N skipped` as the very last line; what could not even be collected counts as failed. */
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    const counts = { passed: 0, failed: unhandled.length, skipped: 0 }
+    const checks = process.env['BRANCHLINE_CHECKS'] === 'failed' ? 1 : 0
+    const counts = { passed: 0, failed: unhandled.length + checks, skipped: 0 }
     const skipped: string[] = []
     for (const module of modules) {
       const tests = [...module.children.allTests()]

@@ -26,7 +26,10 @@ export async function startModel(): Promise<Model> {
         response: (request) => {
           const failure = failing(request)
           if (failure !== undefined) failure.left -= 1
-          return { error: { message: 'the model fails as it was told', type: 'overloaded_error' }, status: failure?.status ?? 500 }
+          return {
+            error: { message: 'the model fails as it was told', type: failure?.status === 529 ? 'overloaded_error' : 'permission_error' },
+            status: failure?.status ?? 500,
+          }
         },
       },
       {

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MARK } from './global-setup.ts'
+import { makeRepository } from './repository.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const DEADLINE_MS = 60_000
+/** Away from the range of a service that may run on this machine. */
+const FIRST_USER_ID = 30_000
 
 /** The built program, started as a user starts it, on a folder of its own. */
 export interface Service extends AsyncDisposable {
@@ -25,6 +28,8 @@ export interface Service extends AsyncDisposable {
 }
 
 export interface ServiceOptions {
+  /** A workspace begins as the example site; otherwise as a small repository, which wants nothing installed. */
+  readonly example?: boolean
   readonly env?: Readonly<Record<string, string>>
   readonly node?: string
   readonly workspace?: string
@@ -37,8 +42,9 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-export async function startService({ env = {}, node = process.execPath, workspace }: ServiceOptions = {}): Promise<Service> {
+export async function startService({ env = {}, node = process.execPath, workspace, example = false }: ServiceOptions = {}): Promise<Service> {
   const folder = workspace ?? (await temporaryFolder())
+  const origin = example || workspace !== undefined ? {} : { REPO_URL: await makeRepository(join(folder, 'origin')) }
   let [child, url, output] = [undefined as ChildProcess | undefined, '', '']
   const start = async (more: Readonly<Record<string, string>> = {}): Promise<void> => {
     child = spawn(node, [MAIN], {
@@ -50,6 +56,8 @@ export async function startService({ env = {}, node = process.execPath, workspac
         ...network(),
         [MARK]: process.env[MARK] ?? '',
         PORT: '0',
+        FIRST_USER_ID: String(FIRST_USER_ID),
+        ...origin,
         WORKSPACE_PATH: join(folder, 'workspace'),
         MIN_RUN_MS: '0',
         RETRY_BASE_MS: '50',

@@ -13,26 +13,33 @@ export interface ScriptedOptions {
   readonly fixtures?: readonly Fixture[]
 }
 
-/** Text a host adds around what the user said. */
-const ADDED = /<(system-reminder|branchline-note)>[\s\S]*?<\/\1>/g
+/** Text that Claude Code adds around what the user said. */
+const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>/g
+/** A message that was not answered stands before the next one in the same turn; what counts begins behind the last of these. */
+const BEFORE = /^[\s\S]*(?:\[Request interrupted by user[^\]]*\]|<\/branchline-note>)/
 
 const textOf = ({ content }: ChatMessage): string => (typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join('\n'))
 
-/** The last message of the user in a request, without what was added to it. */
-export function lastInstruction({ messages }: ChatCompletionRequest): string {
-  return textOf(messages[lastUserMessage(messages)] ?? { role: 'user', content: '' })
-    .replaceAll(ADDED, '')
-    .trim()
-}
+const saidIn = (message: ChatMessage): string => textOf(message).replaceAll(REMINDER, '').replace(BEFORE, '').trim()
 
-const lastUserMessage = (messages: readonly ChatMessage[]): number =>
-  messages.findLastIndex((message) => message.role === 'user' && textOf(message).replaceAll(ADDED, '').trim() !== '')
+const lastUserMessage = (messages: readonly ChatMessage[]): number => messages.findLastIndex((message) => message.role === 'user' && saidIn(message) !== '')
+
+/** The last instruction of the user in a request, without what was added to it. */
+export function lastInstruction({ messages }: ChatCompletionRequest): string {
+  const message = messages[lastUserMessage(messages)]
+  return message === undefined ? '' : saidIn(message)
+}
 
 /** What a scripted model answers; its only state is the conversation, so threads do not mix and a resumed one goes on. */
 export function answer(request: ChatCompletionRequest) {
-  const since = request.messages.slice(lastUserMessage(request.messages) + 1)
-  const step = next(lastInstruction(request), since.filter((message) => message.role === 'tool').map(textOf))
-  return step.kind === 'say' ? { content: step.text } : { content: 'Working on it.', toolCalls: [{ name: step.call.tool, arguments: JSON.stringify(step.call.input) }] }
+  const { messages } = request
+  // An answer to a call that was made before this message may stand behind it.
+  const calls = messages.slice(lastUserMessage(messages) + 1).flatMap((message) => message.tool_calls ?? [])
+  const answers = calls.flatMap((call) => messages.filter((message) => message.tool_call_id === call.id)).map(textOf)
+  const step = next(lastInstruction(request), answers)
+  return step.kind === 'say'
+    ? { content: step.text }
+    : { content: 'Working on it.', toolCalls: [{ name: step.call.tool, arguments: JSON.stringify(step.call.input) }] }
 }
 
 /** A model that follows plain instructions and streams like the real one; it needs no key and no network. */

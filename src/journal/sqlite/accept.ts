@@ -8,7 +8,11 @@ import type { Result } from '../../command/result.ts'
 import { commandFrom } from './rows.ts'
 
 /** The transaction that records a command, and with it everything that its arrival changes. */
-export function accept(database: DatabaseSync, { command, hash, way, at, begin, interrupts }: Acceptance, endWith: (of: CommandRef, result: Result) => void): Accepted {
+export function accept(
+  database: DatabaseSync,
+  { command, hash, way, at, begin, interrupts }: Acceptance,
+  endWith: (of: CommandRef, result: Result) => void,
+): Accepted {
   const known = find(database, refOf(command))
   if (known !== undefined) return known.hash === hash ? { outcome: 'duplicate', record: known } : { outcome: 'conflict' }
 
@@ -18,7 +22,10 @@ export function accept(database: DatabaseSync, { command, hash, way, at, begin, 
   const carried =
     superseded === undefined
       ? []
-      : [...superseded.carried, { commandId: superseded.command.commandId, instruction: superseded.command.instruction, attachments: superseded.command.attachments }]
+      : [
+          ...superseded.carried,
+          { commandId: superseded.command.commandId, instruction: superseded.command.instruction, attachments: superseded.command.attachments },
+        ]
   const began = begin && before === undefined
   database
     .prepare(
@@ -26,8 +33,19 @@ export function accept(database: DatabaseSync, { command, hash, way, at, begin, 
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
-      ...[command.clientId, command.userId, command.projectId, command.threadId, command.commandId],
-      ...[way, hash, JSON.stringify(command), JSON.stringify(carried), began ? 'running' : 'queued', began ? 1 : 0, at, began ? at : null],
+      command.clientId,
+      command.userId,
+      command.projectId,
+      command.threadId,
+      command.commandId,
+      way,
+      hash,
+      JSON.stringify(command),
+      JSON.stringify(carried),
+      began ? 'running' : 'queued',
+      began ? 1 : 0,
+      at,
+      began ? at : null,
     )
   if (superseded !== undefined) endWith(refOf(superseded.command), supersededBy(command, superseded.command, at))
   if (interrupts !== undefined) markInterrupted(database, interrupts, command.commandId)

@@ -5,7 +5,9 @@ import { MIGRATIONS } from './migrations.ts'
 /** The journal was written by a newer version of Branchline. */
 export class JournalTooNew extends Error {
   constructor(path: string, version: number) {
-    super(`${path} has schema ${version}, this version of Branchline knows ${MIGRATIONS.length}. Install the newer version again, or use another WORKSPACE_PATH.`)
+    super(
+      `${path} has schema ${version}, this version of Branchline knows ${MIGRATIONS.length}. Install the newer version again, or use another WORKSPACE_PATH.`,
+    )
     this.name = 'JournalTooNew'
   }
 }
@@ -13,7 +15,9 @@ export class JournalTooNew extends Error {
 /** The journal cannot be read; nothing was changed. */
 export class JournalDamaged extends Error {
   constructor(path: string, cause: unknown) {
-    super(`${path} cannot be read as a journal. Put back a copy of it (one is kept beside it before every change of schema), or move it away to begin anew.`, { cause })
+    super(`${path} cannot be read as a journal. Put back a copy of it (one is kept beside it before every change of schema), or move it away to begin anew.`, {
+      cause,
+    })
     this.name = 'JournalDamaged'
   }
 }

@@ -9,7 +9,7 @@ const optionalText = (row: Row, column: string): string | undefined => (row[colu
 const number = (row: Row, column: string): number => Number(row[column])
 const optionalNumber = (row: Row, column: string): number | undefined => (row[column] === null ? undefined : number(row, column))
 /** The journal's own JSON, written by this file's counterpart; its columns are not reachable from outside. */
-const json = <Shape>(row: Row, column: string): Shape => JSON.parse(text(row, column)) // oxlint-disable-line typescript/no-unsafe-return
+const json = <Shape>(row: Row, column: string): Shape => JSON.parse(text(row, column))
 const optionalJson = <Shape>(row: Row, column: string): Shape | undefined => (row[column] === null ? undefined : json<Shape>(row, column))
 
 const STATES = ['queued', 'running', 'saving', 'ended'] as const

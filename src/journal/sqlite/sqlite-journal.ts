@@ -60,7 +60,11 @@ class SqliteJournal implements Journal {
 
   begin(of: CommandRef, at: number): Promise<CommandRecord | undefined> {
     return this.#writer.write<CommandRecord | undefined>(() => {
-      const begun = this.#run(`UPDATE commands SET state = 'running', attempt = attempt + 1, begun_at = ? WHERE ${COMMAND} AND state = 'queued'`, at, ...keyOf(of))
+      const begun = this.#run(
+        `UPDATE commands SET state = 'running', attempt = attempt + 1, begun_at = ? WHERE ${COMMAND} AND state = 'queued'`,
+        at,
+        ...keyOf(of),
+      )
       return begun === 'done' ? find(this.#database, of) : undefined
     }, undefined)
   }
@@ -87,7 +91,9 @@ class SqliteJournal implements Journal {
       const add = (name: keyof typeof tokens): string => `'$.${name}', json_extract(tokens, '$.${name}') + ${tokens[name]}`
       this.#run(
         `UPDATE threads SET cost_usd = cost_usd + ?, last_active_at = ?, tokens = json_set(tokens, ${add('input')}, ${add('output')}, ${add('cacheRead')}, ${add('cacheWrite')}) WHERE ${THREAD}`,
-        ...[result.costUsd ?? 0, result.timestamp, ...threadValues({ ...of.workspace, threadId })],
+        result.costUsd ?? 0,
+        result.timestamp,
+        ...threadValues({ ...of.workspace, threadId }),
       )
       return 'done'
     }, 'lost')
@@ -100,19 +106,24 @@ class SqliteJournal implements Journal {
       this.#checkpoint(record, at)
       return this.#run(
         `UPDATE commands SET state = 'queued', saving = NULL, note = ?, attempt = attempt - ?, crashes = crashes + ? WHERE ${COMMAND}`,
-        ...[JSON.stringify(note), counted ? 0 : 1, crashed ? 1 : 0, ...keyOf(of)],
+        JSON.stringify(note),
+        counted ? 0 : 1,
+        crashed ? 1 : 0,
+        ...keyOf(of),
       )
     }, 'lost')
   }
 
   openThread(ref: ThreadRef, at: number): Promise<ThreadRecord> {
-    return this.#writer.write(() => {
-      ensureThread(this.#database, ref, at)
-      return this.#thread(ref)
-    }, undefined).then((record) => {
-      if (record === undefined) throw new Error('the journal has a newer owner')
-      return record
-    })
+    return this.#writer
+      .write(() => {
+        ensureThread(this.#database, ref, at)
+        return this.#thread(ref)
+      }, undefined)
+      .then((record) => {
+        if (record === undefined) throw new Error('the journal has a newer owner')
+        return record
+      })
   }
 
   updateThread(ref: ThreadRef, { base, sessionId, agentTotalUsd }: ThreadChange): Promise<Answer> {
@@ -120,7 +131,10 @@ class SqliteJournal implements Journal {
       () =>
         this.#run(
           `UPDATE threads SET base = coalesce(?, base), session_id = coalesce(?, session_id), agent_total_usd = coalesce(?, agent_total_usd) WHERE ${THREAD}`,
-          ...[base ?? null, sessionId ?? null, agentTotalUsd ?? null, ...threadValues(ref)],
+          base ?? null,
+          sessionId ?? null,
+          agentTotalUsd ?? null,
+          ...threadValues(ref),
         ),
       'lost',
     )
@@ -163,7 +177,12 @@ class SqliteJournal implements Journal {
   }
 
   async history(ref: ThreadRef, { limit, after }: { limit: number; after?: number | undefined }): Promise<readonly CommandRecord[]> {
-    return this.#all(`SELECT * FROM commands WHERE ${THREAD} AND seq < ? ORDER BY seq DESC LIMIT ?`, ...threadValues(ref), after ?? Number.MAX_SAFE_INTEGER, limit).map(commandFrom)
+    return this.#all(
+      `SELECT * FROM commands WHERE ${THREAD} AND seq < ? ORDER BY seq DESC LIMIT ?`,
+      ...threadValues(ref),
+      after ?? Number.MAX_SAFE_INTEGER,
+      limit,
+    ).map(commandFrom)
   }
 
   async thread(ref: ThreadRef): Promise<ThreadRecord | undefined> {
@@ -171,7 +190,12 @@ class SqliteJournal implements Journal {
   }
 
   async threads(of: WorkspaceId, { limit, after }: { limit: number; after?: number | undefined }): Promise<readonly ThreadRecord[]> {
-    return this.#all(`SELECT * FROM threads WHERE ${WORKSPACE} ORDER BY last_active_at DESC, slot_number DESC LIMIT ? OFFSET ?`, ...workspaceValues(of), limit, after ?? 0).map(threadFrom)
+    return this.#all(
+      `SELECT * FROM threads WHERE ${WORKSPACE} ORDER BY last_active_at DESC, slot_number DESC LIMIT ? OFFSET ?`,
+      ...workspaceValues(of),
+      limit,
+      after ?? 0,
+    ).map(threadFrom)
   }
 
   async everyThread(): Promise<readonly ThreadRecord[]> {
@@ -201,7 +225,13 @@ class SqliteJournal implements Journal {
     this.#run(`UPDATE commands SET state = 'ended', result = ?, ended_at = ? WHERE ${COMMAND}`, JSON.stringify(result), result.timestamp, ...keyOf(of))
     this.#run(
       'INSERT INTO outbox (event_id, way, client_id, user_id, project_id, result, due_at) SELECT ?, way, ?, ?, ?, ?, ? FROM commands WHERE ' + COMMAND,
-      ...[randomUUID(), clientId, userId, projectId, JSON.stringify(result), result.timestamp, ...keyOf(of)],
+      randomUUID(),
+      clientId,
+      userId,
+      projectId,
+      JSON.stringify(result),
+      result.timestamp,
+      ...keyOf(of),
     )
   }
 
@@ -210,12 +240,20 @@ class SqliteJournal implements Journal {
     if (saving === undefined) return
     const { commit, before, subject, ending, restores, rebased } = saving
     for (const { from, to } of rebased ?? []) {
-      for (const column of ['commit_id', 'parent', 'restores']) this.#run(`UPDATE checkpoints SET ${column} = ? WHERE ${column} = ? AND ${THREAD}`, to, from, ...threadValues(command))
+      for (const column of ['commit_id', 'parent', 'restores'])
+        this.#run(`UPDATE checkpoints SET ${column} = ? WHERE ${column} = ? AND ${THREAD}`, to, from, ...threadValues(command))
     }
     if (rebased !== undefined) return
     this.#run(
       'INSERT INTO checkpoints (client_id, user_id, project_id, thread_id, commit_id, parent, subject, outcome, command_id, at, restores) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...[...threadValues(command), commit, before, subject, outcomeOf(ending), command.commandId, at, restores ?? null],
+      ...threadValues(command),
+      commit,
+      before,
+      subject,
+      outcomeOf(ending),
+      command.commandId,
+      at,
+      restores ?? null,
     )
   }
 }

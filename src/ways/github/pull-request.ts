@@ -39,19 +39,32 @@ const TIMEOUT_MS = 20_000
 export async function openPullRequest(wish: PullRequestWish): Promise<PullRequest> {
   const { owner, repository, head, title, body } = wish
   const at = `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(repository)}`
-  const [open] = await ask(wish, 'GET', `${at}/pulls?${new URLSearchParams({ head: `${owner}:${head}`, state: 'open' })}`, Found)
+  const query = new URLSearchParams({ head: `${owner}:${head}`, state: 'open' })
+  const [open] = await ask(wish, 'GET', `${at}/pulls?${query.toString()}`, Found)
   if (open !== undefined) return { url: open.html_url, number: open.number, created: false }
   const base = wish.base ?? (await ask(wish, 'GET', at, Repository)).default_branch
   const made = await ask(wish, 'POST', `${at}/pulls`, Made, { title, body, head, base })
   return { url: made.html_url, number: made.number, created: true }
 }
 
-async function ask<Shape extends z.ZodType>({ apiUrl, token }: PullRequestWish, method: 'GET' | 'POST', path: string, shape: Shape, body?: object): Promise<z.infer<Shape>> {
+async function ask<Shape extends z.ZodType>(
+  { apiUrl, token }: PullRequestWish,
+  method: 'GET' | 'POST',
+  path: string,
+  shape: Shape,
+  body?: object,
+): Promise<z.infer<Shape>> {
   const answer = await fetch(`${apiUrl.replace(/\/$/, '')}${path}`, {
     method,
     redirect: 'error',
     signal: AbortSignal.timeout(TIMEOUT_MS),
-    headers: { authorization: `Bearer ${token}`, accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28', 'user-agent': 'branchline', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    headers: {
+      authorization: `Bearer ${token}`,
+      accept: 'application/vnd.github+json',
+      'x-github-api-version': '2022-11-28',
+      'user-agent': 'branchline',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   const content: unknown = await answer.json().catch(() => ({}))

@@ -41,7 +41,8 @@ export class Callers {
     if (this.#entries.length === 0) return { name: 'local', role: 'administer' }
     const shown = digestOf(authorization?.replace(/^Bearer /, '') ?? '')
     const found = this.#entries.filter((entry) => timingSafeEqual(entry.digest, shown))[0]
-    if (found === undefined) throw new Problem(401, 'Not signed in', 'Authorization: a valid token is needed, as `Authorization: Bearer …`', [], { 'www-authenticate': 'Bearer' })
+    if (found === undefined)
+      throw new Problem(401, 'Not signed in', 'Authorization: a valid token is needed, as `Authorization: Bearer …`', [], { 'www-authenticate': 'Bearer' })
     return found
   }
 }
@@ -80,7 +81,8 @@ function readTokens(file: string): readonly z.infer<typeof TokenEntry>[] {
 
 /** @throws Problem 403 where the caller's role is not enough */
 export function requireRole(caller: Caller, role: Role): void {
-  if (ROLES.indexOf(caller.role) < ROLES.indexOf(role)) throw new Problem(403, 'Not allowed', `This token may ${caller.role}; this request needs one that may ${role}.`)
+  if (ROLES.indexOf(caller.role) < ROLES.indexOf(role))
+    throw new Problem(403, 'Not allowed', `This token may ${caller.role}; this request needs one that may ${role}.`)
 }
 
 /** @throws Problem 403 where the caller is bound to another client or user */

@@ -6,18 +6,38 @@ const iso = z.string().describe('ISO 8601.')
 export const Executed = z.object({ success: z.boolean(), result: Result, error: z.string().optional() }).meta({ id: 'Executed' })
 export const Accepted = z.object({ success: z.literal(true), commandId: z.string(), state: z.string(), location: z.string() }).meta({ id: 'Accepted' })
 export const CommandState = z
-  .object({ commandId: z.string(), threadId: z.string(), state: z.enum(['queued', 'running', 'saving', 'completed', 'failed', 'interrupted', 'superseded']), attempt: z.int(), result: Result.optional() })
+  .object({
+    commandId: z.string(),
+    threadId: z.string(),
+    state: z.enum(['queued', 'running', 'saving', 'completed', 'failed', 'interrupted', 'superseded']),
+    attempt: z.int(),
+    result: Result.optional(),
+  })
   .meta({ id: 'CommandState' })
 export const Initialised = z
   .object({
     success: z.literal(true),
-    workspace: z.object({ userPath: z.string(), projectPath: z.string().describe('The work tree of the thread.'), claudePath: z.string(), branch: z.string(), resumed: z.boolean() }),
+    workspace: z.object({
+      userPath: z.string(),
+      projectPath: z.string().describe('The work tree of the thread.'),
+      claudePath: z.string(),
+      branch: z.string(),
+      resumed: z.boolean(),
+    }),
     resumed: z.boolean(),
     branch: z.string(),
   })
   .meta({ id: 'Initialised' })
 export const ThreadSummary = z
-  .object({ threadId: z.string(), branch: z.string(), createdAt: iso, lastActiveAt: iso, costUsd: z.number(), tokens: Tokens, state: z.enum(['idle', 'running', 'waiting']) })
+  .object({
+    threadId: z.string(),
+    branch: z.string(),
+    createdAt: iso,
+    lastActiveAt: iso,
+    costUsd: z.number(),
+    tokens: Tokens,
+    state: z.enum(['idle', 'running', 'waiting']),
+  })
   .meta({ id: 'ThreadSummary' })
 export const Status = z
   .object({
@@ -30,25 +50,45 @@ export const Status = z
     simulated: z.boolean(),
   })
   .meta({ id: 'Status' })
-export const Threads = z.object({ threads: z.array(ThreadSummary), next: z.int().optional().describe('Give it as `after` for the next page.') }).meta({ id: 'Threads' })
+export const Threads = z
+  .object({ threads: z.array(ThreadSummary), next: z.int().optional().describe('Give it as `after` for the next page.') })
+  .meta({ id: 'Threads' })
 export const History = z
   .object({
     commands: z.array(
-      z.object({ commandId: z.string(), type: z.string(), instruction: z.string(), state: z.string(), attempt: z.int(), acceptedAt: iso, endedAt: iso.optional(), userEmail: z.string().optional(), result: Result.optional() }),
+      z.object({
+        commandId: z.string(),
+        type: z.string(),
+        instruction: z.string(),
+        state: z.string(),
+        attempt: z.int(),
+        acceptedAt: iso,
+        endedAt: iso.optional(),
+        userEmail: z.string().optional(),
+        result: Result.optional(),
+      }),
     ),
     next: z.int().optional(),
   })
   .meta({ id: 'History' })
-export const DiffAnswer = z.object({ from: z.string().optional(), to: z.string().optional(), files: z.array(z.string()), patch: z.string(), cut: z.boolean() }).meta({ id: 'Diff' })
+export const DiffAnswer = z
+  .object({ from: z.string().optional(), to: z.string().optional(), files: z.array(z.string()), patch: z.string(), cut: z.boolean() })
+  .meta({ id: 'Diff' })
 export const Checkpoints = z
   .object({
     base: z.string().optional().describe('Where the thread began.'),
-    checkpoints: z.array(z.object({ commit: z.string(), subject: z.string(), outcome: z.string(), commandId: z.string(), at: iso, restores: z.string().optional() })),
+    checkpoints: z.array(
+      z.object({ commit: z.string(), subject: z.string(), outcome: z.string(), commandId: z.string(), at: iso, restores: z.string().optional() }),
+    ),
   })
   .meta({ id: 'Checkpoints' })
 export const Files = z.object({ commit: z.string().optional(), files: z.array(z.object({ path: z.string(), bytes: z.int() })) }).meta({ id: 'Files' })
-export const InterruptAnswer = z.object({ success: z.literal(true), interrupted: z.string().nullable().describe('The command that was stopped, if one ran.') }).meta({ id: 'Interrupted' })
-export const PullRequestAnswer = z.object({ success: z.literal(true), pullRequestUrl: z.string(), number: z.int(), created: z.boolean() }).meta({ id: 'PullRequestMade' })
+export const InterruptAnswer = z
+  .object({ success: z.literal(true), interrupted: z.string().nullable().describe('The command that was stopped, if one ran.') })
+  .meta({ id: 'Interrupted' })
+export const PullRequestAnswer = z
+  .object({ success: z.literal(true), pullRequestUrl: z.string(), number: z.int(), created: z.boolean() })
+  .meta({ id: 'PullRequestMade' })
 export const Health = z
   .object({
     status: z.enum(['healthy', 'draining']),

@@ -21,7 +21,8 @@ export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Ho
   const app = new Hono()
   app.onError((error, c) => {
     const problem = problemOf(error)
-    if (problem.status >= 500 && problem.status !== 503) desk.tools.log.error({ event: 'request.failed', method: c.req.method, path: c.req.routePath, err: error })
+    if (problem.status >= 500 && problem.status !== 503)
+      desk.tools.log.error({ event: 'request.failed', method: c.req.method, path: c.req.routePath, err: error })
     return c.body(JSON.stringify(problem.body()), problem.status, { ...problem.headers, 'content-type': 'application/problem+json' })
   })
   app.notFound(() => {
@@ -44,7 +45,10 @@ export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Ho
     })
   }
   for (const url of new Set(routes.map((each) => each.url))) {
-    const allow = routes.filter((each) => each.url === url).map((each) => each.method).join(', ')
+    const allow = routes
+      .filter((each) => each.url === url)
+      .map((each) => each.method)
+      .join(', ')
     app.all(url.replaceAll(/\{(\w+)\}/g, ':$1'), () => {
       throw new Problem(405, 'Method not allowed', `This route takes ${allow}.`, [], { allow })
     })
@@ -54,6 +58,7 @@ export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Ho
 
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
-  if (error instanceof Error && error.name === 'AbortError') return new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
+  if (error instanceof Error && error.name === 'AbortError')
+    return new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
   return new Problem(500, 'Not accepted', `The service could not do this: ${messageOf(error).slice(0, 300)}`)
 }

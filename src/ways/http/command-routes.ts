@@ -6,7 +6,20 @@ import { requireReach } from './access.ts'
 import { Accepted, CommandState, Executed, Initialised, InterruptAnswer } from './answers.ts'
 import { knownThread, stateOf, submit, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
-import { ActionBody, checkedRepoUrl, CommandPath, commandIdOf, commandOf, ExecuteBody, InitBody, ProjectQuery, RestoreBody, ScopeQuery, ThreadPath, threadOf } from './requests.ts'
+import {
+  ActionBody,
+  checkedRepoUrl,
+  CommandPath,
+  commandIdOf,
+  commandOf,
+  ExecuteBody,
+  InitBody,
+  ProjectQuery,
+  RestoreBody,
+  ScopeQuery,
+  ThreadPath,
+  threadOf,
+} from './requests.ts'
 import { route, type Route } from './route.ts'
 
 const RESULT = {
@@ -49,8 +62,15 @@ export function commandRoutes(desk: Desk): readonly Route[] {
         )
         const [record, ...others] = called
         if (record === undefined) throw new Problem(404, 'Not found', `commandId: no command ${path.commandId} is known`)
-        if (others.length > 0) throw new Problem(400, 'The request is not valid', 'clientId, userId and projectId are needed: several workspaces have a command of this id')
-        return c.json({ commandId: record.command.commandId, threadId: record.command.threadId, state: stateOf(record), attempt: record.attempt, ...(record.result === undefined ? {} : { result: record.result }) })
+        if (others.length > 0)
+          throw new Problem(400, 'The request is not valid', 'clientId, userId and projectId are needed: several workspaces have a command of this id')
+        return c.json({
+          commandId: record.command.commandId,
+          threadId: record.command.threadId,
+          state: stateOf(record),
+          attempt: record.attempt,
+          ...(record.result === undefined ? {} : { result: record.result }),
+        })
       },
     }),
     route({
@@ -100,7 +120,8 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       body: RestoreBody,
       headers: ['idempotency-key', 'prefer'],
       answers: RESULT,
-      serve: async ({ path, query, body, c, caller }) => submit(await action('restore', body.checkpoint, { ...path, ...query }, body, c.req.header('idempotency-key'), desk), body.wait, { c, caller }, desk),
+      serve: async ({ path, query, body, c, caller }) =>
+        submit(await action('restore', body.checkpoint, { ...path, ...query }, body, c.req.header('idempotency-key'), desk), body.wait, { c, caller }, desk),
     }),
     route({
       method: 'POST',
@@ -126,7 +147,9 @@ async function opened(ref: ThreadRef, repoUrl: string | undefined, startFrom: st
     return await engine.open(ref, { repoUrl, startFrom })
   } catch (error) {
     if (!(error instanceof RunFailure)) throw error
-    throw error.code === 'rejected' ? new Problem(409, 'Not possible here', error.message) : new Problem(502, 'The workspace could not be prepared', error.message)
+    throw error.code === 'rejected'
+      ? new Problem(409, 'Not possible here', error.message)
+      : new Problem(502, 'The workspace could not be prepared', error.message)
   }
 }
 
@@ -137,7 +160,14 @@ interface Asked {
 }
 
 /** A command out of one of the routes that act on a known thread. */
-export async function action(type: 'push' | 'restore', instruction: string, given: Given, { commandId, userEmail }: Asked, idempotencyKey: string | undefined, desk: Desk): Promise<Command> {
+export async function action(
+  type: 'push' | 'restore',
+  instruction: string,
+  given: Given,
+  { commandId, userEmail }: Asked,
+  idempotencyKey: string | undefined,
+  desk: Desk,
+): Promise<Command> {
   const ref = threadOf(given, desk.defaults)
   await knownThread(ref, desk)
   return {

@@ -32,11 +32,19 @@ export const stateOf = ({ state, result }: CommandRecord) => {
 const executed = (result: Result) => ({ success: result.success, result, ...(result.error === undefined ? {} : { error: result.error }) })
 
 /** Hands a command in, and answers with its result, or at once where the caller does not want to wait. */
-export async function submit(command: Command, wait: boolean | undefined, { c, caller }: { readonly c: Context; readonly caller: Caller }, desk: Desk): Promise<Response> {
+export async function submit(
+  command: Command,
+  wait: boolean | undefined,
+  { c, caller }: { readonly c: Context; readonly caller: Caller },
+  desk: Desk,
+): Promise<Response> {
   requireReach(caller, command)
   if (command.repoUrl !== undefined) {
     const { known, url } = await workspaceOrigin(command, desk.tools)
-    if (known && url !== command.repoUrl) throw new Problem(409, 'Another repository', `repoUrl: this workspace began from ${url ?? 'a repository without origin'}`, [{ pointer: '#/repoUrl', detail: 'is not the repository of this workspace' }])
+    if (known && url !== command.repoUrl)
+      throw new Problem(409, 'Another repository', `repoUrl: this workspace began from ${url ?? 'a repository without origin'}`, [
+        { pointer: '#/repoUrl', detail: 'is not the repository of this workspace' },
+      ])
   }
   const over = new AbortController()
   const answered = desk.waiting.for(refOf(command), AbortSignal.any([over.signal, desk.stopping, c.req.raw.signal]))
@@ -47,7 +55,10 @@ export async function submit(command: Command, wait: boolean | undefined, { c, c
     const result = early ? undefined : await answered
     if (result !== undefined) return c.json(executed(result))
     const location = locationOf(record)
-    return c.json({ success: true, commandId: command.commandId, state: stateOf(record), location }, 202, { location, ...(early ? { 'preference-applied': 'respond-async' } : {}) })
+    return c.json({ success: true, commandId: command.commandId, state: stateOf(record), location }, 202, {
+      location,
+      ...(early ? { 'preference-applied': 'respond-async' } : {}),
+    })
   } finally {
     over.abort()
   }
@@ -57,7 +68,8 @@ export async function submit(command: Command, wait: boolean | undefined, { c, c
 export async function outcome(command: Command, gone: AbortSignal, desk: Desk): Promise<Result> {
   const answered = desk.waiting.for(refOf(command), AbortSignal.any([desk.stopping, gone]))
   const result = (await recorded(command, desk)).result ?? (await answered)
-  if (result === undefined) throw new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
+  if (result === undefined)
+    throw new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
   return result
 }
 
@@ -67,7 +79,9 @@ async function recorded(command: Command, { engine }: Desk): Promise<CommandReco
     case 'closed':
       throw new Problem(503, 'Shutting down', 'The service is shutting down; send the same command again in a moment.', [], { 'retry-after': '5' })
     case 'conflict':
-      throw new Problem(409, 'Conflict', `commandId: ${command.commandId} was used before for another command`, [{ pointer: '#/commandId', detail: 'was used before for another command' }])
+      throw new Problem(409, 'Conflict', `commandId: ${command.commandId} was used before for another command`, [
+        { pointer: '#/commandId', detail: 'was used before for another command' },
+      ])
     case 'accepted':
     case 'duplicate':
       return accepted.record
@@ -77,7 +91,7 @@ async function recorded(command: Command, { engine }: Desk): Promise<CommandReco
 /** Where the result of a command can be read; names the workspace, since ids are unique only in one. */
 function locationOf({ command }: CommandRecord): string {
   const query = new URLSearchParams({ clientId: command.clientId, userId: command.userId, projectId: command.projectId })
-  return `/api/commands/${encodeURIComponent(command.commandId)}?${query}`
+  return `/api/commands/${encodeURIComponent(command.commandId)}?${query.toString()}`
 }
 
 /** @throws Problem 404 where there is no such thread */

@@ -22,15 +22,21 @@ export function guard({ hosts, origins }: GuardOptions): MiddlewareHandler {
     if (!known.has(name)) throw new Problem(421, 'Unknown host', `Host: ${JSON.stringify(name)} is not a name of this service; ALLOWED_HOSTS lists more`)
     const origin = c.req.header('origin')
     if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
-      if (!origins.includes(origin)) throw new Problem(403, 'Not allowed', 'Origin: web pages of another origin may not call this service; CORS_ORIGINS lists those that may')
+      if (!origins.includes(origin))
+        throw new Problem(403, 'Not allowed', 'Origin: web pages of another origin may not call this service; CORS_ORIGINS lists those that may')
       c.header('access-control-allow-origin', origin)
       c.header('vary', 'Origin')
       if (c.req.method === 'OPTIONS') {
-        return c.body(null, 204, { 'access-control-allow-methods': 'GET, POST', 'access-control-allow-headers': 'authorization, content-type, idempotency-key, last-event-id, prefer', 'access-control-max-age': '600' })
+        return c.body(null, 204, {
+          'access-control-allow-methods': 'GET, POST',
+          'access-control-allow-headers': 'authorization, content-type, idempotency-key, last-event-id, prefer',
+          'access-control-max-age': '600',
+        })
       }
     }
     const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
-    if (c.req.method === 'POST' && type !== undefined && type !== 'application/json') throw new Problem(415, 'Unsupported media type', 'Content-Type: must be application/json')
+    if (c.req.method === 'POST' && type !== undefined && type !== 'application/json')
+      throw new Problem(415, 'Unsupported media type', 'Content-Type: must be application/json')
     c.header('x-content-type-options', 'nosniff')
     c.header('referrer-policy', 'no-referrer')
     return next()

@@ -25,7 +25,9 @@ export function openApiDocument(routes: readonly Route[], version: string): obje
 
 function components(io: 'input' | 'output'): Record<string, Record<string, unknown>> {
   const { schemas } = z.toJSONSchema(z.globalRegistry, { uri: reference, io, unrepresentable: 'any' })
-  return Object.fromEntries(Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema]))
+  return Object.fromEntries(
+    Object.entries(schemas).map(([id, schema]) => [id, Object.fromEntries(Object.entries(schema).filter(([key]) => key !== '$schema' && key !== '$id'))]),
+  )
 }
 
 const idOf = (schema: z.ZodType | undefined): string | undefined => (schema === undefined ? undefined : z.globalRegistry.get(schema)?.id)
@@ -40,7 +42,14 @@ function inline(schema: z.ZodType, io: 'input' | 'output'): object {
 function operation({ operationId, summary, role, path, query, body, headers, answers }: Route): object {
   const answered = Object.entries(answers).map(([status, { about, schema, contentType = 'application/json' }]) => [
     status,
-    { description: about, content: { [contentType]: { schema: schema === undefined ? (contentType === 'text/event-stream' ? { $ref: reference('RunEvent') } : {}) : inline(schema, 'output') } } },
+    {
+      description: about,
+      content: {
+        [contentType]: {
+          schema: schema === undefined ? (contentType === 'text/event-stream' ? { $ref: reference('RunEvent') } : {}) : inline(schema, 'output'),
+        },
+      },
+    },
   ])
   return {
     operationId,
@@ -51,10 +60,17 @@ function operation({ operationId, summary, role, path, query, body, headers, ans
       ...parameters(query, 'query'),
       ...headers.map((name) => ({ name, in: 'header', required: false, schema: { type: 'string' } })),
     ],
-    ...(body === undefined ? {} : { requestBody: { required: operationId === 'execute' || operationId === 'restore', content: { 'application/json': { schema: inline(body, 'input') } } } }),
+    ...(body === undefined
+      ? {}
+      : {
+          requestBody: { required: operationId === 'execute' || operationId === 'restore', content: { 'application/json': { schema: inline(body, 'input') } } },
+        }),
     responses: {
       ...Object.fromEntries(answered),
-      '4XX': { description: 'Not accepted: names what is wrong and what would be right.', content: { 'application/problem+json': { schema: inline(ProblemAnswer, 'output') } } },
+      '4XX': {
+        description: 'Not accepted: names what is wrong and what would be right.',
+        content: { 'application/problem+json': { schema: inline(ProblemAnswer, 'output') } },
+      },
     },
   }
 }

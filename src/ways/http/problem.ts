@@ -26,7 +26,15 @@ export class Problem extends Error {
   /** `success` and `error` are for callers older than the other fields. */
   body() {
     const detail = printable(this.message, 2000)
-    return { type: 'about:blank', title: this.title, status: this.status, detail, ...(this.errors.length > 0 ? { errors: this.errors } : {}), success: false, error: detail }
+    return {
+      type: 'about:blank',
+      title: this.title,
+      status: this.status,
+      detail,
+      ...(this.errors.length > 0 ? { errors: this.errors } : {}),
+      success: false,
+      error: detail,
+    }
   }
 }
 
@@ -37,10 +45,16 @@ export function invalid(where: 'body' | 'path' | 'query', error: z.ZodError): Pr
     const detail = issue.code === 'unrecognized_keys' ? 'is not a field of this request' : issue.message
     return paths.map((path) => ({ pointer: pointer(where, path), detail: printable(detail, 500) }))
   })
-  return new Problem(400, 'The request is not valid', errors.map((each) => `${each.pointer.replace(/^#\//, '')}: ${each.detail}`).join('; '), errors.slice(0, 50))
+  return new Problem(
+    400,
+    'The request is not valid',
+    errors.map((each) => `${each.pointer.replace(/^#\//, '')}: ${each.detail}`).join('; '),
+    errors.slice(0, 50),
+  )
 }
 
-export const invalidField = (pointer: string, detail: string): Problem => new Problem(400, 'The request is not valid', `${pointer.replace(/^#\//, '')}: ${detail}`, [{ pointer, detail }])
+export const invalidField = (pointer: string, detail: string): Problem =>
+  new Problem(400, 'The request is not valid', `${pointer.replace(/^#\//, '')}: ${detail}`, [{ pointer, detail }])
 
 function pointer(where: 'body' | 'path' | 'query', path: readonly PropertyKey[]): string {
   const steps = path.map((step) => printable(String(step), 100).replaceAll('~', '~0').replaceAll('/', '~1'))

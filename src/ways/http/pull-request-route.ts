@@ -29,9 +29,18 @@ export function pullRequestRoute(desk: Desk): Route {
       const pushed = await outcome(await action('push', '', ref, {}, undefined, desk), c.req.raw.signal, desk)
       if (!pushed.success) throw new Problem(409, 'Not pushed', pushed.error ?? pushed.summary)
       const checkpoints = await desk.tools.journal.checkpoints(ref)
-      const title = body.title ?? (firstLine(checkpoints.at(-1)?.subject ?? `Changes of ${ref.threadId}`, 250))
+      const title = body.title ?? firstLine(checkpoints.at(-1)?.subject ?? `Changes of ${ref.threadId}`, 250)
       try {
-        const made = await openPullRequest({ ...{ apiUrl: desk.api.githubApiUrl, token, owner, repository }, head: thread.branch, base: body.base, title, body: body.body ?? checkpoints.map((each) => `- ${each.subject}`).join('\n') })
+        const made = await openPullRequest({
+          apiUrl: desk.api.githubApiUrl,
+          token,
+          owner,
+          repository,
+          head: thread.branch,
+          base: body.base,
+          title,
+          body: body.body ?? checkpoints.map((each) => `- ${each.subject}`).join('\n'),
+        })
         return c.json({ success: true, pullRequestUrl: made.url, number: made.number, created: made.created })
       } catch (error) {
         if (error instanceof GitHubRefused) throw new Problem(502, 'GitHub refused', desk.tools.redact(error.message))

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
-import { commandShape, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
+import { BranchName, commandShape, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
 import { BadRepositoryUrl, requestedOrigin } from '../../workspace/origin.ts'
 import { invalid, invalidField, Problem } from './problem.ts'
@@ -25,11 +25,19 @@ export const ExecuteBody = z
   })
   .refine((body) => body.type === 'build' || body.type === 'push' || body.instruction.trim() !== '', { path: ['instruction'], message: 'must say what to do' })
   .refine((body) => body.mode === 'execute' || body.type === 'edit', { path: ['mode'], message: 'plan is for edits only' })
-  .refine((body) => body.threadId === undefined || body.chatThreadId === undefined || body.threadId === body.chatThreadId, { path: ['chatThreadId'], message: 'must be the same as threadId, or left out' })
+  .refine((body) => body.threadId === undefined || body.chatThreadId === undefined || body.threadId === body.chatThreadId, {
+    path: ['chatThreadId'],
+    message: 'must be the same as threadId, or left out',
+  })
   .meta({ id: 'Execute' })
 
 export const InitBody = z
-  .strictObject({ ...scope, threadId: ThreadId.optional(), repoUrl: commandShape.repoUrl, branch: z.string().max(250).optional().describe('The branch that a new thread starts from.') })
+  .strictObject({
+    ...scope,
+    threadId: ThreadId.optional(),
+    repoUrl: commandShape.repoUrl,
+    branch: BranchName.optional().describe('The branch that a new thread starts from.'),
+  })
   .meta({ id: 'Init' })
 
 export const ActionBody = z.strictObject({ commandId: CommandId.optional(), userEmail: commandShape.userEmail, wait }).meta({ id: 'Action' })
@@ -39,7 +47,7 @@ export const RestoreBody = z
   .meta({ id: 'Restore' })
 
 export const PullRequestBody = z
-  .strictObject({ title: z.string().min(1).max(250).optional(), body: z.string().max(60_000).optional(), base: z.string().min(1).max(250).optional() })
+  .strictObject({ title: z.string().min(1).max(250).optional(), body: z.string().max(60_000).optional(), base: BranchName.optional() })
   .meta({ id: 'PullRequest' })
 
 export const ThreadPath = z.object({ clientId: ClientId, userId: UserId, threadId: ThreadId })

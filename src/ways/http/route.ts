@@ -29,7 +29,10 @@ export interface Route {
   readonly serve: (c: Context, caller: Caller) => Promise<Response>
 }
 
-interface Definition<Path extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> extends Pick<Route, 'method' | 'url' | 'operationId' | 'summary' | 'role' | 'answers'> {
+interface Definition<Path extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> extends Pick<
+  Route,
+  'method' | 'url' | 'operationId' | 'summary' | 'role' | 'answers'
+> {
   readonly path?: Path
   readonly query?: Query
   readonly body?: Body
@@ -64,7 +67,8 @@ export function route<Path extends z.ZodType = typeof NOTHING, Query extends z.Z
 function singleValues(c: Context): Record<string, string> {
   return Object.fromEntries(
     Object.entries(c.req.queries()).map(([name, values]) => {
-      if (values.length > 1) throw new Problem(400, 'The request is not valid', `${name}: must be given once`, [{ pointer: name, detail: 'must be given once' }])
+      if (values.length > 1)
+        throw new Problem(400, 'The request is not valid', `${name}: must be given once`, [{ pointer: name, detail: 'must be given once' }])
       return [name, values[0] ?? '']
     }),
   )
@@ -77,6 +81,8 @@ async function jsonBody(c: Context): Promise<unknown> {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new Problem(400, 'The request is not valid', `body: is not JSON (${error instanceof Error ? error.message.slice(0, 200) : ''})`, [{ pointer: '#', detail: 'must be JSON' }])
+    throw new Problem(400, 'The request is not valid', `body: is not JSON (${error instanceof Error ? error.message.slice(0, 200) : ''})`, [
+      { pointer: '#', detail: 'must be JSON' },
+    ])
   }
 }

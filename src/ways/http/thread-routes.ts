@@ -36,7 +36,9 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       serve: async ({ path, query, c, caller }) => {
         const ref = reached(caller, { ...path, ...query })
         const thread = await knownThread(ref, desk)
-        const waiting = (await journal.unfinished()).filter(({ command, state }) => state === 'queued' && threadKey(command) === threadKey(ref)).map(({ command }) => command.commandId)
+        const waiting = (await journal.unfinished())
+          .filter(({ command, state }) => state === 'queued' && threadKey(command) === threadKey(ref))
+          .map(({ command }) => command.commandId)
         const runningCommand = desk.engine.running(ref)
         return c.json({
           ...summary(thread.record, thread.branch, runningCommand !== undefined, waiting.length > 0),
@@ -125,7 +127,14 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       serve: async ({ path, query, c, caller }) => {
         const ref = reached(caller, { ...path, ...query })
         const { record } = await knownThread(ref, desk)
-        const checkpoints = (await journal.checkpoints(ref)).map(({ commit, subject, outcome, commandId, at, restores }) => ({ commit, subject, outcome, commandId, at: iso(at), ...(restores === undefined ? {} : { restores }) }))
+        const checkpoints = (await journal.checkpoints(ref)).map(({ commit, subject, outcome, commandId, at, restores }) => ({
+          commit,
+          subject,
+          outcome,
+          commandId,
+          at: iso(at),
+          ...(restores === undefined ? {} : { restores }),
+        }))
         return c.json({ ...(record.base === undefined ? {} : { base: record.base }), checkpoints })
       },
     }),
@@ -143,7 +152,11 @@ export function threadRoutes(desk: Desk): readonly Route[] {
         if (query.path === undefined) return c.json({ ...(thread.tip === undefined ? {} : { commit: thread.tip }), files: await threadFiles(thread) })
         const content = await threadFile(thread, query.path)
         if (content === undefined) throw new Problem(404, 'Not found', 'path: the last commit has no such file')
-        return c.body(new Uint8Array(content), 200, { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment', 'content-security-policy': 'sandbox' })
+        return c.body(new Uint8Array(content), 200, {
+          'content-type': 'application/octet-stream',
+          'content-disposition': 'attachment',
+          'content-security-policy': 'sandbox',
+        })
       },
     }),
     route({
@@ -159,7 +172,10 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       serve: async ({ path, query, c, caller }) => {
         const ref = reached(caller, { ...path, ...query })
         const lastId = c.req.header('last-event-id')
-        if (lastId !== undefined && !/^\d{1,15}\.\d{1,15}$/.test(lastId)) throw new Problem(400, 'The request is not valid', 'Last-Event-ID: must be the id of an event, such as 3.41', [{ pointer: 'Last-Event-ID', detail: 'must be the id of an event, such as 3.41' }])
+        if (lastId !== undefined && !/^\d{1,15}\.\d{1,15}$/.test(lastId))
+          throw new Problem(400, 'The request is not valid', 'Last-Event-ID: must be the id of an event, such as 3.41', [
+            { pointer: 'Last-Event-ID', detail: 'must be the id of an event, such as 3.41' },
+          ])
         await knownThread(ref, desk)
         return streamSSE(c, async (stream) => {
           const gone = new AbortController()

@@ -1,0 +1,30 @@
+// Every check there is, each by name: `npm run check`. With --fix the formatter writes what it would complain about.
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
+const fix = process.argv.includes('--fix')
+
+const CHECKS: readonly (readonly [name: string, program: string, ...args: string[]])[] = [
+  ['format', bin('oxfmt'), ...(fix ? [] : ['--check']), '.'],
+  ['lint and types', bin('oxlint'), '--type-aware', '--type-check'],
+  ['unused code', bin('knip'), '--no-progress'],
+  ['lockfiles', process.execPath, 'scripts/complete-lock.js', '--check', '.', 'examples/site'],
+  ['documents', process.execPath, 'scripts/documents.ts', ...(fix ? ['--fix'] : [])],
+]
+
+/** Runs all checks; true where every one passed. */
+export function check(): boolean {
+  let passed = true
+  for (const [name, program, ...args] of CHECKS) {
+    const began = performance.now()
+    const { status } = spawnSync(program, args, { cwd: root, stdio: 'inherit' })
+    process.stdout.write(`${status === 0 ? 'ok  ' : 'FAIL'}  ${name}  (${((performance.now() - began) / 1000).toFixed(1)} s)\n`)
+    passed &&= status === 0
+  }
+  return passed
+}
+
+if (import.meta.main) process.exitCode = check() ? 0 : 1

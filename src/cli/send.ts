@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { Client, type Result, type RunEvent } from '../client.ts'
+import { printable } from '../observe/text.ts'
+import { Usage } from './explain.ts'
+import type { Given } from './main.ts'
+
+const TYPES = ['edit', 'build', 'commit', 'push'] as const
+
+/** Hands a message in, shows what happens, and ends with its result: exit code 0 where it went well. */
+export async function send(instruction: string, given: Given): Promise<number> {
+  const type = TYPES.find((each) => each === given.type)
+  if (type === undefined) throw new Usage(`--type: must be one of ${TYPES.join(', ')}`)
+  if (instruction.trim() === '' && (type === 'edit' || type === 'commit'))
+    throw new Usage('send: say what to do, such as: branchline send "make the heading blue"')
+  const client = clientFor(given)
+  const [clientId, userId, threadId, commandId] = [given.client, given.user, given.thread, given.id ?? randomUUID()]
+  const message = {
+    clientId,
+    userId,
+    projectId: given.project,
+    threadId,
+    instruction,
+    type,
+    mode: given.plan ? ('plan' as const) : ('execute' as const),
+    delivery: given.queue ? ('queue' as const) : undefined,
+    commandId,
+    repoUrl: given.repo,
+  }
+  if (given.json) {
+    const result = await client.send(message)
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+    return result.success ? 0 : 1
+  }
+  await client.post(message)
+  const over = new AbortController()
+  const result = await Promise.race([watch(client, { clientId, userId, threadId }, commandId, over.signal), client.send(message)])
+  over.abort()
+  const final = result ?? (await client.send(message))
+  process.stdout.write(ending(final))
+  return final.success ? 0 : 1
+}
+
+/** The service that the options name. */
+export function clientFor(given: Given): Client {
+  const file = given['token-file']
+  return new Client({ url: given.url, token: file === undefined ? undefined : readFileSync(file, 'utf8').trim() })
+}
+
+async function watch(
+  client: Client,
+  of: { clientId: string; userId: string; threadId: string },
+  commandId: string,
+  stop: AbortSignal,
+): Promise<Result | undefined> {
+  for await (const event of client.events(of, stop)) {
+    if (event.commandId !== undefined && event.commandId !== commandId) continue
+    process.stdout.write(line(event))
+    if (event.type === 'run.ended' && event.commandId === commandId) return undefined
+  }
+  return undefined
+}
+
+/** What of an event a person wants to see. */
+function line(event: RunEvent): string {
+  switch (event.type) {
+    case 'agent.said':
+      return event.text
+    case 'tool.started':
+      return `  · ${event.tool} ${printable(event.input, 100)}\n`
+    case 'tool.ended':
+      return event.failed ? `    failed: ${printable(event.output, 200)}\n` : ''
+    case 'progress':
+      return `  … ${event.text}\n`
+    case 'commit.made':
+      return `\n  commit ${event.commit.slice(0, 8)}\n`
+    case 'command.accepted':
+    case 'run.started':
+    case 'files.changed':
+    case 'cost.counted':
+    case 'preview.changed':
+    case 'question.asked':
+    case 'run.ended':
+    case 'gap':
+      return ''
+  }
+}
+
+function ending(result: Result): string {
+  const files =
+    result.filesChanged === undefined
+      ? ''
+      : `  ${result.filesChanged.length} files: ${result.filesChanged.slice(0, 5).join(', ')}${result.filesChanged.length > 5 ? ', …' : ''}\n`
+  const where = result.branch === undefined ? '' : `  branch ${result.branch}${result.simulated === true ? ' (simulated)' : ''}\n`
+  return `\n${result.success ? '✓' : '✗'} ${printable(result.success ? (result.summary.split('\n')[0] ?? '') : (result.error ?? result.summary), 2000)}\n${files}${where}`
+}

@@ -1,0 +1,124 @@
+import type { RunEvent } from './command/event.ts'
+import type { Result } from './command/result.ts'
+
+export type { RunEvent } from './command/event.ts'
+export type { Result } from './command/result.ts'
+
+export interface ClientOptions {
+  /** Where the service is, such as `http://127.0.0.1:8080`. */
+  readonly url: string
+  readonly token?: string | undefined
+}
+
+/** A message as the HTTP API takes it. */
+export interface Message {
+  readonly clientId?: string | undefined
+  readonly userId?: string | undefined
+  readonly projectId?: string | undefined
+  readonly threadId?: string | undefined
+  readonly instruction: string
+  readonly type?: 'edit' | 'build' | 'commit' | 'push' | undefined
+  readonly mode?: 'execute' | 'plan' | undefined
+  readonly delivery?: 'interrupt' | 'queue' | undefined
+  readonly commandId?: string | undefined
+  readonly repoUrl?: string | undefined
+}
+
+export interface ThreadSummary {
+  readonly threadId: string
+  readonly branch: string
+  readonly lastActiveAt: string
+  readonly costUsd: number
+  readonly state: string
+}
+
+/** The service did not accept a request; the message is what it said. */
+export class ServiceSaid extends Error {
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.name = 'ServiceSaid'
+    this.status = status
+  }
+}
+
+/** Talks to a Branchline service: the chat or mail front end's side of the HTTP API. */
+export class Client {
+  readonly #url: string
+  readonly #headers: Readonly<Record<string, string>>
+
+  constructor({ url, token }: ClientOptions) {
+    this.#url = url.replace(/\/$/, '')
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  }
+
+  /** Hands a message in and waits for its result. Sent twice with one `commandId` it gives one result. @throws ServiceSaid */
+  async send(message: Message): Promise<Result> {
+    const { result } = await this.#call<{ result: Result }>('POST', '/api/execute', { ...message, wait: true })
+    return result
+  }
+
+  /** Hands a message in without waiting; answers its id. @throws ServiceSaid */
+  async post(message: Message): Promise<string> {
+    const answer = await this.#call<{ commandId?: string; result?: Result }>('POST', '/api/execute', { ...message, wait: false })
+    return answer.commandId ?? answer.result?.commandId ?? ''
+  }
+
+  /** State of a command, with its result when it has one. @throws ServiceSaid */
+  async command(commandId: string): Promise<{ readonly state: string; readonly result?: Result }> {
+    return this.#call('GET', `/api/commands/${encodeURIComponent(commandId)}`)
+  }
+
+  /** Threads of a workspace, newest activity first. @throws ServiceSaid */
+  async threads(clientId: string, userId: string, after = 0): Promise<{ readonly threads: readonly ThreadSummary[]; readonly next?: number }> {
+    return this.#call('GET', `/api/threads/${encodeURIComponent(clientId)}/${encodeURIComponent(userId)}?after=${after}`)
+  }
+
+  /** What happens in a thread from `lastEventId` on; comes back by itself where the connection is lost. */
+  async *events(
+    of: { readonly clientId: string; readonly userId: string; readonly threadId: string },
+    stop: AbortSignal,
+    lastEventId?: string,
+  ): AsyncGenerator<RunEvent, void> {
+    const path = `/api/threads/${[of.clientId, of.userId, of.threadId].map(encodeURIComponent).join('/')}/events`
+    let last = lastEventId
+    while (!stop.aborted) {
+      try {
+        const answer = await fetch(this.#url + path, { signal: stop, headers: { ...this.#headers, ...(last === undefined ? {} : { 'last-event-id': last }) } })
+        if (!answer.ok || answer.body === null) throw new ServiceSaid(answer.status, `the events answered ${answer.status}`)
+        for await (const event of eventsIn(answer.body)) {
+          last = event.id
+          yield event
+        }
+      } catch (error) {
+        if (stop.aborted) return
+        if (error instanceof ServiceSaid && error.status < 500) throw error
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+  }
+
+  async #call<Answer>(method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
+    const answer = await fetch(this.#url + path, {
+      method,
+      headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const content = JSON.parse(await answer.text())
+    if (!answer.ok) throw new ServiceSaid(answer.status, content.error ?? `the service answered ${answer.status}`)
+    return content
+  }
+}
+
+async function* eventsIn(body: ReadableStream<Uint8Array>): AsyncGenerator<RunEvent, void> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of body) {
+    const messages = (rest + decoder.decode(chunk, { stream: true })).split('\n\n')
+    rest = messages.pop() ?? ''
+    for (const message of messages) {
+      const data = /^data: (.*)$/m.exec(message)?.[1]
+      if (data !== undefined) yield JSON.parse(data)
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import { availableParallelism } from 'node:os'
+import * as z from 'zod'
+import { ClientId, ProjectId, ThreadId, UserId } from './command/ids.ts'
+
+const flag = z.enum(['true', 'false', '1', '0'], 'must be true or false').transform((value) => value === 'true' || value === '1')
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,12}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
+const minutes = z
+  .string()
+  .regex(/^\d{1,6}(\.\d{1,4})?$/, 'must be a number of minutes, such as 5')
+  .transform((value) => Math.round(Number(value) * 60_000))
+  .refine((value) => value > 0, 'must be more than 0')
+const milliseconds = whole(0, 3_600_000)
+const word = z.string().min(1).max(10_000)
+
+/**
+ * Every environment variable of the service: group, default as the README shows it, meaning, shape.
+ * A variable marked secret may be given as `NAME_FILE` too and is redacted wherever it turns up.
+ */
+export const VARIABLES = {
+  PORT: { group: 'service', default: '8080', about: 'Port of the HTTP API; 0 takes a free one.', shape: whole(0, 65_535).default(8080) },
+  HOST: {
+    group: 'service',
+    default: '127.0.0.1',
+    about: 'Address to listen on. Anything but loopback needs API_TOKEN or API_TOKENS_FILE.',
+    shape: word.default('127.0.0.1'),
+  },
+  WORKSPACE_PATH: { group: 'service', default: './workspace', about: 'Folder that holds everything the service keeps.', shape: word.default('./workspace') },
+  LOG_LEVEL: {
+    group: 'service',
+    default: 'info',
+    about: 'trace, debug, info, warn, error or silent.',
+    shape: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  },
+  API_TOKEN: {
+    group: 'service',
+    default: '',
+    about: 'Token that callers show as `Authorization: Bearer …`; it may do everything.',
+    shape: z.string().min(16, 'must be at least 16 characters').optional(),
+    secret: true,
+  },
+  API_TOKENS_FILE: {
+    group: 'service',
+    default: '',
+    about: 'JSON file with an array of `{name, token, role, clientId?, userId?}`; role is view, work or administer.',
+    shape: word.optional(),
+  },
+  ALLOWED_HOSTS: {
+    group: 'service',
+    default: '',
+    about: 'Host names, separated by commas, under which the API may be called besides loopback and HOST.',
+    shape: z.string().default(''),
+  },
+  CORS_ORIGINS: {
+    group: 'service',
+    default: '',
+    about: 'Origins of web pages, separated by commas, that may call the API from a browser.',
+    shape: z.string().default(''),
+  },
+  ISOLATION: {
+    group: 'service',
+    default: 'auto',
+    about: '`require` refuses to start where agents cannot run as users of their own.',
+    shape: z.enum(['auto', 'require']).default('auto'),
+  },
+  FIRST_USER_ID: {
+    group: 'service',
+    default: '20000',
+    about: 'First of the numeric users that agents run as, where they run as users of their own. Two services on one machine need ranges of their own.',
+    shape: whole(1000, 2_000_000_000).default(20_000),
+  },
+  CLIENT_ID: { group: 'who', default: '', about: 'The only client that is served; default of requests.', shape: ClientId.optional() },
+  USER_ID: { group: 'who', default: '', about: 'The only user that is served; default of requests.', shape: UserId.optional() },
+  PROJECT_ID: { group: 'who', default: '', about: 'The only project that is served; default of requests (else `project`).', shape: ProjectId.optional() },
+  THREAD_ID: { group: 'who', default: '', about: 'Default thread of requests; shown in health.', shape: ThreadId.optional() },
+  REPO_URL: {
+    group: 'who',
+    default: 'the example site',
+    about: 'Repository that a workspace begins with: an https URL, which may hold credentials (they are never stored), or the path of a local folder.',
+    shape: word.optional(),
+    secret: true,
+  },
+  CONCURRENCY: {
+    group: 'runs',
+    default: '2',
+    about: 'Threads of one workspace that may run at once. At 1 any new edit interrupts the running one.',
+    shape: whole(1, 64).default(2),
+  },
+  MAX_RUNS: {
+    group: 'runs',
+    default: 'number of cores, at least 2',
+    about: 'Runs of all workspaces at once.',
+    shape: whole(1, 256).default(Math.max(2, availableParallelism())),
+  },
+  RUN_TIMEOUT: { group: 'runs', default: '5', about: 'Minutes without any sign of life after which a run is ended.', shape: minutes.default(5 * 60_000) },
+  RUN_LIMIT: { group: 'runs', default: '60', about: 'Minutes after which a run is ended in any case.', shape: minutes.default(60 * 60_000) },
+  MIN_RUN_MS: { group: 'runs', default: '2000', about: 'Milliseconds that a run gets before it can be interrupted.', shape: milliseconds.default(2000) },
+  INTERRUPTS_PER_MINUTE: {
+    group: 'runs',
+    default: '10',
+    about: 'Interrupts of one workspace in a minute; past that, messages wait.',
+    shape: whole(1, 100_000).default(10),
+  },
+  RETRY_BASE_MS: {
+    group: 'runs',
+    default: '2000',
+    about: 'Milliseconds before a run that failed for a passing reason is tried again; doubled each time.',
+    shape: milliseconds.default(2000),
+  },
+  INTERRUPT_GRACE_MS: {
+    group: 'runs',
+    default: '5000',
+    about: 'Milliseconds that an agent has to answer an interrupt before it is killed.',
+    shape: whole(0, 60_000).default(5000),
+  },
+  INSTALL_SCRIPTS: { group: 'runs', default: 'false', about: 'Whether packages may run scripts when dependencies are installed.', shape: flag.default(false) },
+  ANTHROPIC_API_KEY: {
+    group: 'agent',
+    default: '',
+    about: 'Key of the Anthropic API. It stays in the service: agents never see it.',
+    shape: word.optional(),
+    secret: true,
+  },
+  ANTHROPIC_AUTH_TOKEN: { group: 'agent', default: '', about: 'Bearer token of a gateway, instead of a key.', shape: word.optional(), secret: true },
+  CLAUDE_CODE_OAUTH_TOKEN: {
+    group: 'agent',
+    default: '',
+    about: 'Token of a Claude subscription (`claude setup-token`), instead of a key.',
+    shape: word.optional(),
+    secret: true,
+  },
+  ANTHROPIC_BASE_URL: {
+    group: 'agent',
+    default: 'https://api.anthropic.com',
+    about: 'Another place that speaks the Messages API.',
+    shape: z.url({ protocol: /^https?$/ }).default('https://api.anthropic.com'),
+  },
+  ANTHROPIC_MODEL: { group: 'agent', default: "Claude Code's own", about: 'Model to use.', shape: word.optional() },
+  CLAUDE_CODE_MAX_OUTPUT_TOKENS: {
+    group: 'agent',
+    default: "Claude Code's own",
+    about: 'Longest answer of the model, in tokens.',
+    shape: whole(1, 1_000_000).optional(),
+  },
+  SIMULATION: {
+    group: 'agent',
+    default: 'true without a credential',
+    about: 'Whether a scripted model answers instead of a real one.',
+    shape: flag.optional(),
+  },
+  AGENTS_KEPT: {
+    group: 'agent',
+    default: '4',
+    about: 'Idle agents that stay in memory (about 150 MB each) so that the next message of their thread begins at once.',
+    shape: whole(0, 256).default(4),
+  },
+  GITHUB_TOKEN: {
+    group: 'GitHub, git',
+    default: '',
+    about: 'Token for cloning from and pushing to github.com, and for pull requests.',
+    shape: word.optional(),
+    secret: true,
+  },
+  GITHUB_API_URL: {
+    group: 'GitHub, git',
+    default: 'https://api.github.com',
+    about: 'API of a GitHub Enterprise server.',
+    shape: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
+  },
+  GIT_AUTHOR_NAME: { group: 'GitHub, git', default: 'Claude Code', about: 'Author of the commits.', shape: word.default('Claude Code') },
+  GIT_AUTHOR_EMAIL: { group: 'GitHub, git', default: 'noreply@anthropic.com', about: 'Address of that author.', shape: word.default('noreply@anthropic.com') },
+} as const
+
+export type Name = keyof typeof VARIABLES
+/** The parsed value of each. */
+export type Values = { readonly [Each in Name]: z.output<(typeof VARIABLES)[Each]['shape']> }
