@@ -52,6 +52,7 @@ export async function stage(checkout: Checkout, holdsSecret: (content: Buffer) =
   }
   if (gone.length > 0) await git(['update-index', '--force-remove', '-z', '--stdin'], { ...at, input: joined(gone) })
   await add(at, wanted, skipped)
+  await reportIgnored(at, wanted, skipped)
   return { tree: (await git(['write-tree'], at)).text, indexFile, skipped }
 }
 
@@ -97,9 +98,18 @@ async function obstacle(path: Buffer, holdsSecret: (content: Buffer) => boolean)
   return holdsSecret(content) ? 'holds a secret of the service' : undefined
 }
 
+/** Some names (`.GIT`, `git~1`) git leaves out with a word on standard error and exit code 0. */
+async function reportIgnored(at: Checkout, wanted: readonly Buffer[], skipped: Skipped[]): Promise<void> {
+  if (wanted.length === 0) return
+  const { stdout } = await git(['ls-files', '-z', '--cached'], at)
+  const known = new Set(records(stdout).map((name) => name.toString('latin1')))
+  const told = new Set(skipped.map((each) => each.path))
+  for (const name of wanted) if (!known.has(name.toString('latin1')) && !told.has(shown(name))) skipped.push({ path: shown(name), reason: 'has a name that git does not take' })
+}
+
 /**
- * git refuses a whole list for one name that it does not take (`.GIT`, `git~1`), so a refused list is halved until that one is found.
- * Where git cannot even store such a file's content, it is not the name: the disk is full or broken, and that is the caller's to know.
+ * git refuses a whole list for one file that it cannot take, so a refused list is halved until that one is found.
+ * Where git cannot even store that file's content, it is not the file: the disk is full or broken, and that is the caller's to know.
  */
 async function add(at: Checkout, names: readonly Buffer[], skipped: Skipped[]): Promise<void> {
   const [name, ...more] = names

@@ -1,0 +1,46 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { BadConfiguration, readConfig } from './config.ts'
+
+const problemsOf = (environment: Record<string, string>): readonly string[] => {
+  try {
+    readConfig(environment)
+    return []
+  } catch (error) {
+    if (error instanceof BadConfiguration) return error.problems
+    throw error
+  }
+}
+
+it('nothing set is a laptop in simulation', () => {
+  expect(readConfig({})).toMatchObject({ PORT: 8080, HOST: '127.0.0.1', CONCURRENCY: 2, simulated: true, RUN_TIMEOUT: 300_000 })
+})
+
+it('a credential means the real model', () => {
+  expect(readConfig({ ANTHROPIC_API_KEY: 'sk-x' })).toMatchObject({ simulated: false, upstream: { credential: { header: 'x-api-key' } } })
+  expect(readConfig({ CLAUDE_CODE_OAUTH_TOKEN: 'o' })).toMatchObject({ upstream: { credential: { header: 'authorization', oauth: true } } })
+  expect(readConfig({ ANTHROPIC_API_KEY: 'sk-x', SIMULATION: 'true' }).simulated).toBe(true)
+})
+
+it('every problem is reported at once, by name', () => {
+  const problems = problemsOf({ PORT: 'x', CONCURRENCY: '0', HOST: '0.0.0.0', CLIENT_ID: '../x', REPO_URL: 'ext::sh -c id', LOG_LEVEL: 'loud', ANTHROPIC_BASE_URL: 'ftp://x' })
+  for (const name of ['PORT', 'CONCURRENCY', 'CLIENT_ID', 'LOG_LEVEL', 'ANTHROPIC_BASE_URL']) expect(problems.join('\n')).toContain(`${name}:`)
+  expect(problemsOf({ HOST: '0.0.0.0', REPO_URL: 'ext::sh -c id' })).toHaveLength(2)
+  expect(problemsOf({ SIMULATION: 'false' })).toHaveLength(1)
+})
+
+describe('secrets', () => {
+  it('may be given as a file and are known for redaction', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'branchline-config-'))
+    const file = join(folder, 'key')
+    await writeFile(file, 'sk-from-a-file\n')
+    const config = readConfig({ ANTHROPIC_API_KEY_FILE: file, REPO_URL: 'https://ada:p%40ss@example.com/a/b.git' })
+    await rm(folder, { recursive: true })
+    expect(config.upstream.credential?.value).toBe('sk-from-a-file')
+    expect(config.secrets).toEqual(expect.arrayContaining(['sk-from-a-file', 'p@ss']))
+    expect(config.origin).toMatchObject({ url: 'https://example.com/a/b.git' })
+    expect(problemsOf({ ANTHROPIC_API_KEY_FILE: '/nowhere' })[0]).toContain('ANTHROPIC_API_KEY_FILE')
+  })
+})

@@ -1,0 +1,216 @@
+import { describe, expect, it } from 'vitest'
+import { commandHash, type Command } from '../../src/command/command.ts'
+import { ClientId, CommandId, ProjectId, ThreadId, UserId } from '../../src/command/ids.ts'
+import type { Result } from '../../src/command/result.ts'
+import { refOf, type Acceptance, type Journal, type Saving } from '../../src/journal/journal.ts'
+
+/** A place where one journal can be opened again and again. */
+export interface JournalPlace extends AsyncDisposable {
+  open(): Promise<Journal>
+}
+
+export const command = (commandId: string, threadId = 'one', more: Partial<Command> = {}): Command => ({
+  clientId: ClientId.parse('acme'),
+  userId: UserId.parse('me'),
+  projectId: ProjectId.parse('project'),
+  threadId: ThreadId.parse(threadId),
+  commandId: CommandId.parse(commandId),
+  sessionId: threadId,
+  timestamp: 1,
+  type: 'edit',
+  instruction: `do ${commandId}`,
+  mode: 'execute',
+  delivery: 'interrupt',
+  attachments: [],
+  ...more,
+})
+
+const acceptance = async (of: Command, more: Partial<Acceptance> = {}): Promise<Acceptance> => ({ command: of, hash: await commandHash(of), way: 'http', at: 1000, begin: false, ...more })
+const result = (of: Command, more: Partial<Result> = {}): Result => ({ sessionId: of.sessionId, commandId: of.commandId, timestamp: 2000, success: true, summary: 'done', ...more })
+const saving = (commit: string, before: string, more: Partial<Saving> = {}): Saving => ({ ending: { kind: 'completed', summary: 'done' }, commit, before, subject: `made ${commit}`, files: ['a'], skipped: [], ...more })
+
+/** What every journal keeps. */
+export function journalContract(name: string, place: () => Promise<JournalPlace>): void {
+  const withJournal = (test: (journal: Journal, where: JournalPlace) => Promise<void>) => async () => {
+    await using where = await place()
+    await using journal = await where.open()
+    await test(journal, where)
+  }
+
+  describe(`${name}: accept`, () => {
+    it(
+      'records a command once, however often it comes, and tells another body of the same id',
+      withJournal(async (journal) => {
+        const first = command('a')
+        const all = await Promise.all(Array.from({ length: 20 }, async () => journal.accept(await acceptance(first))))
+        expect(all.filter((each) => each.outcome === 'done')).toHaveLength(1)
+        expect(all.filter((each) => each.outcome === 'duplicate')).toHaveLength(19)
+        expect(await journal.accept(await acceptance(command('a', 'one', { instruction: 'something else' })))).toEqual({ outcome: 'conflict' })
+        expect(await journal.unfinished()).toHaveLength(1)
+      }),
+    )
+    it(
+      'begins in the same transaction where the thread has nothing unfinished, and not otherwise',
+      withJournal(async (journal) => {
+        const first = await journal.accept(await acceptance(command('a'), { begin: true }))
+        expect(first).toMatchObject({ outcome: 'done', record: { state: 'running', attempt: 1, begunAt: 1000 } })
+        expect(await journal.accept(await acceptance(command('b'), { begin: true }))).toMatchObject({ record: { state: 'queued', attempt: 0 } })
+      }),
+    )
+    it(
+      'supersedes a queued edit of the same mode, which takes its text along in order',
+      withJournal(async (journal) => {
+        await journal.accept(await acceptance(command('a'), { begin: true }))
+        await journal.accept(await acceptance(command('b')))
+        const third = await journal.accept(await acceptance(command('c')))
+        expect(third).toMatchObject({ superseded: [{ commandId: 'b' }], record: { carried: [{ commandId: 'b', instruction: 'do b' }] } })
+        const fourth = await journal.accept(await acceptance(command('d')))
+        expect(fourth).toMatchObject({ record: { carried: [{ commandId: 'b' }, { commandId: 'c' }] } })
+        expect((await journal.command(refOf(command('b'))))?.result).toMatchObject({ success: false, code: 'superseded', supersededBy: 'c' })
+        expect((await journal.unfinished()).map((each) => each.command.commandId)).toEqual(['a', 'd'])
+      }),
+    )
+    it.each([
+      ['of another mode', command('c', 'one', { mode: 'plan' })],
+      ['that queues', command('c', 'one', { delivery: 'queue' })],
+      ['of another thread', command('c', 'two')],
+      ['that commits', command('c', 'one', { type: 'commit' })],
+    ])('does not supersede for a message %s', (_, message) =>
+      withJournal(async (journal) => {
+        await journal.accept(await acceptance(command('a'), { begin: true }))
+        await journal.accept(await acceptance(command('b')))
+        expect(await journal.accept(await acceptance(message))).toMatchObject({ superseded: [], record: { carried: [] } })
+      })(),
+    )
+    it(
+      'does not supersede what has begun before',
+      withJournal(async (journal) => {
+        const first = command('a')
+        await journal.accept(await acceptance(first, { begin: true }))
+        await journal.requeue(refOf(first), { counted: false, crashed: false, note: { reason: 'shutdown' }, at: 1 })
+        expect(await journal.accept(await acceptance(command('b')))).toMatchObject({ superseded: [] })
+      }),
+    )
+    it(
+      'notes on what stands in the way that it must give way',
+      withJournal(async (journal) => {
+        const first = command('a')
+        await journal.accept(await acceptance(first, { begin: true }))
+        await journal.accept(await acceptance(command('b', 'two'), { interrupts: refOf(first) }))
+        expect(await journal.command(refOf(first))).toMatchObject({ interruptedBy: 'b' })
+      }),
+    )
+  })
+
+  describe(`${name}: the life of a command`, () => {
+    it(
+      'queued → running → saving → ended, each once',
+      withJournal(async (journal) => {
+        const of = refOf(command('a'))
+        await journal.accept(await acceptance(command('a')))
+        expect(await journal.begin(of, 5)).toMatchObject({ state: 'running', attempt: 1, begunAt: 5 })
+        expect(await journal.begin(of, 6)).toBeUndefined()
+        expect(await journal.saving(of, saving('c1', 'c0'))).toBe('done')
+        expect(await journal.saving(of, saving('c1', 'c0'))).toBe('lost')
+        expect(await journal.end(of, result(command('a'), { costUsd: 0.5, tokens: { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 } }))).toBe('done')
+        expect(await journal.end(of, result(command('a')))).toBe('lost')
+        expect(await journal.interrupt(of, 'user')).toBe('lost')
+        expect(await journal.checkpoints(command('a'))).toMatchObject([{ commit: 'c1', parent: 'c0', subject: 'made c1', outcome: 'completed', commandId: 'a' }])
+        expect(await journal.thread(command('a'))).toMatchObject({ costUsd: 0.5, tokens: { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 }, lastActiveAt: 2000 })
+      }),
+    )
+    it(
+      'requeue keeps what the next attempt should know, and a commit made by then is a checkpoint',
+      withJournal(async (journal) => {
+        const of = refOf(command('a'))
+        await journal.accept(await acceptance(command('a'), { begin: true }))
+        await journal.saving(of, saving('c1', 'c0', { ending: { kind: 'shutdown' } }))
+        await journal.requeue(of, { counted: false, crashed: false, note: { reason: 'shutdown', commit: 'c1' }, at: 9 })
+        expect(await journal.begin(of, 10)).toMatchObject({ attempt: 1, crashes: 0, note: { reason: 'shutdown', commit: 'c1' }, saving: undefined })
+        await journal.requeue(of, { counted: true, crashed: true, note: { reason: 'crash' }, at: 11 })
+        expect(await journal.begin(of, 12)).toMatchObject({ attempt: 2, crashes: 1 })
+        expect(await journal.checkpoints(command('a'))).toMatchObject([{ commit: 'c1', outcome: 'interrupted' }])
+      }),
+    )
+    it(
+      'a rebase gives checkpoints their new names and adds none',
+      withJournal(async (journal) => {
+        for (const [id, commit, before] of [
+          ['a', 'c1', 'c0'],
+          ['b', 'c2', 'c1'],
+        ] as const) {
+          await journal.accept(await acceptance(command(id), { begin: true }))
+          await journal.saving(refOf(command(id)), saving(commit, before))
+          await journal.end(refOf(command(id)), result(command(id)))
+        }
+        const push = command('p', 'one', { type: 'push', delivery: 'queue' })
+        await journal.accept(await acceptance(push, { begin: true }))
+        await journal.saving(refOf(push), saving('d2', 'c2', { rebased: [{ from: 'c1', to: 'd1' }, { from: 'c2', to: 'd2' }] }))
+        await journal.end(refOf(push), result(push))
+        expect((await journal.checkpoints(push)).map(({ commit, parent }) => [commit, parent])).toEqual([
+          ['d1', 'c0'],
+          ['d2', 'd1'],
+        ])
+      }),
+    )
+  })
+
+  describe(`${name}: results on their way out`, () => {
+    it(
+      'are due until they have arrived, and later where they were refused',
+      withJournal(async (journal) => {
+        await journal.accept(await acceptance(command('a'), { begin: true }))
+        await journal.end(refOf(command('a')), result(command('a')))
+        const [due] = await journal.outboxDue(3000, 10)
+        expect(due).toMatchObject({ way: 'http', tries: 0, result: { commandId: 'a', success: true } })
+        await journal.outboxRefused(due?.eventId ?? '', 9000)
+        expect(await journal.outboxDue(3000, 10)).toEqual([])
+        expect(await journal.outboxDue(9000, 10)).toMatchObject([{ tries: 1 }])
+        await journal.outboxSent(due?.eventId ?? '')
+        expect(await journal.outboxDue(99_999, 10)).toEqual([])
+      }),
+    )
+  })
+
+  describe(`${name}: threads and names`, () => {
+    it(
+      'a thread keeps its slot for ever and no two share one',
+      withJournal(async (journal) => {
+        const [one, again, two] = [await journal.openThread(command('x', 'one'), 1), await journal.openThread(command('x', 'one'), 2), await journal.openThread(command('x', 'two'), 3)]
+        expect(again).toMatchObject({ slot: one.slot, slotNumber: one.slotNumber, sessionId: one.sessionId })
+        expect([two.slot, two.slotNumber]).not.toEqual([one.slot, one.slotNumber])
+        await journal.updateThread(command('x', 'one'), { base: 'c0' })
+        await journal.updateThread(command('x', 'one'), { agentTotalUsd: 2 })
+        expect(await journal.thread(command('x', 'one'))).toMatchObject({ base: 'c0', agentTotalUsd: 2 })
+      }),
+    )
+    it(
+      'ids that differ only in letter case get names that a file system tells apart, the same for ever',
+      withJournal(async (journal) => {
+        const names = [await journal.nameFor('s', 'Anna'), await journal.nameFor('s', 'anna'), await journal.nameFor('s', 'ANNA')]
+        expect(names[0]).toBe('Anna')
+        expect(new Set(names.map((each) => each.toLowerCase())).size).toBe(3)
+        expect(await journal.nameFor('s', 'anna')).toBe(names[1])
+        expect(await journal.nameFor('other', 'anna')).toBe('anna')
+      }),
+    )
+    it(
+      'pages come newest first',
+      withJournal(async (journal) => {
+        for (const id of ['a', 'b', 'c']) await journal.accept(await acceptance(command(id, `t-${id}`), { at: id.charCodeAt(0) }))
+        expect((await journal.threads(command('x'), { limit: 2 })).map((each) => each.ref.threadId)).toEqual(['t-c', 't-b'])
+        expect((await journal.threads(command('x'), { limit: 2, after: 2 })).map((each) => each.ref.threadId)).toEqual(['t-a'])
+      }),
+    )
+  })
+
+  it(`${name}: a newer owner fences the older one out`, async () => {
+    await using where = await place()
+    const older = await where.open()
+    await older.accept(await acceptance(command('a')))
+    await older[Symbol.asyncDispose]()
+    await using newer = await where.open()
+    expect(newer.epoch).toBe(older.epoch + 1)
+    expect(await newer.unfinished()).toHaveLength(1)
+  })
+}
