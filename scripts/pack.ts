@@ -1,10 +1,15 @@
 // Makes `dist/`, JavaScript and declarations, for the npm package: Node takes no TypeScript below node_modules.
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const site = join(root, 'examples', 'site')
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 const { status } = spawnSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.pack.json'], { cwd: root, stdio: 'inherit' })
-process.exitCode = status ?? 1
+const names = spawnSync('git', ['ls-files', '-z'], { cwd: site, encoding: 'utf8' })
+  .stdout.split('\0')
+  .filter((name) => name !== '')
+writeFileSync(join(root, 'dist', 'example.json'), JSON.stringify(Object.fromEntries(names.map((name) => [name, readFileSync(join(site, name), 'utf8')]))))
+process.exitCode = names.length === 0 ? 1 : (status ?? 1)

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Broker } from './agent/broker.ts'
 import { startScriptedModel } from './agent/simulation/model.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import type { Config } from './config.ts'
+import { exampleSite } from './example.ts'
 import { Engine } from './engine/engine.ts'
 import { oneAtATime } from './engine/once.ts'
 import { Outbox } from './engine/outbox.ts'
@@ -87,7 +87,7 @@ export async function assemble(config: Config): Promise<Service> {
     redact,
     simulated: config.simulated,
     holdsSecret: secretFinder([...config.secrets, ...secrets]),
-    beginning: { origin: config.origin, example: config.origin === undefined ? fileURLToPath(new URL('../examples/site', import.meta.url)) : undefined },
+    beginning: { origin: config.origin, example: config.origin === undefined ? await exampleSite(paths.own) : undefined },
     remoteFor: (url) => remoteFor(url, config),
     events: eventLogs(paths.events, journal.epoch, redact),
     stopping: stopping.signal,

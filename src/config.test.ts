@@ -25,7 +25,15 @@ it('a credential means the real model', () => {
 })
 
 it('every problem is reported at once, by name', () => {
-  const problems = problemsOf({ PORT: 'x', CONCURRENCY: '0', HOST: '0.0.0.0', CLIENT_ID: '../x', REPO_URL: 'ext::sh -c id', LOG_LEVEL: 'loud', ANTHROPIC_BASE_URL: 'ftp://x' })
+  const problems = problemsOf({
+    PORT: 'x',
+    CONCURRENCY: '0',
+    HOST: '0.0.0.0',
+    CLIENT_ID: '../x',
+    REPO_URL: 'ext::sh -c id',
+    LOG_LEVEL: 'loud',
+    ANTHROPIC_BASE_URL: 'ftp://x',
+  })
   for (const name of ['PORT', 'CONCURRENCY', 'CLIENT_ID', 'LOG_LEVEL', 'ANTHROPIC_BASE_URL']) expect(problems.join('\n')).toContain(`${name}:`)
   expect(problemsOf({ HOST: '0.0.0.0', REPO_URL: 'ext::sh -c id' })).toHaveLength(2)
   expect(problemsOf({ SIMULATION: 'false' })).toHaveLength(1)

@@ -152,4 +152,5 @@ it('a place that is given up lets the next one have its turn', () => {
   expect(begun).toEqual(['x', 'b'])
 })
 
-const threadKeyOf = (thread: string) => threadKey({ clientId: ClientId.parse('acme'), userId: UserId.parse('me'), projectId: ProjectId.parse('p'), threadId: ThreadId.parse(thread) })
+const threadKeyOf = (thread: string) =>
+  threadKey({ clientId: ClientId.parse('acme'), userId: UserId.parse('me'), projectId: ProjectId.parse('p'), threadId: ThreadId.parse(thread) })

@@ -128,7 +128,10 @@ it('nothing that the repository brings runs when it is saved', async () => {
   await chmod(evil, 0o755)
   await writeFile(inTree('.gitattributes'), '* filter=evil diff=evil merge=evil\n')
   await mkdir(inTree('.git', 'hooks'), { recursive: true })
-  await writeFile(inTree('.git', 'config'), `[core]\n\tfsmonitor = ${evil}\n\thooksPath = ${inTree('.git', 'hooks')}\n[filter "evil"]\n\tclean = ${evil}\n\tsmudge = ${evil}\n`)
+  await writeFile(
+    inTree('.git', 'config'),
+    `[core]\n\tfsmonitor = ${evil}\n\thooksPath = ${inTree('.git', 'hooks')}\n[filter "evil"]\n\tclean = ${evil}\n\tsmudge = ${evil}\n`,
+  )
   await writeFile(inTree('.git', 'hooks', 'post-index-change'), `#!/bin/sh\ntouch ${marker}\n`, { mode: 0o755 })
   await writeFile(inTree('c.txt'), 'c')
   expect((await staged()).files).toEqual(['.gitattributes', 'a.txt', 'c.txt', 'evil.sh', 'sub/b.txt'])

@@ -104,7 +104,8 @@ async function reportIgnored(at: Checkout, wanted: readonly Buffer[], skipped: S
   const { stdout } = await git(['ls-files', '-z', '--cached'], at)
   const known = new Set(records(stdout).map((name) => name.toString('latin1')))
   const told = new Set(skipped.map((each) => each.path))
-  for (const name of wanted) if (!known.has(name.toString('latin1')) && !told.has(shown(name))) skipped.push({ path: shown(name), reason: 'has a name that git does not take' })
+  for (const name of wanted)
+    if (!known.has(name.toString('latin1')) && !told.has(shown(name))) skipped.push({ path: shown(name), reason: 'has a name that git does not take' })
 }
 
 /**

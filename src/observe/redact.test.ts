@@ -7,7 +7,13 @@ it('a secret is redacted in every form in which it may turn up', () => {
   fc.assert(
     fc.property(fc.string({ minLength: 6, maxLength: 60, unit: 'grapheme' }), (secret) => {
       const redact = redactor([secret])
-      for (const form of [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), Buffer.from(secret).toString('base64'), Buffer.from(secret).toString('hex')]) {
+      for (const form of [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        encodeURIComponent(secret),
+        Buffer.from(secret).toString('base64'),
+        Buffer.from(secret).toString('hex'),
+      ]) {
         expect(redact(`before ${form} after`)).toBe('before [redacted] after')
       }
     }),

@@ -30,4 +30,5 @@ it.each([
   ['ways/http', "export { Agents } from '../../agent/agents.ts'\n"],
 ])('an import against the arrows in %s is refused by the lint', async (room, content) => expect(await lint(room, content)).toContain('no-restricted-imports'))
 
-it('the environment is read in config.ts alone', async () => expect(await lint('engine', 'export const port = process.env.PORT\n')).toContain('no-restricted-properties'))
+it('the environment is read in config.ts alone', async () =>
+  expect(await lint('engine', 'export const port = process.env.PORT\n')).toContain('no-restricted-properties'))

@@ -25,9 +25,31 @@ export const command = (commandId: string, threadId = 'one', more: Partial<Comma
   ...more,
 })
 
-const acceptance = async (of: Command, more: Partial<Acceptance> = {}): Promise<Acceptance> => ({ command: of, hash: await commandHash(of), way: 'http', at: 1000, begin: false, ...more })
-const result = (of: Command, more: Partial<Result> = {}): Result => ({ sessionId: of.sessionId, commandId: of.commandId, timestamp: 2000, success: true, summary: 'done', ...more })
-const saving = (commit: string, before: string, more: Partial<Saving> = {}): Saving => ({ ending: { kind: 'completed', summary: 'done' }, commit, before, subject: `made ${commit}`, files: ['a'], skipped: [], ...more })
+const acceptance = async (of: Command, more: Partial<Acceptance> = {}): Promise<Acceptance> => ({
+  command: of,
+  hash: await commandHash(of),
+  way: 'http',
+  at: 1000,
+  begin: false,
+  ...more,
+})
+const result = (of: Command, more: Partial<Result> = {}): Result => ({
+  sessionId: of.sessionId,
+  commandId: of.commandId,
+  timestamp: 2000,
+  success: true,
+  summary: 'done',
+  ...more,
+})
+const saving = (commit: string, before: string, more: Partial<Saving> = {}): Saving => ({
+  ending: { kind: 'completed', summary: 'done' },
+  commit,
+  before,
+  subject: `made ${commit}`,
+  files: ['a'],
+  skipped: [],
+  ...more,
+})
 
 /** What every journal keeps. */
 export function journalContract(name: string, place: () => Promise<JournalPlace>): void {
@@ -115,8 +137,14 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
         expect(await journal.end(of, result(command('a'), { costUsd: 0.5, tokens: { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 } }))).toBe('done')
         expect(await journal.end(of, result(command('a')))).toBe('lost')
         expect(await journal.interrupt(of, 'user')).toBe('lost')
-        expect(await journal.checkpoints(command('a'))).toMatchObject([{ commit: 'c1', parent: 'c0', subject: 'made c1', outcome: 'completed', commandId: 'a' }])
-        expect(await journal.thread(command('a'))).toMatchObject({ costUsd: 0.5, tokens: { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 }, lastActiveAt: 2000 })
+        expect(await journal.checkpoints(command('a'))).toMatchObject([
+          { commit: 'c1', parent: 'c0', subject: 'made c1', outcome: 'completed', commandId: 'a' },
+        ])
+        expect(await journal.thread(command('a'))).toMatchObject({
+          costUsd: 0.5,
+          tokens: { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 },
+          lastActiveAt: 2000,
+        })
       }),
     )
     it(
@@ -145,7 +173,15 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
         }
         const push = command('p', 'one', { type: 'push', delivery: 'queue' })
         await journal.accept(await acceptance(push, { begin: true }))
-        await journal.saving(refOf(push), saving('d2', 'c2', { rebased: [{ from: 'c1', to: 'd1' }, { from: 'c2', to: 'd2' }] }))
+        await journal.saving(
+          refOf(push),
+          saving('d2', 'c2', {
+            rebased: [
+              { from: 'c1', to: 'd1' },
+              { from: 'c2', to: 'd2' },
+            ],
+          }),
+        )
         await journal.end(refOf(push), result(push))
         expect((await journal.checkpoints(push)).map(({ commit, parent }) => [commit, parent])).toEqual([
           ['d1', 'c0'],
@@ -176,7 +212,11 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
     it(
       'a thread keeps its slot for ever and no two share one',
       withJournal(async (journal) => {
-        const [one, again, two] = [await journal.openThread(command('x', 'one'), 1), await journal.openThread(command('x', 'one'), 2), await journal.openThread(command('x', 'two'), 3)]
+        const [one, again, two] = [
+          await journal.openThread(command('x', 'one'), 1),
+          await journal.openThread(command('x', 'one'), 2),
+          await journal.openThread(command('x', 'two'), 3),
+        ]
         expect(again).toMatchObject({ slot: one.slot, slotNumber: one.slotNumber, sessionId: one.sessionId })
         expect([two.slot, two.slotNumber]).not.toEqual([one.slot, one.slotNumber])
         await journal.updateThread(command('x', 'one'), { base: 'c0' })

@@ -30,7 +30,11 @@ describe.skipIf(why !== undefined)(`agents as users of their own${why === undefi
     }
     await chmod(node, 0o755)
     model = await startModel()
-    service = await startService({ node, example: true, env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a', ISOLATION: 'require' } })
+    service = await startService({
+      node,
+      example: true,
+      env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a', ISOLATION: 'require' },
+    })
     client = clientOf(service)
   })
   afterAll(async () => {
@@ -59,20 +63,33 @@ describe.skipIf(why !== undefined)(`agents as users of their own${why === undefi
     await client.run('victim', 'write secret.txt: nobody else')
     const { body } = await client.call('POST', '/api/init', { clientId: 'acme', userId: 'me', threadId: 'victim' })
     const { projectPath, claudePath } = body.workspace
-    const targets = [join(service.workspace, '.branchline', 'journal.sqlite'), join(service.workspace, '.branchline', 'indexes'), claudePath, projectPath, `${projectPath}.agent`, `/proc/${service.pid}/environ`]
+    const targets = [
+      join(service.workspace, '.branchline', 'journal.sqlite'),
+      join(service.workspace, '.branchline', 'indexes'),
+      claudePath,
+      projectPath,
+      `${projectPath}.agent`,
+      `/proc/${service.pid}/environ`,
+    ]
     for (const target of targets) {
       const { summary } = await client.run('thief', `run ls -la ${target} && cat ${target}; echo "exit $?"`)
       expect(summary, target).toMatch(/exit [12]/)
       expect(summary).not.toContain('nobody else')
       expect(summary).not.toContain('CANARY')
     }
-    const hunt = await client.run('thief', `run cat /proc/[0-9]*/environ 2>/dev/null | tr "\\0" "\\n" | grep -c CANARY; env | grep -c CANARY; cat /proc/$PPID/fd/3 2>&1 | head -c 100`)
+    const hunt = await client.run(
+      'thief',
+      `run cat /proc/[0-9]*/environ 2>/dev/null | tr "\\0" "\\n" | grep -c CANARY; env | grep -c CANARY; cat /proc/$PPID/fd/3 2>&1 | head -c 100`,
+    )
     expect(hunt.summary).toMatch(/\n0\n0\n/)
   })
 
   it('cannot write into the one repository, nor make the service run what they configure', async () => {
     const marker = join(folder, 'marker')
-    await client.run('evil', `run git config core.fsmonitor "touch ${marker}"; git config core.hooksPath .; printf "#!/bin/sh\\ntouch ${marker}\\n" > pre-commit; chmod +x pre-commit; touch ${client.repository}/evil; git commit -qm mine --allow-empty; git branch -f main HEAD`)
+    await client.run(
+      'evil',
+      `run git config core.fsmonitor "touch ${marker}"; git config core.hooksPath .; printf "#!/bin/sh\\ntouch ${marker}\\n" > pre-commit; chmod +x pre-commit; touch ${client.repository}/evil; git commit -qm mine --allow-empty; git branch -f main HEAD`,
+    )
     await expect(readFile(marker)).rejects.toThrow('ENOENT')
     expect(await readdir(client.repository)).not.toContain('evil')
     expect(await client.git('log', '-1', '--format=%s', 'main')).toBe('Begin with the example site')
@@ -81,7 +98,9 @@ describe.skipIf(why !== undefined)(`agents as users of their own${why === undefi
 
   it('lose everything they left running, however it hid', async () => {
     await client.run('hider', `run setsid sh -c "while :; do sleep 0.3; done" & (setsid env -i /bin/sleep 321 &) ; echo hidden`)
-    const lines = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')))
+    const lines = await Promise.all(
+      (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')),
+    )
     expect(lines.filter((line) => line.includes('321\0') || line.includes('sleep 0.3'))).toEqual([])
   })
 
