@@ -1,22 +1,23 @@
 import { execFile } from 'node:child_process'
-import { rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 
 const exec = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const planted: string[] = []
-afterAll(() => Promise.all(planted.map((file) => rm(file, { force: true }))))
 
-/** What the lint says of a file with this content in a room. */
+/** What our lint says of a file with this content in a room. */
 async function lint(room: string, content: string): Promise<string> {
-  const file = join(root, 'src', room, 'planted-by-a-test.ts')
-  planted.push(file)
-  await writeFile(file, content)
-  const { stdout } = await exec(join(root, 'node_modules', '.bin', 'oxlint'), [file], { cwd: root }).catch((error: { stdout: string }) => error)
-  await rm(file)
+  const folder = await mkdtemp(join(tmpdir(), 'branchline-lint-'))
+  const { options: _, ...rules } = JSON.parse(await readFile(join(root, '.oxlintrc.json'), 'utf8'))
+  await writeFile(join(folder, '.oxlintrc.json'), JSON.stringify(rules))
+  await mkdir(join(folder, 'src', room), { recursive: true })
+  await writeFile(join(folder, 'src', room, 'planted.ts'), content)
+  const { stdout } = await exec(join(root, 'node_modules', '.bin', 'oxlint'), ['.'], { cwd: folder }).catch((error: { stdout: string }) => error)
+  await rm(folder, { recursive: true })
   return stdout
 }
 
@@ -30,5 +31,6 @@ it.each([
   ['ways/http', "export { Agents } from '../../agent/agents.ts'\n"],
 ])('an import against the arrows in %s is refused by the lint', async (room, content) => expect(await lint(room, content)).toContain('no-restricted-imports'))
 
-it('the environment is read in config.ts alone', async () =>
-  expect(await lint('engine', 'export const port = process.env.PORT\n')).toContain('no-restricted-properties'))
+it('an import along the arrows is not', async () => expect(await lint('engine', "import { git } from '../git/git.ts'\nvoid git\n")).toContain('0 errors'))
+
+it('the environment is read in config.ts alone', async () => expect(await lint('engine', 'export const port = process.env.PORT\n')).toContain('no-restricted-properties'))
