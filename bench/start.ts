@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startService, temporaryFolder } from '../test/support/service.ts'
-import { complain, inTurns, SERVICE_ENV, type Subject } from './support.ts'
+import { inTurns, SERVICE_ENV, type Subject } from './support.ts'
 
 const ROUNDS = 9
 
@@ -39,8 +39,7 @@ export const start: Subject<'healthy' | 'memory'> = {
       try {
         return await healthy(service.url, began)
       } finally {
-        const code = await service.terminate()
-        if (code !== 0) throw complain(service, `the service ended with ${code}`) // oxlint-disable-line no-unsafe-finally -- a service that cannot stop is what matters then
+        await service.terminate()
       }
     }
     const bare = async (): Promise<Start> => {

@@ -84,7 +84,7 @@ export const FIRST_USER_ID = 40_000 + (process.pid % 100) * 200
 /** What every service under test is started with. */
 export const SERVICE_ENV = { FIRST_USER_ID: String(FIRST_USER_ID), INTERRUPTS_PER_MINUTE: '100000', LOG_LEVEL: 'warn' }
 
-/** Ends a service and says what it wrote where that was more than its greeting. */
+/** An error that brings along what the service wrote. */
 export function complain(service: Service, why: string): Error {
   return new Error(`${why}\n${service.output()}`)
 }

@@ -25,7 +25,7 @@ import { readCallers } from './ways/http/access.ts'
 import { listen } from './ways/http/server.ts'
 import { Waiting } from './ways/http/waiting.ts'
 import { findNpm } from './workspace/npm.ts'
-import { requestedOrigin } from './workspace/origin.ts'
+import { githubHost, requestedOrigin } from './workspace/origin.ts'
 import { passage } from './workspace/files.ts'
 import { servicePaths } from './workspace/paths.ts'
 
@@ -101,14 +101,15 @@ export async function assemble(config: Config): Promise<Service> {
   await engine.start()
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
-  const api = { githubApiUrl: config.GITHUB_API_URL, githubToken: config.GITHUB_TOKEN }
+  const github = { apiUrl: config.GITHUB_API_URL, access: { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN } }
   const list = (text: string): readonly string[] =>
     text
       .split(',')
       .map((each) => each.trim())
       .filter((each) => each !== '')
-  const app = httpApp({ engine, tools, waiting, defaults, version, api, stopping: stopping.signal }, callers, {
-    hosts: [config.HOST, ...list(config.ALLOWED_HOSTS)],
+  const allowed = list(config.ALLOWED_HOSTS)
+  const app = httpApp({ engine, tools, waiting, defaults, version, github, stopping: stopping.signal }, callers, {
+    hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed] : undefined,
     origins: list(config.CORS_ORIGINS),
   })
   const listening = parts.use(await listen(app, config.HOST, config.PORT))
@@ -126,7 +127,7 @@ function agentEnv(config: Config): Record<string, string> {
 
 /** The operator's repository with its credentials, or one that a request named. */
 function remoteFor(url: string, config: Config): Remote {
-  return config.origin?.url === url ? config.origin : requestedOrigin(url, config.GITHUB_TOKEN)
+  return config.origin?.url === url ? config.origin : requestedOrigin(url, { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN })
 }
 
 function secretFinder(secrets: readonly string[]): (content: Buffer) => boolean {

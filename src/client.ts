@@ -32,6 +32,9 @@ export interface ThreadSummary {
   readonly state: string
 }
 
+/** How often a result is asked for. */
+const POLL_MS = 250
+
 /** The service did not accept a request; the message is what it said. */
 export class ServiceSaid extends Error {
   readonly status: number
@@ -54,8 +57,13 @@ export class Client {
 
   /** Hands a message in and waits for its result. Sent twice with one `commandId` it gives one result. @throws ServiceSaid */
   async send(message: Message): Promise<Result> {
-    const { result } = await this.#call<{ result: Result }>('POST', '/api/execute', { ...message, wait: true })
-    return result
+    const commandId = await this.post({ ...message, commandId: message.commandId ?? crypto.randomUUID() })
+    // One open request would be cut by clients and proxies that give up after some minutes; a run may take an hour.
+    for (;;) {
+      const { result } = await this.command(commandId, message)
+      if (result !== undefined) return result
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    }
   }
 
   /** Hands a message in without waiting; answers its id. @throws ServiceSaid */
@@ -65,13 +73,24 @@ export class Client {
   }
 
   /** State of a command, with its result when it has one. @throws ServiceSaid */
-  async command(commandId: string): Promise<{ readonly state: string; readonly result?: Result }> {
-    return this.#call('GET', `/api/commands/${encodeURIComponent(commandId)}`)
+  async command(commandId: string, of: Pick<Message, 'clientId' | 'userId' | 'projectId'> = {}): Promise<{ readonly state: string; readonly result?: Result }> {
+    const scope = { clientId: of.clientId, userId: of.userId, projectId: of.projectId }
+    const query = new URLSearchParams()
+    for (const [name, value] of Object.entries(scope)) if (value !== undefined) query.set(name, value)
+    return this.#call('GET', `/api/commands/${encodeURIComponent(commandId)}?${query.toString()}`)
   }
 
   /** Threads of a workspace, newest activity first. @throws ServiceSaid */
-  async threads(clientId: string, userId: string, after = 0): Promise<{ readonly threads: readonly ThreadSummary[]; readonly next?: number }> {
-    return this.#call('GET', `/api/threads/${encodeURIComponent(clientId)}/${encodeURIComponent(userId)}?after=${after}`)
+  async threads(
+    clientId: string,
+    userId: string,
+    projectId?: string,
+    after = 0,
+  ): Promise<{ readonly threads: readonly ThreadSummary[]; readonly next?: number }> {
+    return this.#call(
+      'GET',
+      `/api/threads/${encodeURIComponent(clientId)}/${encodeURIComponent(userId)}?after=${after}${projectId === undefined ? '' : `&projectId=${encodeURIComponent(projectId)}`}`,
+    )
   }
 
   /** What happens in a thread from `lastEventId` on; comes back by itself where the connection is lost. */
@@ -80,7 +99,7 @@ export class Client {
     stop: AbortSignal,
     lastEventId?: string,
   ): AsyncGenerator<RunEvent, void> {
-    const path = `/api/threads/${[of.clientId, of.userId, of.threadId].map(encodeURIComponent).join('/')}/events`
+    const path = `/api/threads/${[of.clientId, of.userId, of.threadId].map(encodeURIComponent).join('/')}/events${of.projectId === undefined ? '' : `?projectId=${encodeURIComponent(of.projectId)}`}`
     let last = lastEventId
     while (!stop.aborted) {
       try {

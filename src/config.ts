@@ -4,7 +4,7 @@ import * as z from 'zod'
 import type { Credential, Upstream } from './agent/broker.ts'
 import type { Remote } from './git/remote.ts'
 import { VARIABLES, type Values } from './variables.ts'
-import { BadRepositoryUrl, operatorOrigin } from './workspace/origin.ts'
+import { BadRepositoryUrl, githubHost, operatorOrigin } from './workspace/origin.ts'
 
 const loopback = (host: string): boolean => host === '127.0.0.1' || host === '::1' || host === 'localhost'
 
@@ -102,7 +102,7 @@ function withFiles(environment: Readonly<Record<string, string | undefined>>, pr
 function readOrigin(values: Values, problems: string[]): Remote | undefined {
   if (values.REPO_URL === undefined) return undefined
   try {
-    return operatorOrigin(values.REPO_URL, values.GITHUB_TOKEN)
+    return operatorOrigin(values.REPO_URL, { host: githubHost(values.GITHUB_API_URL), token: values.GITHUB_TOKEN })
   } catch (error) {
     if (!(error instanceof BadRepositoryUrl)) throw error
     problems.push(`REPO_URL: ${error.message}`)

@@ -52,7 +52,8 @@ export const VARIABLES = {
   ALLOWED_HOSTS: {
     group: 'service',
     default: '',
-    about: 'Host names, separated by commas, under which the API may be called besides loopback and HOST.',
+    about:
+      'Host names, separated by commas, under which the API may be called besides loopback and HOST. Where tokens are needed, any name is taken unless this is set.',
     shape: z.string().default(''),
   },
   CORS_ORIGINS: {

@@ -37,7 +37,7 @@ export interface Turn {
 const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep']
 const GUIDANCE = [
   'You work in a checkout of your own, on a branch of its own. The service around you saves every file you leave there as one commit when you have finished, and pushes it when it is told to: do not commit, push or switch branches yourself.',
-  'Everything you start is ended with your turn, so leave no servers or watchers running; a live preview is shown by the service.',
+  'Everything you start is ended with your turn, so leave no servers or watchers running.',
   'Nobody can answer while you work. Begin your last message with one line of at most 72 characters that says what you changed, fit for the subject of a commit.',
 ].join('\n')
 

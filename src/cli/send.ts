@@ -34,9 +34,10 @@ export async function send(instruction: string, given: Given): Promise<number> {
   }
   await client.post(message)
   const over = new AbortController()
-  const result = await Promise.race([watch(client, { clientId, userId, threadId }, commandId, over.signal), client.send(message)])
+  const result = client.send(message)
+  await Promise.race([watch(client, { clientId, userId, threadId, projectId: given.project }, commandId, over.signal), result])
   over.abort()
-  const final = result ?? (await client.send(message))
+  const final = await result
   process.stdout.write(ending(final))
   return final.success ? 0 : 1
 }
@@ -53,12 +54,13 @@ async function watch(
   commandId: string,
   stop: AbortSignal,
 ): Promise<Result | undefined> {
+  let ours = false
   for await (const event of client.events(of, stop)) {
-    if (event.commandId !== undefined && event.commandId !== commandId) continue
+    ours ||= event.type === 'command.accepted' && event.commandId === commandId
+    if (!ours || (event.commandId !== undefined && event.commandId !== commandId)) continue
     process.stdout.write(line(event))
-    if (event.type === 'run.ended' && event.commandId === commandId) return undefined
+    if (event.type === 'run.ended' && event.commandId === commandId) return
   }
-  return undefined
 }
 
 /** What of an event a person wants to see. */
@@ -90,7 +92,7 @@ function ending(result: Result): string {
   const files =
     result.filesChanged === undefined
       ? ''
-      : `  ${result.filesChanged.length} files: ${result.filesChanged.slice(0, 5).join(', ')}${result.filesChanged.length > 5 ? ', …' : ''}\n`
+      : `  ${result.filesChanged.length} ${result.filesChanged.length === 1 ? 'file' : 'files'}: ${result.filesChanged.slice(0, 5).join(', ')}${result.filesChanged.length > 5 ? ', …' : ''}\n`
   const where = result.branch === undefined ? '' : `  branch ${result.branch}${result.simulated === true ? ' (simulated)' : ''}\n`
   return `\n${result.success ? '✓' : '✗'} ${printable(result.success ? (result.summary.split('\n')[0] ?? '') : (result.error ?? result.summary), 2000)}\n${files}${where}`
 }

@@ -3,7 +3,7 @@ import type { Given } from './main.ts'
 
 /** Lists the threads of a workspace, newest activity first. */
 export async function threads(given: Given): Promise<number> {
-  const { threads: found, next } = await clientFor(given).threads(given.client, given.user)
+  const { threads: found, next } = await clientFor(given).threads(given.client, given.user, given.project)
   if (given.json) process.stdout.write(`${JSON.stringify(found)}\n`)
   else if (found.length === 0) process.stdout.write(`No threads of ${given.client}/${given.user} yet.\n`)
   else {

@@ -5,6 +5,7 @@ import { Narrator } from '../agent/narrate.ts'
 import type { TurnEnd } from '../agent/turn-end.ts'
 import type { Ending, Usage } from '../command/ending.ts'
 import type { CommandRecord } from '../journal/journal.ts'
+import { messageOf } from '../observe/text.ts'
 import { writeAtomically, give } from '../workspace/files.ts'
 import { offerDependencies } from './dependencies.ts'
 import type { Thread } from './prepare.ts'
@@ -34,7 +35,10 @@ export async function edit(run: CommandRecord, thread: Thread, tools: Tools, sto
     return await settle(end, thread, tools, stop)
   } finally {
     pass.close()
-    await tools.agents.release(place, keeping)
+    // What the agent did is in the work tree; a conversation that cannot be kept makes no run fail.
+    await tools.agents
+      .release(place, keeping)
+      .catch((error: unknown) => tools.log.warn({ event: 'conversation.not_kept', threadId: thread.ref.threadId, error: messageOf(error) }))
   }
 }
 

@@ -7,7 +7,7 @@ import type { Outbox } from './outbox.ts'
 import { prepareThread, type Thread, type Wish } from './prepare.ts'
 import { beginPush, finishPush, type Pushing } from './push.ts'
 import { ShuttingDown } from './reasons.ts'
-import { recover } from './recovery.ts'
+import { recover, recoverRun } from './recovery.ts'
 import { conclude, runCommand, type Ran } from './run-command.ts'
 import { Fenced } from './save.ts'
 import { showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
@@ -21,6 +21,9 @@ export type Acceptance =
 
 const keyOf = ({ workspace, commandId }: CommandRef): string => `${workspaceKey(workspace)} ${commandId}`
 
+const FIRST_MEND_MS = 1000
+const LONGEST_MEND_MS = 60_000
+
 /** Takes commands in, gives each its turn, and sees to it that each ends. */
 export class Engine implements AsyncDisposable {
   readonly #tools: Tools
@@ -30,6 +33,8 @@ export class Engine implements AsyncDisposable {
   readonly #commands = new WeakMap<Entry, CommandRef>()
   /** What goes on without a turn: pushes, and the agents' own git catching up. */
   readonly #aside = new Set<Promise<unknown>>()
+  /** Work that waits for a turn and will not get one any more when the service stops. */
+  readonly #turns = new Set<(reason: Error) => void>()
   #closed = true
 
   constructor(tools: Tools, outbox: Outbox, rules: LaneRules) {
@@ -111,6 +116,7 @@ export class Engine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     await this.#lanes.close()
+    for (const give of this.#turns) give(new ShuttingDown())
     await Promise.allSettled(this.#aside)
     await this.#outbox[Symbol.asyncDispose]()
   }
@@ -128,18 +134,29 @@ export class Engine implements AsyncDisposable {
     this.#commands.set(entry, of)
     this.#entries.set(keyOf(of), entry)
     let first = begun ? record : undefined
+    let broken = 0
     this.#lanes.ready(entry, async (stop) => {
       try {
+        if (broken > 0) await this.#mend(of)
         const run = first ?? (await this.#tools.journal.begin(of, Date.now()))
         first = undefined
+        broken = 0
         const ran = run === undefined ? undefined : await this.#run(run, stop)
         if (ran?.kind === 'again') return { againInMs: ran.inMs }
       } catch (error) {
         this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : 'run.broke', ...about(record), err: error })
+        if (!(error instanceof Fenced)) return { againInMs: Math.min(LONGEST_MEND_MS, FIRST_MEND_MS * 2 ** broken++) }
       }
       this.#entries.delete(keyOf(of))
       return undefined
     })
+  }
+
+  /** The journal or the disk failed in the middle of a run: it is taken up as after a crash, until that can be recorded. */
+  async #mend(of: CommandRef): Promise<void> {
+    const record = await this.#tools.journal.command(of)
+    if (record === undefined || (record.state !== 'running' && record.state !== 'saving')) return
+    this.#ended(record, await recoverRun(record, this.#tools))
   }
 
   async #run(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
@@ -192,7 +209,7 @@ export class Engine implements AsyncDisposable {
     } else {
       const entry = this.#entries.get(keyOf(refOf(run.command)))
       if (entry !== undefined) this.#commands.delete(entry) // its turn may last a little longer, the command does not
-      tellCommit(run, ran.result, this.#tools)
+      tellCommit(run, ran.result, ran.subject, this.#tools)
       tellEnd(run, ran.result, this.#tools)
       this.#outbox.ring()
     }
@@ -202,9 +219,14 @@ export class Engine implements AsyncDisposable {
   /** Work that wants a thread for itself, without being a command. */
   #inTurn<Value>(ref: ThreadRef, work: (stop: AbortSignal) => Promise<Value>): Promise<Value> {
     return new Promise<Value>((resolve, reject) => {
-      if (this.#closed) return reject(new ShuttingDown())
+      if (this.#closed) {
+        reject(new ShuttingDown())
+        return
+      }
+      this.#turns.add(reject)
       const { entry } = this.#lanes.arrive({ workspace: workspaceKey(ref), thread: threadKey(ref), needsLane: false }, false)
       this.#lanes.ready(entry, async (stop) => {
+        this.#turns.delete(reject)
         await work(stop).then(resolve, reject)
         return undefined
       })

@@ -38,7 +38,7 @@ export async function prepareThread(of: ThreadRef, wish: Wish, tools: Tools, sto
   const ref: ThreadRef = { clientId, userId, projectId, threadId }
   const key = threadKey(ref)
   const known = tools.prepared.get(key)
-  if (known !== undefined && (await exists(known.home.paths.workTree))) return known
+  if (known !== undefined && (await exists(known.home.paths.workTree))) return { ...known, home: { ...known.home, resumed: true } }
 
   const record = await tools.journal.openThread(ref, Date.now())
   const names = await namesOf(ref, tools)
@@ -54,7 +54,8 @@ export async function prepareThread(of: ThreadRef, wish: Wish, tools: Tools, sto
     startFrom: wish.startFrom,
   })
   if (record.base === undefined) await tools.journal.updateThread(ref, { base: home.base })
-  await writeMetadata(paths, ref.projectId, (await originOf(paths.repository)) ?? null)
+  const origin = await originOf(paths.repository)
+  await tools.once(paths.metadata, () => writeMetadata(paths, ref.projectId, origin ?? null))
   const thread: Thread = { ref, names, record, home }
   tools.prepared.set(key, thread)
   return thread
@@ -82,7 +83,7 @@ async function ensureRepository(ref: ThreadRef, wish: Wish, names: Names, reposi
     events.append({ type: 'progress', text: firstLine(text, 200) })
   }
   if (await exists(repository)) {
-    await checkOrigin(repository, wish)
+    await checkOrigin(repository, wish, tools)
     await fetchForNewThread(repository, branchOf(names), tools, onProgress, stop)
     return
   }
@@ -104,8 +105,10 @@ function beginningOf({ repoUrl }: Wish, { beginning, remoteFor }: Tools): Beginn
   return beginning.example === undefined ? { kind: 'empty' } : { kind: 'files', folder: beginning.example }
 }
 
-async function checkOrigin(repository: string, { repoUrl }: Wish): Promise<void> {
-  const origin = repoUrl === undefined ? undefined : await originOf(repository)
+async function checkOrigin(repository: string, { repoUrl }: Wish, { beginning, log }: Tools): Promise<void> {
+  const origin = await originOf(repository)
+  if (repoUrl === undefined && beginning.origin !== undefined && origin !== beginning.origin.url)
+    log.warn({ event: 'repository.kept', repository, origin, why: 'REPO_URL is for workspaces that do not exist yet' })
   if (repoUrl !== undefined && origin !== repoUrl)
     throw new RunFailure('rejected', `repoUrl: this workspace has another repository already (${origin ?? 'one without origin'})`)
 }

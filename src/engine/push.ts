@@ -2,6 +2,7 @@ import type { Ending } from '../command/ending.ts'
 import { RunFailure } from '../command/ending.ts'
 import { branchRef, moveRef, treeOf, type Sha } from '../git/branch.ts'
 import { adoptIndex } from '../git/checkout.ts'
+import { commitTree } from '../git/commit.ts'
 import { rebase } from '../git/rebase.ts'
 import { push, type Remote } from '../git/remote.ts'
 import { originOf } from '../git/repository.ts'
@@ -10,7 +11,7 @@ import { refOf, type CommandRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
 import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
 import { prepareThread, type Thread } from './prepare.ts'
-import { endingOf } from './reasons.ts'
+import { endingOf, ShuttingDown } from './reasons.ts'
 import { conclude, type Ran } from './run-command.ts'
 import { Fenced } from './save.ts'
 import type { Tools } from './tools.ts'
@@ -54,6 +55,7 @@ export async function finishPush(pushing: Pushing, tools: Tools, inTurn: <Value>
     return await end({ kind: 'failed', code: 'push_conflict', error: `${branch} was moved at origin twice while it was pushed. Push again.`, mayPass: false })
   } catch (error) {
     if (error instanceof Fenced) throw error
+    if (error instanceof ShuttingDown || error instanceof RunFailure) return end(endingOf(error))
     return end({ kind: 'failed', code: 'push_failed', error: tools.redact(messageOf(error)), mayPass: true })
   }
 }
@@ -73,9 +75,10 @@ async function rebaseThread(run: CommandRecord, thread: Thread, onto: Sha, tools
   const { gitDir } = home.checkout
   const tip = await tipOf(home)
   const staged = await stage(home.checkout, tools.holdsSecret)
-  if (staged.tree !== (await treeOf(gitDir, tip)))
-    throw new RunFailure('push_conflict', 'The work tree holds changes that are not committed; commit them first, then push again.')
-  const rebased = await rebase(gitDir, tip, onto)
+  // What nobody committed yet goes along as a commit of its own.
+  const left = { subject: 'Save before rebasing', body: '', trailers: { 'Thread-Id': run.command.threadId } }
+  const mine = staged.tree === (await treeOf(gitDir, tip)) ? tip : await commitTree(gitDir, staged.tree, [tip], left, tools.author)
+  const rebased = await rebase(gitDir, mine, onto)
   if (rebased.kind === 'conflict') return rebased
   const ending = pushedEnding(rebased.tip, home.branch)
   const saving = { ending, commit: rebased.tip, before: tip, subject: '', files: [], skipped: [], checkout: true, rebased: rebased.made }

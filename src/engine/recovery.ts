@@ -58,7 +58,8 @@ async function removeMatching(folder: string, pattern: RegExp, below: readonly (
   }
 }
 
-async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran> {
+/** Finishes, fails or queues again a command whose run ended without saying how: with the service, or by an error of ours. */
+export async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran> {
   const never = new AbortController().signal
   let thread: Thread
   try {

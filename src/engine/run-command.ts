@@ -5,12 +5,14 @@ import { carryOut } from './carry-out.ts'
 import { prepareThread, type Thread } from './prepare.ts'
 import { endingOf } from './reasons.ts'
 import { resultOf } from './result.ts'
-import { save, type Saved } from './save.ts'
+import { Fenced, save, type Saved } from './save.ts'
 import { savingFailed } from './saving-failed.ts'
 import type { Tools } from './tools.ts'
 
 /** How a run left its command: with its result, or queued again. */
-export type Ran = { readonly kind: 'ended'; readonly result: Result } | { readonly kind: 'again'; readonly inMs: number; readonly why: string }
+export type Ran =
+  | { readonly kind: 'ended'; readonly result: Result; readonly subject?: string }
+  | { readonly kind: 'again'; readonly inMs: number; readonly why: string }
 
 /**
  * The whole life of one run, top to bottom.
@@ -56,7 +58,7 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
     return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
   }
   const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at }
-  const result = resultOf(run, ending, saved, about)
-  await tools.journal.end(of, result)
-  return { kind: 'ended', result }
+  const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, ending, saved, about))))
+  if ((await tools.journal.end(of, result)) === 'lost') throw new Fenced()
+  return { kind: 'ended', result, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
 }

@@ -35,10 +35,12 @@ export async function save(run: CommandRecord, ending: Ending, thread: Thread, t
   const changed = staged.tree !== (await treeOf(gitDir, tip))
   const restores = ending.kind === 'completed' ? ending.restores : undefined
   const subject = subjectOf(run, ending)
-  const message = (text: string): Message => ({ subject: text, body: bodyOf(run), trailers: trailersOf(run, ending, thread) })
+  const message = (text: string): Message => ({ subject: tools.redact(text), body: tools.redact(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
 
   let commit = tip
-  if (changed) commit = await commitTree(gitDir, staged.tree, [tip], message(restores === undefined ? subject : 'Save before going back'), tools.author)
+  const first = restores === undefined ? subject : 'Save before going back'
+  if (changed) commit = await commitTree(gitDir, staged.tree, [tip], message(first), tools.author)
+  const kept = changed && restores !== undefined ? { commit, subject: first } : undefined
   if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores)))
     commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
   if (commit === tip) {

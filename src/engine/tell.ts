@@ -7,13 +7,13 @@ import { showCommit, tipOf } from '../workspace/thread-home.ts'
 import type { Tools } from './tools.ts'
 
 /** Tells whoever watches the thread of the commit that a run ended with. */
-export function tellCommit({ command, attempt }: CommandRecord, result: Result, tools: Tools): void {
-  if (result.commit === undefined) return
+export function tellCommit({ command, attempt }: CommandRecord, result: Result, subject: string | undefined, tools: Tools): void {
+  if (result.commit === undefined || subject === undefined) return
   const events = tools.events(command)
   const of = { commandId: command.commandId, runId: `${command.commandId}#${attempt}` }
   events.append({ ...of, type: 'files.changed', files: [...(result.filesChanged ?? [])] })
   const outcome = result.interrupted === true ? 'interrupted' : result.success ? 'completed' : 'failed'
-  events.append({ ...of, type: 'commit.made', commit: result.commit, subject: result.summary.split('\n')[0] ?? '', outcome })
+  events.append({ ...of, type: 'commit.made', commit: result.commit, subject, outcome })
 }
 
 /** One event and one wide log line for the end of a command. */

@@ -36,6 +36,8 @@ export interface Saving {
   readonly checkout?: boolean
   /** The checkpoint that the commit restores. */
   readonly restores?: string | undefined
+  /** The commit between `before` and this one, which holds what nobody had committed. */
+  readonly kept?: { readonly commit: string; readonly subject: string }
   /** The commit is the tip of a rebase, which made these out of former commits of the thread. */
   readonly rebased?: readonly { readonly from: string; readonly to: string }[]
 }

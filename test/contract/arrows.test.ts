@@ -33,4 +33,5 @@ it.each([
 
 it('an import along the arrows is not', async () => expect(await lint('engine', "import { git } from '../git/git.ts'\nvoid git\n")).toContain('0 errors'))
 
-it('the environment is read in config.ts alone', async () => expect(await lint('engine', 'export const port = process.env.PORT\n')).toContain('no-restricted-properties'))
+it('the environment is read in config.ts alone', async () =>
+  expect(await lint('engine', 'export const port = process.env.PORT\n')).toContain('no-restricted-properties'))

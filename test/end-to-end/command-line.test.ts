@@ -41,7 +41,7 @@ it('send shows the work and ends with the result', async () => {
   expect(said.err).toBe('')
   expect(said.code).toBe(0)
   expect(said.out).toContain('· Write')
-  expect(said.out).toMatch(/✓ Wrote cli\.txt\n {2}1 files: cli\.txt\n {2}branch thread-cli/)
+  expect(said.out).toMatch(/✓ Wrote cli\.txt\n {2}1 file: cli\.txt\n {2}branch thread-cli/)
 })
 
 it('send --json prints the bare result, and the same id twice gives the same', async () => {

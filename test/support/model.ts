@@ -9,6 +9,8 @@ export interface Model extends AsyncDisposable {
   hold(text: string): { readonly reached: Promise<void>; release(): void }
   /** The next `times` requests whose instruction holds `text` are refused with `status`. */
   fail(text: string, status: number, times: number): void
+  /** Answers to instructions that hold `text` are said to have used a million tokens. */
+  price(text: string): void
 }
 
 /** Instructions that hold this word are answered with text that takes about a minute to stream. */
@@ -17,6 +19,7 @@ export const SLOWLY = 'slowly'
 export async function startModel(): Promise<Model> {
   const requests: ChatCompletionRequest[] = []
   const holds: { text: string; reached: () => void; released: Promise<void> }[] = []
+  const prices: string[] = []
   const failures: { text: string; status: number; left: number }[] = []
   const failing = (request: ChatCompletionRequest) => failures.find((each) => each.left > 0 && lastInstruction(request).includes(each.text))
   const scripted = await startScriptedModel({
@@ -48,7 +51,8 @@ export async function startModel(): Promise<Model> {
           const held = holds.find((each) => lastInstruction(request).includes(each.text))
           held?.reached()
           await held?.released
-          return answer(request)
+          const dear = prices.some((text) => lastInstruction(request).includes(text))
+          return { ...answer(request), ...(dear ? { usage: { input_tokens: 1_000_000, output_tokens: 1000 } } : {}) }
         },
         chunkSize: 16,
       },
@@ -63,6 +67,7 @@ export async function startModel(): Promise<Model> {
       return { reached: reached.promise, release: () => released.resolve() }
     },
     fail: (text, status, times) => void failures.push({ text, status, left: times }),
+    price: (text) => void prices.push(text),
     [Symbol.asyncDispose]: async () => {
       await scripted[Symbol.asyncDispose]()
     },

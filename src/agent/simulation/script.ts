@@ -7,7 +7,7 @@ export interface Call {
 /** Goes from call to call, given the answer to each, and returns what to say in the end. */
 type Step = Generator<Call, string, string>
 
-const REFUSED = /<tool_use_error>|has not been read|Error:/i
+const REFUSED = /<tool_use_error>|has not been read|Error:|Cannot (write|edit)|plan mode/i
 const INSTRUCTIONS = 'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds; several joined by "then"'
 
 function* write(file: string, content: string): Step {
@@ -24,8 +24,8 @@ function* replace(before: string, after: string, file: string): Step {
   return REFUSED.test(answer) ? `Could not replace "${before}" in ${file}: ${answer}` : `Replaced "${before}" with "${after}" in ${file}`
 }
 
-function* bash(command: string, said: string): Step {
-  const answer = yield { tool: 'Bash', input: { command, description: said } }
+function* bash(command: string, said: string, timeout?: number): Step {
+  const answer = yield { tool: 'Bash', input: { command, description: said, ...(timeout === undefined ? {} : { timeout }) } }
   return `${said}\n${answer}`.trim()
 }
 
@@ -50,8 +50,8 @@ function stepOf(part: string): Step {
   if (before !== undefined && after !== undefined && where !== undefined) return replace(before, after, where)
   const [, command] = /^run (.+)$/is.exec(part) ?? []
   if (command !== undefined) return bash(command, `Ran ${command}`)
-  const [, seconds] = /^wait (\d{1,4}(?:\.\d+)?) seconds?$/i.exec(part) ?? []
-  if (seconds !== undefined) return bash(`echo waiting; sleep ${seconds}`, `Waited ${seconds} seconds`)
+  const [, seconds] = /^wait (\d{1,3}(?:\.\d+)?) seconds?$/i.exec(part) ?? []
+  if (seconds !== undefined) return bash(`echo waiting; sleep ${seconds}`, `Waited ${seconds} seconds`, Math.min(600_000, (Number(seconds) + 5) * 1000))
   return say(`Simulated: ${part}\n\n(No model was asked. This simulation follows plain instructions: ${INSTRUCTIONS}.)`)
 }
 

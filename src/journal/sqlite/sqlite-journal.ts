@@ -238,22 +238,25 @@ class SqliteJournal implements Journal {
   /** A commit that was made becomes a checkpoint; commits that a rebase replaced are known by their new names. */
   #checkpoint({ command, saving }: CommandRecord, at: number): void {
     if (saving === undefined) return
-    const { commit, before, subject, ending, restores, rebased } = saving
+    const { commit, before, subject, ending, restores, rebased, kept } = saving
     for (const { from, to } of rebased ?? []) {
       for (const column of ['commit_id', 'parent', 'restores'])
         this.#run(`UPDATE checkpoints SET ${column} = ? WHERE ${column} = ? AND ${THREAD}`, to, from, ...threadValues(command))
     }
     if (rebased !== undefined) return
-    this.#run(
-      'INSERT INTO checkpoints (client_id, user_id, project_id, thread_id, commit_id, parent, subject, outcome, command_id, at, restores) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...threadValues(command),
-      commit,
-      before,
-      subject,
-      outcomeOf(ending),
-      command.commandId,
-      at,
-      restores ?? null,
-    )
+    const add = (made: string, parent: string, about: string, back: string | null): Answer =>
+      this.#run(
+        'INSERT INTO checkpoints (client_id, user_id, project_id, thread_id, commit_id, parent, subject, outcome, command_id, at, restores) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        ...threadValues(command),
+        made,
+        parent,
+        about,
+        outcomeOf(ending),
+        command.commandId,
+        at,
+        back,
+      )
+    if (kept !== undefined) add(kept.commit, before, kept.subject, null)
+    add(commit, kept?.commit ?? before, subject, restores ?? null)
   }
 }

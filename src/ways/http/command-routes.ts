@@ -4,7 +4,7 @@ import { DEFAULT_DELIVERY } from '../../command/command.ts'
 import type { ThreadRef } from '../../command/ids.ts'
 import { requireReach } from './access.ts'
 import { Accepted, CommandState, Executed, Initialised, InterruptAnswer } from './answers.ts'
-import { knownThread, stateOf, submit, type Desk } from './desk.ts'
+import { knownThread, refuseOtherRepository, stateOf, submit, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
 import {
   ActionBody,
@@ -85,6 +85,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
         const ref = threadOf(body, desk.defaults)
         requireReach(caller, ref)
         const repoUrl = body.repoUrl === undefined ? undefined : checkedRepoUrl(body.repoUrl)
+        await refuseOtherRepository(ref, repoUrl, desk)
         const { home } = await opened(ref, repoUrl, body.branch, desk)
         const { paths, branch, resumed } = home
         const workspace = { userPath: paths.user, projectPath: paths.workTree, claudePath: paths.claude, branch, resumed }

@@ -5,9 +5,10 @@ import type { Engine } from '../../engine/engine.ts'
 import { standing, workspaceOrigin, type Standing } from '../../engine/inspect.ts'
 import type { Tools } from '../../engine/tools.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
-import type { ThreadRef } from '../../command/ids.ts'
+import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { requireReach, type Caller } from './access.ts'
 import { Problem } from './problem.ts'
+import type { GitHubAccess } from '../../workspace/origin.ts'
 import type { Defaults } from './requests.ts'
 import type { Waiting } from './waiting.ts'
 
@@ -18,7 +19,7 @@ export interface Desk {
   readonly waiting: Waiting
   readonly defaults: Defaults
   readonly version: string
-  readonly api: { readonly githubApiUrl: string; readonly githubToken: string | undefined }
+  readonly github: { readonly apiUrl: string; readonly access: GitHubAccess }
   /** Aborts when the service stops: open requests and streams end. */
   readonly stopping: AbortSignal
 }
@@ -39,13 +40,7 @@ export async function submit(
   desk: Desk,
 ): Promise<Response> {
   requireReach(caller, command)
-  if (command.repoUrl !== undefined) {
-    const { known, url } = await workspaceOrigin(command, desk.tools)
-    if (known && url !== command.repoUrl)
-      throw new Problem(409, 'Another repository', `repoUrl: this workspace began from ${url ?? 'a repository without origin'}`, [
-        { pointer: '#/repoUrl', detail: 'is not the repository of this workspace' },
-      ])
-  }
+  await refuseOtherRepository(command, command.repoUrl, desk)
   const over = new AbortController()
   const answered = desk.waiting.for(refOf(command), AbortSignal.any([over.signal, desk.stopping, c.req.raw.signal]))
   try {
@@ -86,6 +81,16 @@ async function recorded(command: Command, { engine }: Desk): Promise<CommandReco
     case 'duplicate':
       return accepted.record
   }
+}
+
+/** A workspace keeps the repository that it began from. @throws Problem 409 */
+export async function refuseOtherRepository(of: WorkspaceId, repoUrl: string | undefined, desk: Desk): Promise<void> {
+  if (repoUrl === undefined) return
+  const { known, url } = await workspaceOrigin(of, desk.tools)
+  if (!known || url === repoUrl) return
+  throw new Problem(409, 'Another repository', `repoUrl: this workspace began from ${url ?? 'a repository without origin'}`, [
+    { pointer: '#/repoUrl', detail: 'is not the repository of this workspace' },
+  ])
 }
 
 /** Where the result of a command can be read; names the workspace, since ids are unique only in one. */

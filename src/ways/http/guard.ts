@@ -2,8 +2,8 @@ import type { MiddlewareHandler } from 'hono'
 import { Problem } from './problem.ts'
 
 export interface GuardOptions {
-  /** Host names under which the API may be called, besides loopback. */
-  readonly hosts: readonly string[]
+  /** Host names under which the API may be called, besides loopback; `undefined` for any, where a token is needed anyway. */
+  readonly hosts: readonly string[] | undefined
   /** Origins of web pages that may call it from a browser. */
   readonly origins: readonly string[]
 }
@@ -15,11 +15,15 @@ const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
  * origin, or with a body that is not JSON, which browsers send without asking first.
  */
 export function guard({ hosts, origins }: GuardOptions): MiddlewareHandler {
-  const known = new Set([...LOOPBACK, ...hosts])
+  const known =
+    hosts === undefined
+      ? undefined
+      : new Set([...LOOPBACK, ...hosts.map((host) => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host).toLowerCase())])
   return async (c, next) => {
     const host = c.req.header('host') ?? ''
     const name = host.replace(/:\d{1,5}$/, '').toLowerCase()
-    if (!known.has(name)) throw new Problem(421, 'Unknown host', `Host: ${JSON.stringify(name)} is not a name of this service; ALLOWED_HOSTS lists more`)
+    if (known?.has(name) === false)
+      throw new Problem(421, 'Unknown host', `Host: ${JSON.stringify(name)} is not a name of this service; ALLOWED_HOSTS lists more`)
     const origin = c.req.header('origin')
     if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
       if (!origins.includes(origin))

@@ -32,7 +32,7 @@ export function pullRequestRoute(desk: Desk): Route {
       const title = body.title ?? firstLine(checkpoints.at(-1)?.subject ?? `Changes of ${ref.threadId}`, 250)
       try {
         const made = await openPullRequest({
-          apiUrl: desk.api.githubApiUrl,
+          apiUrl: desk.github.apiUrl,
           token,
           owner,
           repository,
@@ -53,7 +53,9 @@ export function pullRequestRoute(desk: Desk): Route {
 async function githubOf(gitDir: string, desk: Desk): Promise<{ readonly token: string; readonly owner: string; readonly repository: string }> {
   const origin = URL.parse((await originOf(gitDir)) ?? '')
   const [, owner, repository] = /^\/([^/]+)\/([^/]+?)(?:\.git)?$/.exec(origin?.pathname ?? '') ?? []
-  if (owner === undefined || repository === undefined) throw new Problem(409, 'Not possible here', 'This workspace did not begin from a repository on GitHub.')
-  if (desk.api.githubToken === undefined) throw new Problem(409, 'Not possible here', 'GITHUB_TOKEN is not set, so no pull request can be opened.')
-  return { token: desk.api.githubToken, owner, repository }
+  const { host, token } = desk.github.access
+  if (owner === undefined || repository === undefined || origin?.host !== host)
+    throw new Problem(409, 'Not possible here', 'This workspace did not begin from a repository on ' + host + '.')
+  if (token === undefined) throw new Problem(409, 'Not possible here', 'GITHUB_TOKEN is not set, so no pull request can be opened.')
+  return { token, owner, repository }
 }

@@ -1,0 +1,49 @@
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { branchRef, type Sha } from '../git/branch.ts'
+import { git } from '../git/git.ts'
+import type { Identity } from '../process/start.ts'
+
+/** The work tree of a slot and whom its agent runs as. */
+interface AgentTree {
+  readonly workTree: string
+  readonly repository: string
+  readonly branch: string
+  readonly identity: Identity
+  /** Where a template of this repository may lie. */
+  readonly template: string
+}
+
+/**
+ * Gives the agent a git directory of its own in its work tree, at the commit the thread is at. It borrows the objects of the
+ * one repository and reaches nothing else of it: what the agent commits, resets or configures there stays there.
+ * Everything in it is done as the agent's user, because by now it may be anything.
+ */
+export async function renewAgentGit(tree: AgentTree, tip: Sha): Promise<void> {
+  const gitDir = join(tree.workTree, '.git')
+  const as = tree.identity
+  const options = { gitDir, workTree: tree.workTree, as, umask: 0o007 }
+  const follow = async (): Promise<void> => {
+    await git(['symbolic-ref', 'HEAD', branchRef(tree.branch)], options)
+    await git(['update-ref', '--no-deref', branchRef(tree.branch), tip], options)
+    await git(['read-tree', '--reset', tip], options)
+  }
+  try {
+    await follow()
+  } catch {
+    // not there yet, or the agent has made something else of it
+    await rm(gitDir, { recursive: true, force: true })
+    await template(tree)
+    await git(['init', '--quiet', `--template=${tree.template}`, `--initial-branch=${tree.branch}`, tree.workTree], { ...options, env: { GIT_DIR: gitDir } })
+    await follow()
+  }
+}
+
+async function template({ template: folder, repository }: AgentTree): Promise<void> {
+  const info = join(folder, 'objects', 'info')
+  await mkdir(info, { recursive: true, mode: 0o755 })
+  await writeFile(join(info, 'alternates'), `${join(repository, 'objects')}\n`)
+  await mkdir(join(folder, 'info'), { recursive: true, mode: 0o755 })
+  await writeFile(join(folder, 'info', 'exclude'), 'node_modules/\n')
+  for (const path of [folder, info, join(folder, 'objects'), join(folder, 'info')]) await chmod(path, 0o755)
+}

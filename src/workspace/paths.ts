@@ -1,0 +1,40 @@
+import { join } from 'node:path'
+
+/** What the ids of a thread are called on disk and in refs. */
+export interface Names {
+  readonly client: string
+  readonly user: string
+  readonly project: string
+  readonly thread: string
+}
+
+/** `WORKSPACE_PATH` and what lies in it that belongs to the service. */
+export const servicePaths = (root: string) => {
+  const own = join(root, '.branchline')
+  return { own, indexes: join(own, 'indexes'), events: join(own, 'events'), store: join(own, 'store'), templates: join(own, 'templates') }
+}
+
+/** Where everything of one thread lies. */
+export function threadPaths(root: string, names: Names, slot: string) {
+  const user = join(root, names.client, names.user)
+  const trees = join(user, '.worktrees', names.project)
+  const claude = join(user, '.claude')
+  const agent = join(trees, `${slot}.agent`)
+  return {
+    user,
+    /** The one git repository of the workspace, bare. */
+    repository: join(user, names.project),
+    trees,
+    workTree: join(trees, slot),
+    index: join(servicePaths(root).indexes, slot),
+    /** The agent's own: HOME, configuration, temporary files; removed with every new agent process. */
+    agent: { folder: agent, home: join(agent, 'home'), config: join(agent, 'config'), tmp: join(agent, 'tmp') },
+    claude,
+    sessions: join(claude, 'sessions'),
+    threads: join(claude, 'threads'),
+    metadata: join(user, 'metadata.json'),
+  }
+}
+export type ThreadPaths = ReturnType<typeof threadPaths>
+
+export const branchOf = (names: Names): string => `thread-${names.thread}`

@@ -1,0 +1,117 @@
+import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { RunFailure } from '../command/ending.ts'
+import { branchRef, defaultBranch, moveRef, originRef, resolve, type Sha } from '../git/branch.ts'
+import { checkout, resetIndex } from '../git/checkout.ts'
+import type { Checkout } from '../git/stage.ts'
+import { run } from '../process/run.ts'
+import type { Slot } from '../process/end-all.ts'
+import { SYSTEM_PATH } from '../git/git.ts'
+import { renewAgentGit } from './agent-git.ts'
+import { give, passage } from './files.ts'
+import type { ThreadPaths } from './paths.ts'
+
+/** Where a thread lives: its branch, its work tree, its slot. */
+export interface ThreadHome {
+  readonly paths: ThreadPaths
+  readonly branch: string
+  readonly slot: Slot
+  readonly checkout: Checkout
+  readonly template: string
+  /** The commit that the thread began from. */
+  readonly base: Sha
+  /** The branch was there before this call. */
+  readonly resumed: boolean
+}
+
+export interface ThreadPlace {
+  readonly paths: ThreadPaths
+  readonly branch: string
+  readonly slot: Slot
+  readonly template: string
+  readonly knownBase?: string | undefined
+  /** The branch that a new thread starts from; by default that of HEAD. */
+  readonly startFrom?: string | undefined
+}
+
+/** Files written for an agent of its own user belong to the group of the slot. */
+const GROUP_ONLY = 0o007
+
+/**
+ * Makes sure that branch, index and work tree of a thread are there. Files that are there are never overwritten:
+ * what differs from the branch counts as changed and is saved with the next run.
+ */
+export async function openThreadHome(place: ThreadPlace): Promise<ThreadHome> {
+  const { paths, branch } = place
+  const at: Checkout = { gitDir: paths.repository, workTree: paths.workTree, indexFile: paths.index }
+  const { tip, resumed } = await ensureBranch(place)
+  const home = { ...place, checkout: at, base: place.knownBase ?? tip, resumed }
+  await passage(dirname(paths.workTree))
+  await mkdir(dirname(paths.index), { recursive: true, mode: 0o700 })
+  if (!(await exists(paths.workTree))) {
+    await makeWorkTree(home, tip)
+    await renewAgentGit({ ...paths, branch, identity: place.slot.identity, template: place.template }, tip)
+  } else if (!(await exists(paths.index))) {
+    await resetIndex(at, tip)
+  }
+  return home
+}
+
+/** Beside its place, then moved there: a half-made work tree would look as if its missing files had been deleted. */
+async function makeWorkTree({ checkout: at, slot }: Pick<ThreadHome, 'checkout' | 'slot'>, tip: Sha): Promise<void> {
+  const making: Checkout = { gitDir: at.gitDir, workTree: `${at.workTree}.making`, indexFile: `${at.indexFile}.making` }
+  await rm(making.workTree, { recursive: true, force: true })
+  await Promise.all([rm(making.indexFile, { force: true }), rm(at.indexFile, { force: true })])
+  await mkdir(making.workTree)
+  await checkoutTree({ checkout: making, slot }, tip)
+  await rename(making.workTree, at.workTree)
+  await rename(making.indexFile, at.indexFile)
+}
+
+/** Makes the work tree hold the files of a commit, as its agent's user. */
+export async function checkoutTree(home: Pick<ThreadHome, 'checkout' | 'slot'>, commit: Sha): Promise<void> {
+  const { uid, gid } = home.slot.identity
+  const { workTree } = home.checkout
+  await checkout(home.checkout, commit, uid === undefined ? undefined : GROUP_ONLY)
+  if (uid === undefined) return
+  await give(workTree, home.slot.identity)
+  // Installed dependencies are linked files of another user and stay so.
+  const mine = ['-name', 'node_modules', '-prune', '-o', '-uid', String(process.getuid?.() ?? 0)]
+  await run('find', [workTree, ...mine, '-exec', 'chown', '-h', `${uid}:${gid}`, '{}', '+'], { cwd: workTree, env: { PATH: SYSTEM_PATH } })
+  await run('chmod', ['2770', workTree], { cwd: '/', env: { PATH: SYSTEM_PATH } })
+}
+
+/** The agent's own git sees what was committed. */
+export async function showCommit(home: ThreadHome, tip: Sha): Promise<void> {
+  await renewAgentGit({ ...home.paths, branch: home.branch, identity: home.slot.identity, template: home.template }, tip)
+}
+
+/** The commit that the thread is at. */
+export async function tipOf(home: Pick<ThreadHome, 'branch' | 'paths'>): Promise<Sha> {
+  const tip = await resolve(home.paths.repository, branchRef(home.branch))
+  if (tip === undefined) throw new Error(`${home.branch} is gone from ${home.paths.repository}`)
+  return tip
+}
+
+async function ensureBranch({ paths: { repository }, branch, startFrom }: ThreadPlace): Promise<{ tip: Sha; resumed: boolean }> {
+  const known = await resolve(repository, branchRef(branch))
+  if (known !== undefined) return { tip: known, resumed: true }
+  const atOrigin = await resolve(repository, originRef(branch))
+  const tip = atOrigin ?? (await startingPoint(repository, startFrom))
+  await moveRef(repository, branchRef(branch), tip, undefined)
+  return { tip, resumed: atOrigin !== undefined }
+}
+
+async function startingPoint(repository: string, startFrom: string | undefined): Promise<Sha> {
+  const branch = startFrom ?? (await defaultBranch(repository))
+  const tip = (await resolve(repository, originRef(branch))) ?? (await resolve(repository, branchRef(branch)))
+  if (tip === undefined) throw new RunFailure('rejected', `context.branch: the repository has no branch ${JSON.stringify(branch)}`)
+  return tip
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
