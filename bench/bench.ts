@@ -24,7 +24,10 @@ for (const { figures, measure } of SUBJECTS) {
     if (found !== undefined) measured.push({ figure, row: rowOf(figure, found) })
   }
 }
-if (measured.length === 0) throw new Error(`no row's name holds ${JSON.stringify(values.only)}`)
+if (measured.length === 0) {
+  process.stderr.write(`no row's name holds ${JSON.stringify(values.only)}\n`)
+  process.exit(1)
+}
 
 const HEAD = ['', 'ours', 'baseline', 'unit', 'ratio', 'goal', 'met']
 const lines = measured.map(({ figure, row: { name, unit, ours, baseline, ratio, goal, met } }) => [

@@ -95,7 +95,7 @@ export class Client {
 
   /** What happens in a thread from `lastEventId` on; comes back by itself where the connection is lost. */
   async *events(
-    of: { readonly clientId: string; readonly userId: string; readonly threadId: string },
+    of: { readonly clientId: string; readonly userId: string; readonly threadId: string; readonly projectId?: string | undefined },
     stop: AbortSignal,
     lastEventId?: string,
   ): AsyncGenerator<RunEvent, void> {

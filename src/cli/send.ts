@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Client, type Result, type RunEvent } from '../client.ts'
 import { printable } from '../observe/text.ts'
 import { Usage } from './explain.ts'
 import type { Given } from './main.ts'
 
 const TYPES = ['edit', 'build', 'commit', 'push'] as const
+
+/** How long the last events may take after the result is known. */
+const TAIL_MS = 1000
 
 /** Hands a message in, shows what happens, and ends with its result: exit code 0 where it went well. */
 export async function send(instruction: string, given: Given): Promise<number> {
@@ -35,7 +39,7 @@ export async function send(instruction: string, given: Given): Promise<number> {
   await client.post(message)
   const over = new AbortController()
   const result = client.send(message)
-  await Promise.race([watch(client, { clientId, userId, threadId, projectId: given.project }, commandId, over.signal), result])
+  await Promise.race([watch(client, { clientId, userId, threadId, projectId: given.project }, commandId, over.signal), result.then(() => delay(TAIL_MS))])
   over.abort()
   const final = await result
   process.stdout.write(ending(final))
@@ -48,12 +52,7 @@ export function clientFor(given: Given): Client {
   return new Client({ url: given.url, token: file === undefined ? undefined : readFileSync(file, 'utf8').trim() })
 }
 
-async function watch(
-  client: Client,
-  of: { clientId: string; userId: string; threadId: string },
-  commandId: string,
-  stop: AbortSignal,
-): Promise<Result | undefined> {
+async function watch(client: Client, of: Parameters<Client['events']>[0], commandId: string, stop: AbortSignal): Promise<void> {
   let ours = false
   for await (const event of client.events(of, stop)) {
     ours ||= event.type === 'command.accepted' && event.commandId === commandId

@@ -56,6 +56,7 @@ export async function save(run: CommandRecord, ending: Ending, thread: Thread, t
     files,
     skipped: staged.skipped,
     ...(restores === undefined ? {} : { restores, checkout: true }),
+    ...(kept === undefined ? {} : { kept }),
   }
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
   await moveRef(gitDir, branchRef(home.branch), commit, tip)

@@ -53,6 +53,12 @@ it('a command that kills the service every time ends as failed after two attempt
   expect(await client.run('killer', 'write ok.txt: fine')).toMatchObject({ success: true })
 })
 
+it('threads that begin together in a new workspace all succeed', async () => {
+  const together = clientOf(service, 'together')
+  const results = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((thread) => together.run(thread, `write ${thread}.txt: x`)))
+  expect(results.map((result) => result.error)).toEqual(results.map(() => undefined))
+})
+
 it('the conversation goes on after a restart', async () => {
   await client.run('talk', 'my favourite colour is green')
   expect(await service.terminate()).toBe(0)

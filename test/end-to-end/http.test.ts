@@ -181,6 +181,13 @@ describe('a bad request to another route', () => {
     refusedFor(await client.call('POST', '/api/init', { clientId: 'acme', userId: 'me', threadId: 'x', branch: '--all' }), 'branch')
     await nothingRecorded()
   })
+  it('POST init with another repository than the one the workspace began from is refused, and leaves no thread', async () => {
+    const other = { clientId: 'acme', userId: 'me', repoUrl: 'https://github.com/a/b' }
+    expect((await client.call('POST', '/api/init', { ...other, threadId: 'known' })).status).toBe(409)
+    expect((await client.call('POST', '/api/init', { ...other, threadId: 'x' })).status).toBe(409)
+    expect((await client.call('POST', '/api/execute', { ...GOOD, repoUrl: other.repoUrl })).status).toBe(409)
+    await nothingRecorded()
+  })
   it('a pull request without a repository on GitHub is refused', async () =>
     expect((await client.call('POST', client.thread('known', 'pull-request'), {})).status).toBe(409))
   it('what is not JSON, too large or of another type is refused', async () => {
@@ -244,6 +251,9 @@ it('without a fixed client a request needs one; with one, another is refused; to
   const { body } = await closed.call('POST', '/api/execute', { userId: 'me', threadId: 't', instruction: 'write leak.txt: CANARY-api-token-93ab' }, token)
   expect(body.result.skipped).toEqual([{ path: 'leak.txt', reason: 'holds a secret of the service' }])
   expect(guarded.output()).not.toContain('CANARY-api')
+  expect(JSON.stringify(body)).not.toContain('CANARY-api')
+  await closed.call('POST', '/api/execute', { userId: 'me', threadId: 't', instruction: 'write fine.txt: x then run echo CANARY-api-token-93ab' }, token)
+  expect(await closed.git('log', '--format=%B', 'thread-t')).not.toContain('CANARY-api')
 })
 
 const statusWith = (headers: Record<string, string>): Promise<number | undefined> =>

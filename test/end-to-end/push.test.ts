@@ -61,6 +61,16 @@ it('rebases once onto what origin has, and goes on from there', async () => {
   expect(after.commit).toBeUndefined()
 })
 
+it('takes along what nobody has committed when it rebases', async () => {
+  await client.run('loose', 'write ours.txt: ours')
+  await client.run('loose', '', { type: 'push' })
+  await pushFromElsewhere('thread-loose', 'theirs.txt', 'theirs')
+  const { body } = await client.call('POST', '/api/init', { clientId: 'acme', userId: 'me', threadId: 'loose' })
+  await writeFile(join(body.workspace.projectPath, 'by-hand.txt'), 'precious')
+  expect(await client.run('loose', '', { type: 'push' })).toMatchObject({ success: true })
+  expect((await remote('ls-tree', '--name-only', 'thread-loose')).split('\n')).toEqual(['README.md', 'by-hand.txt', 'ours.txt', 'src', 'theirs.txt'])
+})
+
 it('reports a conflict and leaves the branch as it is', async () => {
   await client.run('clash', 'write same.txt: ours')
   await client.run('clash', '', { type: 'push' })

@@ -9,7 +9,7 @@ export interface Model extends AsyncDisposable {
   hold(text: string): { readonly reached: Promise<void>; release(): void }
   /** The next `times` requests whose instruction holds `text` are refused with `status`. */
   fail(text: string, status: number, times: number): void
-  /** Answers to instructions that hold `text` are said to have used a million tokens. */
+  /** Answers to instructions that hold `text`, but for the first, are said to have used a million tokens. */
   price(text: string): void
 }
 
@@ -51,7 +51,7 @@ export async function startModel(): Promise<Model> {
           const held = holds.find((each) => lastInstruction(request).includes(each.text))
           held?.reached()
           await held?.released
-          const dear = prices.some((text) => lastInstruction(request).includes(text))
+          const dear = request.messages.some((message) => message.role === 'tool') && prices.some((text) => lastInstruction(request).includes(text))
           return { ...answer(request), ...(dear ? { usage: { input_tokens: 1_000_000, output_tokens: 1000 } } : {}) }
         },
         chunkSize: 16,

@@ -45,12 +45,9 @@ export function invalid(where: 'body' | 'path' | 'query', error: z.ZodError): Pr
     const detail = issue.code === 'unrecognized_keys' ? 'is not a field of this request' : issue.message
     return paths.map((path) => ({ pointer: pointer(where, path), detail: printable(detail, 500) }))
   })
-  return new Problem(
-    400,
-    'The request is not valid',
-    errors.map((each) => `${each.pointer.replace(/^#\//, '')}: ${each.detail}`).join('; '),
-    errors.slice(0, 50),
-  )
+  const once = [...new Map(errors.map((each) => [`${each.pointer} ${each.detail}`, each])).values()].slice(0, 50)
+  const detail = once.map((each) => `${each.pointer.replace(/^#\//, '')}: ${each.detail}`).join('; ')
+  return new Problem(400, 'The request is not valid', detail, once)
 }
 
 export const invalidField = (pointer: string, detail: string): Problem =>
