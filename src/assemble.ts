@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path'
 import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Broker } from './agent/broker.ts'
-import { startScriptedModel } from './agent/simulation/model.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import type { Config } from './config.ts'
 import { exampleSite } from './example.ts'
@@ -31,7 +30,7 @@ import { servicePaths } from './workspace/paths.ts'
 
 const ATTEMPTS = 3
 const CRASHES = 2
-/** Agents write and test whole sites in one work tree; this is what a piece of text of a simulated model takes. */
+/** How long a piece of text of a simulated model takes, so that a person sees it being written. */
 const PIECE_MS = 8
 
 export interface Service extends AsyncDisposable {
@@ -55,7 +54,7 @@ export async function assemble(config: Config): Promise<Service> {
   const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
   const journal = parts.use(openSqliteJournal(paths.own))
 
-  const model = config.simulated ? parts.use(await startScriptedModel({ pieceMs: PIECE_MS })) : undefined
+  const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
   const broker = parts.use(new Broker(model === undefined ? config.upstream : { url: model.url, credential: undefined }, log))
   await broker.start()
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`

@@ -15,10 +15,9 @@ import type { Tools } from './tools.ts'
 
 /** Runs Claude Code with the instruction in the thread's work tree, going on with the thread's conversation. */
 export async function edit(run: CommandRecord, thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
-  await offerDependencies(thread, tools, stop)
   const place = agentPlace(run, thread)
   const keeping = keepingOf(thread)
-  const { agent, pass, forgot } = await tools.agents.take(place, keeping)
+  const [{ agent, pass, forgot }] = await Promise.all([tools.agents.take(place, keeping), offerDependencies(thread, tools, stop)])
   const events = tools.events(thread.ref)
   const runId = `${run.command.commandId}#${run.attempt}`
   using narrator = new Narrator((event) => events.append({ ...event, commandId: run.command.commandId, runId }))

@@ -165,7 +165,7 @@ export class Engine implements AsyncDisposable {
     const ran = await runCommand(run, this.#tools, stop)
     this.#ended(run, ran)
     // The result is on its way; the agent's own git catches up before the thread's next turn.
-    await showCommits(run.command, this.#tools)
+    if (ran.kind === 'again' || ran.result.commit !== undefined) await showCommits(run.command, this.#tools)
     return ran
   }
 

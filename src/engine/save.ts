@@ -1,13 +1,13 @@
 import { outcomeOf, type Ending } from '../command/ending.ts'
 import type { Skipped } from '../command/result.ts'
-import { branchRef, moveRef, treeOf, type Sha } from '../git/branch.ts'
+import { branchRef, commitAndTree, moveRef, treeOf, type Sha } from '../git/branch.ts'
 import { commitTree, type Message } from '../git/commit.ts'
 import { adoptIndex } from '../git/checkout.ts'
 import { changedFiles } from '../git/diff.ts'
 import { stage } from '../git/stage.ts'
 import { refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
 import { firstLine } from '../observe/text.ts'
-import { checkoutTree, tipOf } from '../workspace/thread-home.ts'
+import { checkoutTree } from '../workspace/thread-home.ts'
 import type { Thread } from './prepare.ts'
 import type { Tools } from './tools.ts'
 
@@ -30,9 +30,9 @@ export class Fenced extends Error {
 export async function save(run: CommandRecord, ending: Ending, thread: Thread, tools: Tools): Promise<Saved> {
   const { home } = thread
   const { gitDir } = home.checkout
-  const tip = await tipOf(home)
+  const { commit: tip, tree } = await commitAndTree(gitDir, branchRef(home.branch))
   const staged = await stage(home.checkout, tools.holdsSecret)
-  const changed = staged.tree !== (await treeOf(gitDir, tip))
+  const changed = staged.tree !== tree
   const restores = ending.kind === 'completed' ? ending.restores : undefined
   const subject = subjectOf(run, ending)
   const message = (text: string): Message => ({ subject: tools.redact(text), body: tools.redact(bodyOf(run)), trailers: trailersOf(run, ending, thread) })

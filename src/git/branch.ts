@@ -48,6 +48,12 @@ export async function isAncestor(gitDir: string, ancestor: Sha, commit: Sha): Pr
   return code === 0
 }
 
+/** A commit and its tree, of one look at a ref. */
+export async function commitAndTree(gitDir: string, ref: string): Promise<{ readonly commit: Sha; readonly tree: Sha }> {
+  const [commit = '', tree = ''] = (await git(['rev-parse', '--end-of-options', `${ref}^{commit}`, `${ref}^{tree}`], { gitDir })).text.split('\n').slice(-2)
+  return { commit, tree }
+}
+
 export async function treeOf(gitDir: string, commit: Sha): Promise<Sha> {
   return (await git(['rev-parse', '--verify', '--end-of-options', `${commit}^{tree}`], { gitDir })).text
 }

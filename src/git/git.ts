@@ -36,6 +36,8 @@ export interface GitAnswer {
   readonly stdout: Buffer
   /** Standard output without the line feed at its end. */
   readonly text: string
+  /** git said something on standard error, though it ended well. */
+  readonly warned: boolean
 }
 
 const TIMEOUT_MS = 120_000
@@ -77,7 +79,7 @@ export async function git(args: readonly string[], options: GitOptions): Promise
   }
   const { code, stdout, stderr } = await run('git', args, { timeoutMs: TIMEOUT_MS, ...options, cwd: workTree ?? gitDir, env, detached: true })
   if (code === null || (code !== 0 && !expect.includes(code))) throw new GitError(args[0] ?? '', code, stderr.toString('utf8'))
-  return { code, stdout, text: stdout.toString('utf8').replace(/\n$/, '') }
+  return { code, stdout, text: stdout.toString('utf8').replace(/\n$/, ''), warned: stderr.length > 0 }
 }
 
 /** Splits the NUL-terminated output of `-z`; names stay bytes, because they need not be UTF-8. */

@@ -51,8 +51,7 @@ export async function stage(checkout: Checkout, holdsSecret: (content: Buffer) =
     else skipped.push({ path: shown(name), reason })
   }
   if (gone.length > 0) await git(['update-index', '--force-remove', '-z', '--stdin'], { ...at, input: joined(gone) })
-  await add(at, wanted, skipped)
-  await reportIgnored(at, wanted, skipped)
+  if (await add(at, wanted, skipped)) await reportIgnored(at, wanted, skipped)
   return { tree: (await git(['write-tree'], at)).text, indexFile, skipped }
 }
 
@@ -100,7 +99,6 @@ async function obstacle(path: Buffer, holdsSecret: (content: Buffer) => boolean)
 
 /** Some names (`.GIT`, `git~1`) git leaves out with a word on standard error and exit code 0. */
 async function reportIgnored(at: Checkout, wanted: readonly Buffer[], skipped: Skipped[]): Promise<void> {
-  if (wanted.length === 0) return
   const { stdout } = await git(['ls-files', '-z', '--cached'], at)
   const known = new Set(records(stdout).map((name) => name.toString('latin1')))
   const told = new Set(skipped.map((each) => each.path))
@@ -110,23 +108,25 @@ async function reportIgnored(at: Checkout, wanted: readonly Buffer[], skipped: S
 
 /**
  * git refuses a whole list for one file that it cannot take, so a refused list is halved until that one is found.
+ * Answers whether git left something out on its own.
  * Where git cannot even store that file's content, it is not the file: the disk is full or broken, and that is the caller's to know.
  */
-async function add(at: Checkout, names: readonly Buffer[], skipped: Skipped[]): Promise<void> {
+async function add(at: Checkout, names: readonly Buffer[], skipped: Skipped[]): Promise<boolean> {
   const [name, ...more] = names
-  if (name === undefined) return
+  if (name === undefined) return false
   try {
-    await git(['update-index', '--add', '--replace', '-z', '--stdin'], { ...at, input: joined(names) })
+    const { warned } = await git(['update-index', '--add', '--replace', '-z', '--stdin'], { ...at, input: joined(names) })
+    return warned
   } catch (error) {
     if (!(error instanceof GitError)) throw error
     if (more.length === 0) {
       const content = await readFile(Buffer.concat([Buffer.from(`${at.workTree}/`), name])).catch(() => Buffer.alloc(0))
       await git(['hash-object', '-w', '--stdin'], { ...at, input: content })
       skipped.push({ path: shown(name), reason: printable(error.stderr.trim(), 500) })
-      return
+      return false
     }
     const half = Math.ceil(names.length / 2)
-    await add(at, names.slice(0, half), skipped)
-    await add(at, names.slice(half), skipped)
+    const first = await add(at, names.slice(0, half), skipped)
+    return (await add(at, names.slice(half), skipped)) || first
   }
 }

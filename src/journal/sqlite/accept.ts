@@ -1,23 +1,23 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { DatabaseSync } from 'node:sqlite'
 import type { CommandRef, Accepted, Acceptance, CommandRecord } from '../journal.ts'
 import { refOf } from '../journal.ts'
 import type { Command } from '../../command/command.ts'
 import type { CommandId, ThreadRef } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
 import { commandFrom } from './rows.ts'
+import type { Statements } from './statements.ts'
 
 /** The transaction that records a command, and with it everything that its arrival changes. */
 export function accept(
-  database: DatabaseSync,
+  statements: Statements,
   { command, hash, way, at, begin, interrupts }: Acceptance,
   endWith: (of: CommandRef, result: Result) => void,
 ): Accepted {
-  const known = find(database, refOf(command))
+  const known = find(statements, refOf(command))
   if (known !== undefined) return known.hash === hash ? { outcome: 'duplicate', record: known } : { outcome: 'conflict' }
 
-  ensureThread(database, command, at)
-  const before = lastUnfinished(database, command)
+  ensureThread(statements, command, at)
+  const before = lastUnfinished(statements, command)
   const superseded = before !== undefined && supersedes(command, before) ? before : undefined
   const carried =
     superseded === undefined
@@ -27,7 +27,7 @@ export function accept(
           { commandId: superseded.command.commandId, instruction: superseded.command.instruction, attachments: superseded.command.attachments },
         ]
   const began = begin && before === undefined
-  database
+  statements
     .prepare(
       `INSERT INTO commands (client_id, user_id, project_id, thread_id, command_id, way, hash, command, carried, state, attempt, accepted_at, begun_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -48,15 +48,15 @@ export function accept(
       began ? at : null,
     )
   if (superseded !== undefined) endWith(refOf(superseded.command), supersededBy(command, superseded.command, at))
-  if (interrupts !== undefined) markInterrupted(database, interrupts, command.commandId)
-  const record = find(database, refOf(command))
+  if (interrupts !== undefined) markInterrupted(statements, interrupts, command.commandId)
+  const record = find(statements, refOf(command))
   if (record === undefined) throw new Error('a command that was just recorded is not there')
   return { outcome: 'done', record, superseded: superseded === undefined ? [] : [refOf(superseded.command)] }
 }
 
 /** A thread is known from its first message on; its slot is its own for ever. */
-export function ensureThread(database: DatabaseSync, { clientId, userId, projectId, threadId }: ThreadRef, at: number): void {
-  database
+export function ensureThread(statements: Statements, { clientId, userId, projectId, threadId }: ThreadRef, at: number): void {
+  statements
     .prepare(
       `INSERT INTO threads (slot_number, client_id, user_id, project_id, thread_id, slot, session_id, created_at, last_active_at)
        VALUES ((SELECT coalesce(max(slot_number) + 1, 0) FROM threads), ?, ?, ?, ?, ?, ?, ?, ?)
@@ -95,20 +95,20 @@ export function keyOf({ workspace, commandId }: CommandRef): [string, string, st
   return [workspace.clientId, workspace.userId, workspace.projectId, commandId]
 }
 
-export function find(database: DatabaseSync, of: CommandRef): CommandRecord | undefined {
-  const row = database.prepare(`SELECT * FROM commands WHERE ${WHERE} AND command_id = ?`).get(...keyOf(of))
+export function find(statements: Statements, of: CommandRef): CommandRecord | undefined {
+  const row = statements.prepare(`SELECT * FROM commands WHERE ${WHERE} AND command_id = ?`).get(...keyOf(of))
   return row === undefined ? undefined : commandFrom(row)
 }
 
-function lastUnfinished(database: DatabaseSync, of: Command): CommandRecord | undefined {
-  const row = database
+function lastUnfinished(statements: Statements, of: Command): CommandRecord | undefined {
+  const row = statements
     .prepare(`SELECT * FROM commands WHERE ${WHERE} AND thread_id = ? AND state <> 'ended' ORDER BY seq DESC LIMIT 1`)
     .get(of.clientId, of.userId, of.projectId, of.threadId)
   return row === undefined ? undefined : commandFrom(row)
 }
 
-export function markInterrupted(database: DatabaseSync, of: CommandRef, by: string): boolean {
-  const { changes } = database
+export function markInterrupted(statements: Statements, of: CommandRef, by: string): boolean {
+  const { changes } = statements
     .prepare(`UPDATE commands SET interrupted_by = coalesce(interrupted_by, ?) WHERE ${WHERE} AND command_id = ? AND state <> 'ended'`)
     .run(by, ...keyOf(of))
   return changes === 1

@@ -9,6 +9,7 @@ import type { Acceptance, Accepted, Answer, CommandRecord, CommandRef, Delivery,
 import { accept, ensureThread, find, keyOf, markInterrupted } from './accept.ts'
 import { openDatabase } from './database.ts'
 import { checkpointFrom, commandFrom, deliveryFrom, threadFrom } from './rows.ts'
+import { Statements } from './statements.ts'
 import { Writer } from './writer.ts'
 
 const COMMAND = 'client_id = ? AND user_id = ? AND project_id = ? AND command_id = ?'
@@ -37,14 +38,16 @@ export function openSqliteJournal(folder: string): Journal {
 class SqliteJournal implements Journal {
   readonly epoch: number
   readonly #database: DatabaseSync
+  readonly #statements: Statements
   readonly #writer: Writer
   readonly #lease: Disposable
 
   constructor(database: DatabaseSync, epoch: number, lease: Disposable) {
     this.#database = database
+    this.#statements = new Statements(database)
     this.epoch = epoch
     this.#lease = lease
-    this.#writer = new Writer(database, epoch)
+    this.#writer = new Writer(this.#statements, epoch)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -55,7 +58,7 @@ class SqliteJournal implements Journal {
   }
 
   accept(acceptance: Acceptance): Promise<Accepted> {
-    return this.#writer.write<Accepted>(() => accept(this.#database, acceptance, (of, result) => this.#finish(of, result)), { outcome: 'lost' })
+    return this.#writer.write<Accepted>(() => accept(this.#statements, acceptance, (of, result) => this.#finish(of, result)), { outcome: 'lost' })
   }
 
   begin(of: CommandRef, at: number): Promise<CommandRecord | undefined> {
@@ -65,12 +68,12 @@ class SqliteJournal implements Journal {
         at,
         ...keyOf(of),
       )
-      return begun === 'done' ? find(this.#database, of) : undefined
+      return begun === 'done' ? find(this.#statements, of) : undefined
     }, undefined)
   }
 
   interrupt(of: CommandRef, by: string): Promise<Answer> {
-    return this.#writer.write<Answer>(() => (markInterrupted(this.#database, of, by) ? 'done' : 'lost'), 'lost')
+    return this.#writer.write<Answer>(() => (markInterrupted(this.#statements, of, by) ? 'done' : 'lost'), 'lost')
   }
 
   saving(of: CommandRef, saving: Saving): Promise<Answer> {
@@ -82,7 +85,7 @@ class SqliteJournal implements Journal {
 
   end(of: CommandRef, result: Result): Promise<Answer> {
     return this.#writer.write<Answer>(() => {
-      const record = find(this.#database, of)
+      const record = find(this.#statements, of)
       if (record === undefined || record.state === 'ended') return 'lost'
       this.#checkpoint(record, result.timestamp)
       this.#finish(of, result)
@@ -101,7 +104,7 @@ class SqliteJournal implements Journal {
 
   requeue(of: CommandRef, { counted, crashed, note, at }: Requeue): Promise<Answer> {
     return this.#writer.write<Answer>(() => {
-      const record = find(this.#database, of)
+      const record = find(this.#statements, of)
       if (record === undefined || (record.state !== 'running' && record.state !== 'saving')) return 'lost'
       this.#checkpoint(record, at)
       return this.#run(
@@ -117,7 +120,7 @@ class SqliteJournal implements Journal {
   openThread(ref: ThreadRef, at: number): Promise<ThreadRecord> {
     return this.#writer
       .write(() => {
-        ensureThread(this.#database, ref, at)
+        ensureThread(this.#statements, ref, at)
         return this.#thread(ref)
       }, undefined)
       .then((record) => {
@@ -141,14 +144,14 @@ class SqliteJournal implements Journal {
   }
 
   async nameFor(scope: string, id: string): Promise<string> {
-    const known = this.#database.prepare('SELECT name FROM names WHERE scope = ? AND id = ?').get(scope, id)
+    const known = this.#statements.prepare('SELECT name FROM names WHERE scope = ? AND id = ?').get(scope, id)
     if (known !== undefined) return String(known['name'])
     const beside = `${id}+${createHash('sha256').update(id).digest('hex').slice(0, 8)}`
     return this.#writer.write(() => {
-      const taken = this.#database.prepare('SELECT 1 FROM names WHERE scope = ? AND folded = ?').get(scope, id.toLowerCase()) !== undefined
+      const taken = this.#statements.prepare('SELECT 1 FROM names WHERE scope = ? AND folded = ?').get(scope, id.toLowerCase()) !== undefined
       const name = taken ? beside : id
       this.#run('INSERT INTO names (scope, id, name, folded) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING', scope, id, name, name.toLowerCase())
-      return String(this.#database.prepare('SELECT name FROM names WHERE scope = ? AND id = ?').get(scope, id)?.['name'])
+      return String(this.#statements.prepare('SELECT name FROM names WHERE scope = ? AND id = ?').get(scope, id)?.['name'])
     }, beside)
   }
 
@@ -165,7 +168,7 @@ class SqliteJournal implements Journal {
   }
 
   async command(of: CommandRef): Promise<CommandRecord | undefined> {
-    return find(this.#database, of)
+    return find(this.#statements, of)
   }
 
   async commandsCalled(commandId: string): Promise<readonly CommandRecord[]> {
@@ -207,15 +210,15 @@ class SqliteJournal implements Journal {
   }
 
   #run(sql: string, ...values: SQLInputValue[]): Answer {
-    return this.#database.prepare(sql).run(...values).changes === 0 ? 'lost' : 'done'
+    return this.#statements.prepare(sql).run(...values).changes === 0 ? 'lost' : 'done'
   }
 
   #all(sql: string, ...values: SQLInputValue[]) {
-    return this.#database.prepare(sql).all(...values)
+    return this.#statements.prepare(sql).all(...values)
   }
 
   #thread(ref: ThreadRef): ThreadRecord | undefined {
-    const row = this.#database.prepare(`SELECT * FROM threads WHERE ${THREAD}`).get(...threadValues(ref))
+    const row = this.#statements.prepare(`SELECT * FROM threads WHERE ${THREAD}`).get(...threadValues(ref))
     return row === undefined ? undefined : threadFrom(row)
   }
 

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { Statements } from './statements.ts'
 
 interface Waiting {
   readonly work: () => unknown
@@ -11,13 +12,15 @@ interface Waiting {
  * Each stays whole by itself: one that throws is rolled back to its own beginning. None is answered before the commit.
  */
 export class Writer {
+  readonly #statements: Statements
   readonly #database: DatabaseSync
   readonly #epoch: number
   #waiting: Waiting[] = []
   #scheduled: NodeJS.Immediate | undefined
 
-  constructor(database: DatabaseSync, epoch: number) {
-    this.#database = database
+  constructor(statements: Statements, epoch: number) {
+    this.#statements = statements
+    this.#database = statements.database
     this.#epoch = epoch
   }
 
@@ -30,7 +33,7 @@ export class Writer {
   }
 
   #owned(): boolean {
-    return this.#database.prepare("SELECT value FROM meta WHERE key = 'epoch'").get()?.['value'] === this.#epoch
+    return this.#statements.prepare("SELECT value FROM meta WHERE key = 'epoch'").get()?.['value'] === this.#epoch
   }
 
   /** Commits what waits. */
@@ -42,11 +45,11 @@ export class Writer {
     if (batch.length === 0) return
     const answers: (() => void)[] = []
     try {
-      this.#database.exec('BEGIN IMMEDIATE')
+      this.#statements.prepare('BEGIN IMMEDIATE').run()
       for (const each of batch) answers.push(this.#one(each))
-      this.#database.exec('COMMIT')
+      this.#statements.prepare('COMMIT').run()
     } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      if (this.#database.isTransaction) this.#statements.prepare('ROLLBACK').run()
       for (const { reject } of batch) reject(error)
       return
     }
@@ -54,14 +57,15 @@ export class Writer {
   }
 
   #one({ work, resolve, reject }: Waiting): () => void {
-    this.#database.exec('SAVEPOINT one')
+    this.#statements.prepare('SAVEPOINT one').run()
     try {
       const value = work()
-      this.#database.exec('RELEASE one')
+      this.#statements.prepare('RELEASE one').run()
       return () => resolve(value as never) // oxlint-disable-line typescript/no-unsafe-type-assertion -- `write` ties the value to its promise
     } catch (error) {
       if (!this.#database.isTransaction) throw error // the disk is full or broken: the whole batch is gone
-      this.#database.exec('ROLLBACK TO one; RELEASE one')
+      this.#statements.prepare('ROLLBACK TO one').run()
+      this.#statements.prepare('RELEASE one').run()
       return () => reject(error)
     }
   }
