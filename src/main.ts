@@ -1,7 +1,7 @@
 import { assemble } from './assemble.ts'
 import { readConfig } from './config.ts'
-import { explain } from './cli/explain.ts'
-import { greeting } from './cli/greeting.ts'
+import { explain } from './explain.ts'
+import { greeting } from './greeting.ts'
 
 /** How long stopping may take before what is left is abandoned; recovery finishes it at the next start. */
 const DRAIN_MS = 25_000

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client, type Result, type RunEvent } from '../client.ts'
 import { printable } from '../observe/text.ts'
-import { Usage } from './explain.ts'
-import type { Given } from './main.ts'
+import { Usage } from '../explain.ts'
+import type { Given } from './options.ts'
 
 const TYPES = ['edit', 'build', 'commit', 'push'] as const
 

@@ -1,5 +1,5 @@
 import { clientFor } from './send.ts'
-import type { Given } from './main.ts'
+import type { Given } from './options.ts'
 
 /** Lists the threads of a workspace, newest activity first. */
 export async function threads(given: Given): Promise<number> {

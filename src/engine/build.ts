@@ -9,7 +9,7 @@ import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { give } from '../workspace/files.ts'
 import { ensureDependencies } from './dependencies.ts'
-import type { Thread } from './prepare.ts'
+import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
 const KEEP_BYTES = 64 * 1024

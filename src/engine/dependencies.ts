@@ -1,7 +1,7 @@
 import { servicePaths } from '../workspace/paths.ts'
 import { installedKey, isStored, linkDependencies, readManifests, storeDependencies, type InstallOptions } from '../workspace/dependencies.ts'
 import { messageOf } from '../observe/text.ts'
-import type { Thread } from './prepare.ts'
+import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
 /**

@@ -7,8 +7,9 @@ import type { Ending, Usage } from '../command/ending.ts'
 import type { CommandRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
 import { writeAtomically, give } from '../workspace/files.ts'
+import { ensureAgentGit } from '../workspace/thread-home.ts'
 import { offerDependencies } from './dependencies.ts'
-import type { Thread } from './prepare.ts'
+import type { Thread } from './thread.ts'
 import { promptOf } from './prompt.ts'
 import { endingOf } from './reasons.ts'
 import type { Tools } from './tools.ts'
@@ -17,7 +18,7 @@ import type { Tools } from './tools.ts'
 export async function edit(run: CommandRecord, thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
   const place = agentPlace(run, thread)
   const keeping = keepingOf(thread)
-  const [{ agent, pass, forgot }] = await Promise.all([tools.agents.take(place, keeping), offerDependencies(thread, tools, stop)])
+  const [{ agent, pass, forgot }] = await Promise.all([tools.agents.take(place, keeping), offerDependencies(thread, tools, stop), ensureAgentGit(thread.home)])
   const events = tools.events(thread.ref)
   const runId = `${run.command.commandId}#${run.attempt}`
   using narrator = new Narrator((event) => events.append({ ...event, commandId: run.command.commandId, runId }))

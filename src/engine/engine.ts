@@ -4,7 +4,8 @@ import { refOf, type CommandRecord, type CommandRef, type Way } from '../journal
 import { messageOf, printable } from '../observe/text.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
 import type { Outbox } from './outbox.ts'
-import { prepareThread, type Thread, type Wish } from './prepare.ts'
+import { prepareThread, type Wish } from './prepare.ts'
+import type { Thread } from './thread.ts'
 import { beginPush, finishPush, type Pushing } from './push.ts'
 import { ShuttingDown } from './reasons.ts'
 import { recover, recoverRun } from './recovery.ts'
@@ -49,7 +50,7 @@ export class Engine implements AsyncDisposable {
     this.#closed = false
     for (const record of waiting) {
       const { entry } = this.#lanes.arrive(this.#placeOf(record.command), false)
-      this.#enter(record, entry, false)
+      this.#enter(record, entry, 'left')
     }
     this.#outbox.start()
     this.#outbox.ring()
@@ -87,7 +88,7 @@ export class Engine implements AsyncDisposable {
       this.#tools.log.info({ event: 'run.interrupting', ...about(record), commandInTheWay: interrupts?.commandId })
       this.#lanes.interrupt(arrival.inTheWay, command.commandId, arrival.entry)
     }
-    this.#enter(record, arrival.entry, record.state === 'running')
+    this.#enter(record, arrival.entry, record.state === 'running' ? 'begun' : 'queued')
     return { kind: 'accepted', record }
   }
 
@@ -129,12 +130,13 @@ export class Engine implements AsyncDisposable {
     return this.#commands.get(entry)
   }
 
-  #enter(record: CommandRecord, entry: Entry, begun: boolean): void {
+  /** Waits for the turn of a command that was accepted: begun with that, queued, or left by a former service in any state. */
+  #enter(record: CommandRecord, entry: Entry, as: 'begun' | 'queued' | 'left'): void {
     const of = refOf(record.command)
     this.#commands.set(entry, of)
     this.#entries.set(keyOf(of), entry)
-    let first = begun ? record : undefined
-    let broken = 0
+    let first = as === 'begun' ? record : undefined
+    let broken = as === 'left' ? 1 : 0
     this.#lanes.ready(entry, async (stop) => {
       try {
         if (broken > 0) await this.#mend(of)
@@ -195,7 +197,7 @@ export class Engine implements AsyncDisposable {
   /** A command that is queued again takes a place at the end of its thread's line, after a while. */
   #lineUp(run: CommandRecord, inMs: number): void {
     const { entry } = this.#lanes.arrive(this.#placeOf(run.command), false, inMs)
-    this.#enter(run, entry, false)
+    this.#enter(run, entry, 'queued')
   }
 
   #ended(run: CommandRecord, ran: Ran): void {

@@ -10,17 +10,10 @@ import { firstLine, messageOf } from '../observe/text.ts'
 import type { Slot } from '../process/end-all.ts'
 import { passage } from '../workspace/files.ts'
 import { branchOf, servicePaths, threadPaths, type Names } from '../workspace/paths.ts'
-import { openThreadHome, type ThreadHome } from '../workspace/thread-home.ts'
+import { openThreadHome } from '../workspace/thread-home.ts'
 import { writeMetadata } from '../workspace/views.ts'
+import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
-
-/** A thread that can be worked on. */
-export interface Thread {
-  readonly ref: ThreadRef
-  readonly names: Names
-  readonly record: ThreadRecord
-  readonly home: ThreadHome
-}
 
 export interface Wish {
   readonly repoUrl?: string | undefined

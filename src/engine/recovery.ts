@@ -3,11 +3,13 @@ import { dirname, join } from 'node:path'
 import { branchRef, isAncestor, moveRef } from '../git/branch.ts'
 import { resetIndex } from '../git/checkout.ts'
 import { refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
+import { messageOf } from '../observe/text.ts'
 import { endAll } from '../process/end-all.ts'
 import { belongsTo, processTable } from '../process/table.ts'
 import { servicePaths, threadPaths } from '../workspace/paths.ts'
 import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
-import { namesOf, prepareThread, slotOf, type Thread } from './prepare.ts'
+import { namesOf, prepareThread, slotOf } from './prepare.ts'
+import type { Thread } from './thread.ts'
 import { endingOf } from './reasons.ts'
 import { conclude, type Ran } from './run-command.ts'
 import { save } from './save.ts'
@@ -17,14 +19,19 @@ import type { Tools } from './tools.ts'
  * What start-up finds and does about it, in this order: processes of former runs are ended, locks and half-made files of dead
  * programs are removed, and every command that was in work is finished, failed or queued again.
  *
- * @returns the commands that wait for their turn, in the order in which they were accepted
+ * What cannot be recovered keeps nobody else from starting: it is told, and tried again in its turn.
+ *
+ * @returns the commands that are not ended, in the order in which they were accepted
  */
 export async function recover(tools: Tools): Promise<readonly CommandRecord[]> {
   await endLeftProcesses(tools)
   await removeStaleFiles(tools)
   const unfinished = await tools.journal.unfinished()
   for (const run of unfinished.filter((each) => each.state !== 'queued')) {
-    const ran = await recoverRun(run, tools)
+    const ran = await recoverRun(run, tools).catch((error: unknown) =>
+      tools.log.error({ event: 'run.not_recovered', commandId: run.command.commandId, err: error }),
+    )
+    if (ran === undefined) continue
     tools.log.info({ event: 'run.recovered', commandId: run.command.commandId, threadId: run.command.threadId, state: run.state, outcome: ran.kind })
   }
   return tools.journal.unfinished()
@@ -35,7 +42,8 @@ async function endLeftProcesses(tools: Tools): Promise<void> {
   const installs = { slot: tools.installing.slot, identity: tools.identities.install() }
   for (const slot of [installs, ...threads.map((thread) => slotOf(thread, tools))]) {
     if (!processes.some((entry) => belongsTo(entry, slot.slot, slot.identity))) continue
-    tools.log.warn({ event: 'processes.ended', slot: slot.slot, count: await endAll(slot) })
+    const count = await endAll(slot).catch((error: unknown) => messageOf(error))
+    tools.log.warn({ event: 'processes.ended', slot: slot.slot, count })
   }
 }
 

@@ -3,7 +3,7 @@ import { RunFailure } from '../command/ending.ts'
 import type { CommandRecord } from '../journal/journal.ts'
 import { tipOf } from '../workspace/thread-home.ts'
 import { targetOf } from '../workspace/checkpoint.ts'
-import type { Thread } from './prepare.ts'
+import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
 /** Finds the checkpoint to go back to; saving makes the new commit that restores it. History is never rewritten. */

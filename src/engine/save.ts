@@ -8,7 +8,7 @@ import { stage } from '../git/stage.ts'
 import { refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
 import { firstLine } from '../observe/text.ts'
 import { checkoutTree } from '../workspace/thread-home.ts'
-import type { Thread } from './prepare.ts'
+import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
 export type Saved =

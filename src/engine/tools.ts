@@ -7,7 +7,7 @@ import type { EventLog } from '../observe/event-log.ts'
 import type { Log } from '../observe/log.ts'
 import type { Redact } from '../observe/redact.ts'
 import type { Identities } from '../process/identity.ts'
-import type { Thread } from './prepare.ts'
+import type { Thread } from './thread.ts'
 
 export interface RunRules {
   readonly silenceMs: number

@@ -1,5 +1,5 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
 import { branchRef, defaultBranch, moveRef, originRef, resolve, type Sha } from '../git/branch.ts'
 import { checkout, resetIndex } from '../git/checkout.ts'
@@ -42,7 +42,7 @@ const GROUP_ONLY = 0o007
  * what differs from the branch counts as changed and is saved with the next run.
  */
 export async function openThreadHome(place: ThreadPlace): Promise<ThreadHome> {
-  const { paths, branch } = place
+  const { paths } = place
   const at: Checkout = { gitDir: paths.repository, workTree: paths.workTree, indexFile: paths.index }
   const { tip, resumed } = await ensureBranch(place)
   const home = { ...place, checkout: at, base: place.knownBase ?? tip, resumed }
@@ -50,7 +50,6 @@ export async function openThreadHome(place: ThreadPlace): Promise<ThreadHome> {
   await mkdir(dirname(paths.index), { recursive: true, mode: 0o700 })
   if (!(await exists(paths.workTree))) {
     await makeWorkTree(home, tip)
-    await renewAgentGit({ ...paths, branch, identity: place.slot.identity, template: place.template }, tip)
   } else if (!(await exists(paths.index))) {
     await resetIndex(at, tip)
   }
@@ -79,6 +78,11 @@ export async function checkoutTree(home: Pick<ThreadHome, 'checkout' | 'slot'>, 
   const mine = ['-name', 'node_modules', '-prune', '-o', '-uid', String(process.getuid?.() ?? 0)]
   await run('find', [workTree, ...mine, '-exec', 'chown', '-h', `${uid}:${gid}`, '{}', '+'], { cwd: workTree, env: { PATH: SYSTEM_PATH } })
   await run('chmod', ['2770', workTree], { cwd: '/', env: { PATH: SYSTEM_PATH } })
+}
+
+/** The agent has a git directory of its own in its work tree; made while its process starts. */
+export async function ensureAgentGit(home: ThreadHome): Promise<void> {
+  if (!(await exists(join(home.paths.workTree, '.git')))) await showCommit(home, await tipOf(home))
 }
 
 /** The agent's own git sees what was committed. */

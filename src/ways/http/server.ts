@@ -15,13 +15,15 @@ export interface Listening extends AsyncDisposable {
   readonly url: string
 }
 
+/** How long a request may take to arrive; its answer may take as long as its run. */
+const RECEIVE_MS = 5 * 60_000
 /** How long answers that are being written may take when the service stops. */
 const CLOSE_MS = 2000
 
 /** @throws PortTaken */
 export async function listen(app: Hono, host: string, port: number): Promise<Listening> {
   const server = createAdaptorServer({ fetch: app.fetch, hostname: host }) as Server // oxlint-disable-line typescript/no-unsafe-type-assertion -- http is what it makes unless told otherwise
-  server.requestTimeout = 0 // answers wait for their run; slow senders are cut by headersTimeout and the body limit
+  server.requestTimeout = RECEIVE_MS
   server.listen(port, host)
   try {
     await once(server, 'listening')

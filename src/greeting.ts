@@ -1,6 +1,6 @@
-import type { Config } from '../config.ts'
-import type { Service } from '../assemble.ts'
-import { version } from '../version.ts'
+import type { Config } from './config.ts'
+import type { Service } from './assemble.ts'
+import { version } from './version.ts'
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
 export function greeting(config: Config, { url, identities }: Service): string {

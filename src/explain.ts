@@ -1,4 +1,4 @@
-import { messageOf } from '../observe/text.ts'
+import { messageOf } from './observe/text.ts'
 
 /** The program was called in a way that it does not know. */
 export class Usage extends Error {

@@ -1,0 +1,52 @@
+import { parseArgs } from 'node:util'
+import { Usage } from '../explain.ts'
+import { version } from '../version.ts'
+
+export const HELP = `Branchline ${version}: messages become git changes
+
+  branchline serve                        run the service; configured by environment variables
+  branchline send TEXT… [options]         hand a message in, watch the work, see the result
+  branchline threads [options]            list the threads of a workspace
+  branchline doctor                       check this machine, and say how to mend what is wrong
+
+  --url URL         the service                       (http://127.0.0.1:8080)
+  --client ID       whose workspace: client           (me)
+  --user ID         whose workspace: user             (me)
+  --project ID      which of its projects
+  --thread ID       the conversation                  (hello)
+  --type TYPE       edit, build, commit or push       (edit)
+  --plan            read and answer, change nothing
+  --queue           wait for what the thread is doing instead of interrupting it
+  --id ID           the idempotency key of the message
+  --repo URL        the repository of a new workspace
+  --token-file FILE the token of the service, where it needs one
+  --json            print the bare answer
+`
+
+const OPTIONS = {
+  url: { type: 'string', default: 'http://127.0.0.1:8080' },
+  client: { type: 'string', default: 'me' },
+  user: { type: 'string', default: 'me' },
+  project: { type: 'string' },
+  thread: { type: 'string', default: 'hello' },
+  type: { type: 'string', default: 'edit' },
+  plan: { type: 'boolean', default: false },
+  queue: { type: 'boolean', default: false },
+  id: { type: 'string' },
+  repo: { type: 'string' },
+  'token-file': { type: 'string' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+  version: { type: 'boolean', default: false },
+} as const
+
+/** @throws Usage */
+export const parsed = (args: readonly string[]) => {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    throw new Usage(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`)
+  }
+}
+/** The options of a call, with their defaults. */
+export type Given = ReturnType<typeof parsed>['values']
