@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import { basename, dirname } from 'node:path'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { dirname, relative } from 'node:path'
 
 export interface GitServer extends AsyncDisposable {
   /** With the credentials in it, as an operator writes it into REPO_URL. */
@@ -13,11 +13,19 @@ export interface GitServer extends AsyncDisposable {
 
 const HEAD_LIMIT = 64 * 1024
 
+export interface GitServerOptions {
+  /** The folder that paths of the URL begin from. */
+  readonly root?: string
+  /** Answers requests that are not git's, first. */
+  readonly api?: (request: IncomingMessage, response: ServerResponse) => boolean
+}
+
 /** git's own HTTP server, `git http-backend`, behind a user name and a password. */
-export async function startGitServer(bare: string, user: string, password: string): Promise<GitServer> {
+export async function startGitServer(bare: string, user: string, password: string, { root = dirname(bare), api }: GitServerOptions = {}): Promise<GitServer> {
   const wanted = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
   let refused = 0
   const server = createServer((request, response) => {
+    if (api?.(request, response) === true) return
     if (request.headers.authorization !== wanted) {
       refused += 1
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
@@ -27,7 +35,7 @@ export async function startGitServer(bare: string, user: string, password: strin
     const backend = spawn('git', ['-c', 'http.receivepack=true', 'http-backend'], {
       env: {
         PATH: process.env['PATH'] ?? '',
-        GIT_PROJECT_ROOT: dirname(bare),
+        GIT_PROJECT_ROOT: root,
         GIT_HTTP_EXPORT_ALL: '1',
         GIT_CONFIG_COUNT: '2',
         GIT_CONFIG_KEY_0: 'http.receivepack',
@@ -64,7 +72,7 @@ export async function startGitServer(bare: string, user: string, password: strin
   await once(server, 'listening')
   const address = server.address()
   const port = address === null || typeof address === 'string' ? 0 : address.port
-  const path = basename(bare)
+  const path = relative(root, bare)
   return {
     url: `http://127.0.0.1:${port}/${path}`,
     urlWithCredentials: `http://${user}:${password}@127.0.0.1:${port}/${path}`,

@@ -26,6 +26,8 @@ export function pullRequestRoute(desk: Desk): Route {
       requireReach(caller, ref)
       const thread = await knownThread(ref, desk)
       const { token, owner, repository } = await githubOf(thread.paths.repository, desk)
+      if (thread.tip === undefined || thread.tip === thread.record.base)
+        throw new Problem(409, 'Not possible here', 'This thread has changed nothing, so there is nothing to ask for.')
       const pushed = await outcome(await action('push', '', ref, {}, undefined, desk), c.req.raw.signal, desk)
       if (!pushed.success) throw new Problem(409, 'Not pushed', pushed.error ?? pushed.summary)
       const checkpoints = await desk.tools.journal.checkpoints(ref)
