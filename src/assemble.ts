@@ -86,7 +86,10 @@ export async function assemble(config: Config): Promise<Service> {
     redact,
     simulated: config.simulated,
     holdsSecret: secretFinder([...config.secrets, ...secrets]),
-    beginning: { origin: config.origin, example: config.origin === undefined ? await exampleSite(paths.own) : undefined },
+    beginning: {
+      origin: config.origin === undefined ? undefined : remoteFor(config.origin.url, config),
+      example: config.origin === undefined ? await exampleSite(paths.own) : undefined,
+    },
     remoteFor: (url) => remoteFor(url, config),
     events: eventLogs(paths.events, journal.epoch, redact),
     stopping: stopping.signal,
@@ -126,7 +129,8 @@ function agentEnv(config: Config): Record<string, string> {
 
 /** The operator's repository with its credentials, or one that a request named. */
 function remoteFor(url: string, config: Config): Remote {
-  return config.origin?.url === url ? config.origin : requestedOrigin(url, { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN })
+  const remote = config.origin?.url === url ? config.origin : requestedOrigin(url, { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN })
+  return { ...remote, env: config.networkEnv }
 }
 
 function secretFinder(secrets: readonly string[]): (content: Buffer) => boolean {

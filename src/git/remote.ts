@@ -1,4 +1,5 @@
 import { branchRef, isAncestor, originRef, resolve, type Sha } from './branch.ts'
+import { publicAddresses } from './public-address.ts'
 import { git, GitError, protocols, type Protocols } from './git.ts'
 
 /** Where a repository comes from and goes to. The URL never holds a credential. */
@@ -7,6 +8,10 @@ export interface Remote {
   readonly protocols: Protocols
   /** The value of an `Authorization` header; handed to one process through its environment, never on disk or in its arguments. */
   readonly authorization?: string | undefined
+  /** Somebody else than the operator named it: only public addresses are connected to. */
+  readonly publicOnly?: boolean
+  /** Variables that lead to the network: proxies and certificates. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 interface Options {
@@ -18,8 +23,8 @@ const FETCH_TIMEOUT_MS = 15 * 60_000
 const PUSH_TIMEOUT_MS = 5 * 60_000
 const ASK_TIMEOUT_MS = 30_000
 
-/** Configuration of one process, in its environment: the credential, no redirects, and giving up on a stalled transfer. */
-function environment(remote: Remote): Record<string, string> {
+/** Configuration of one process, in its environment: the credential, the addresses, no redirects, and giving up on a stalled transfer. */
+async function environment(remote: Remote): Promise<Record<string, string>> {
   const settings: (readonly [string, string])[] = [
     ['http.followRedirects', 'false'],
     ['http.lowSpeedLimit', '100'],
@@ -27,7 +32,13 @@ function environment(remote: Remote): Record<string, string> {
     ['credential.helper', ''],
   ]
   if (remote.authorization !== undefined) settings.push([`http.${remote.url}.extraHeader`, `Authorization: ${remote.authorization}`])
+  const { hostname } = URL.parse(remote.url) ?? { hostname: '' }
+  // A proxy looks names up itself, and connects as its own rules allow.
+  if (remote.publicOnly === true && remote.env?.['HTTPS_PROXY'] === undefined && remote.env?.['https_proxy'] === undefined) {
+    settings.push(['http.curloptResolve', `${hostname}:443:${(await publicAddresses(hostname)).join(',')}`])
+  }
   return {
+    ...remote.env,
     ...protocols(remote.protocols),
     GIT_CONFIG_COUNT: String(settings.length),
     ...Object.fromEntries(settings.flatMap(([key, value], at) => [[`GIT_CONFIG_KEY_${at}`, key] as const, [`GIT_CONFIG_VALUE_${at}`, value] as const])),
@@ -38,7 +49,7 @@ function environment(remote: Remote): Record<string, string> {
 export async function fetchOrigin(gitDir: string, remote: Remote, { stop, onProgress }: Options = {}): Promise<void> {
   await git(['fetch', '--progress', '--no-tags', '--no-write-fetch-head', '--end-of-options', remote.url, '+refs/heads/*:refs/remotes/origin/*'], {
     gitDir,
-    env: environment(remote),
+    env: await environment(remote),
     stop,
     timeoutMs: FETCH_TIMEOUT_MS,
     onOutput: (chunk) => onProgress?.(lastLine(chunk)),
@@ -55,7 +66,7 @@ const lastLine = (chunk: string): string =>
 export async function headOfOrigin(gitDir: string, remote: Remote, stop?: AbortSignal): Promise<string | undefined> {
   const { text } = await git(['ls-remote', '--symref', '--end-of-options', remote.url, 'HEAD'], {
     gitDir,
-    env: environment(remote),
+    env: await environment(remote),
     stop,
     timeoutMs: ASK_TIMEOUT_MS,
   })
@@ -64,7 +75,11 @@ export async function headOfOrigin(gitDir: string, remote: Remote, stop?: AbortS
 
 /** What the branch is at origin, asked there. */
 export async function branchAtOrigin(gitDir: string, remote: Remote, branch: string): Promise<Sha | undefined> {
-  const { text } = await git(['ls-remote', '--end-of-options', remote.url, branchRef(branch)], { gitDir, env: environment(remote), timeoutMs: ASK_TIMEOUT_MS })
+  const { text } = await git(['ls-remote', '--end-of-options', remote.url, branchRef(branch)], {
+    gitDir,
+    env: await environment(remote),
+    timeoutMs: ASK_TIMEOUT_MS,
+  })
   return /^([0-9a-f]{40,64})\t/.exec(text)?.[1]
 }
 
@@ -82,7 +97,7 @@ export async function push(gitDir: string, remote: Remote, branch: string, commi
   try {
     await git(['push', '--porcelain', '--no-verify', '--end-of-options', remote.url, `${commit}:${branchRef(branch)}`], {
       gitDir,
-      env: environment(remote),
+      env: await environment(remote),
       timeoutMs: PUSH_TIMEOUT_MS,
     })
     return await noted(gitDir, branch, commit)

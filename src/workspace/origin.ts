@@ -37,7 +37,7 @@ export function requestedOrigin(text: string, github: GitHubAccess): Remote {
   if (isIP(url.hostname.replaceAll(/[[\]]/g, '')) !== 0 || !HOST.test(url.hostname) || PRIVATE_NAMES.test(url.hostname)) {
     throw new BadRepositoryUrl('must name a public host, such as github.com, not an address or a private name')
   }
-  return { url: plain(url), protocols: 'https', authorization: authorization(url, github) }
+  return { url: plain(url), protocols: 'https', authorization: authorization(url, github), publicOnly: url.host !== github.host }
 }
 
 /**
