@@ -15,16 +15,16 @@ const CHECKS: readonly (readonly [name: string, program: string, ...args: string
   ['documents', process.execPath, 'scripts/documents.ts', ...(fix ? ['--fix'] : [])],
 ]
 
-/** Runs all checks; true where every one passed. */
-export function check(): boolean {
-  let passed = true
+/** Runs all checks; answers the names of those that failed. */
+export function check(): readonly string[] {
+  const failed: string[] = []
   for (const [name, program, ...args] of CHECKS) {
     const began = performance.now()
     const { status } = spawnSync(program, args, { cwd: root, stdio: 'inherit' })
     process.stdout.write(`${status === 0 ? 'ok  ' : 'FAIL'}  ${name}  (${((performance.now() - began) / 1000).toFixed(1)} s)\n`)
-    passed &&= status === 0
+    if (status !== 0) failed.push(name)
   }
-  return passed
+  return failed
 }
 
-if (import.meta.main) process.exitCode = check() ? 0 : 1
+if (import.meta.main) process.exitCode = check().length === 0 ? 0 : 1

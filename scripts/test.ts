@@ -10,7 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const [first, ...rest] = process.argv.slice(2)
 const project = first === 'unit' || first === 'end-to-end' ? ['--project', first, ...rest] : first === undefined ? [] : [first, ...rest]
 
-const checked = first !== undefined || check()
+const failed = first === undefined ? check() : []
 const args = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...project]
-const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env: { ...process.env, BRANCHLINE_CHECKS: checked ? 'passed' : 'failed' } })
-process.exitCode = checked ? (status ?? 1) : 1
+const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env: { ...process.env, BRANCHLINE_FAILED_CHECKS: failed.join(', ') } })
+process.exitCode = failed.length === 0 ? (status ?? 1) : 1

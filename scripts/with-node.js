@@ -7,7 +7,20 @@
 // tests too. Nothing is done twice: a stamp in node_modules says what is there.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -62,6 +75,7 @@ function findNode() {
     rmSync(making, { recursive: true, force: true })
     fail(`Node ${wanted} could not be fetched. Install Node ${majorOf(wanted)} yourself, or let npm reach its registry, and start again.`)
   }
+  chmodSync(making, 0o755) // agents that run as users of their own use it too
   try {
     renameSync(making, place)
   } catch {
@@ -70,9 +84,20 @@ function findNode() {
   return node
 }
 
+/** A folder of the user's; root's own is closed to the users that agents run as, so root has the system's. */
 function cacheFolder() {
+  if (!process.env.XDG_CACHE_HOME && process.getuid?.() === 0 && canWrite('/var/cache')) return '/var/cache/branchline'
   const base = process.env.XDG_CACHE_HOME || (homedir() && existsSync(homedir()) ? join(homedir(), '.cache') : '')
   return base ? join(base, 'branchline') : join(root, '.cache')
+}
+
+function canWrite(folder) {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The packages of the lockfile: those that running needs, or all of them. */
@@ -84,7 +109,11 @@ function install(node) {
   const stamp = join(root, 'node_modules', '.branchline-installed')
   const [installed, extent] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
   if (installed === lock && (extent === 'dev' || !dev)) return
-  say(dev ? 'installing the packages, with those for tests' : 'installing the packages (about 200 MB, once; most of it is Claude Code)')
+  say(
+    dev
+      ? 'installing the packages, with those for tests (once; half a minute or more)'
+      : 'installing the packages (once; about 200 MB to fetch, most of it Claude Code; half a minute or more)',
+  )
   if (!npm(node, ['ci', ...(dev ? [] : ['--omit=dev'])], root)) fail('the packages could not be installed; npm says why above. Mend that and start again.')
   writeFileSync(stamp, `${lock} ${dev ? 'dev' : 'run'}`)
 }

@@ -5,7 +5,7 @@ import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Broker } from './agent/broker.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
-import type { Config } from './config.ts'
+import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
 import { Engine } from './engine/engine.ts'
 import { oneAtATime } from './engine/once.ts'
@@ -16,6 +16,7 @@ import type { Remote } from './git/remote.ts'
 import { openSqliteJournal } from './journal/sqlite/sqlite-journal.ts'
 import { EventLog } from './observe/event-log.ts'
 import { openLog } from './observe/log.ts'
+import { messageOf } from './observe/text.ts'
 import { redactor } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
 import { version } from './version.ts'
@@ -46,8 +47,7 @@ export async function assemble(config: Config): Promise<Service> {
   const log = openLog(config.LOG_LEVEL, redact)
   const root = config.workspacePath
   const paths = servicePaths(root)
-  for (const folder of [root, paths.own]) await passage(folder)
-  for (const folder of [paths.store, paths.templates]) await mkdir(folder, { recursive: true, mode: 0o755 })
+  await makeFolders(root)
 
   const binary = findClaudeCode()
   const npm = findNpm(config.npmCli)
@@ -99,7 +99,7 @@ export async function assemble(config: Config): Promise<Service> {
   const waiting = new Waiting()
   const outbox = new Outbox(journal, { http: (delivery) => waiting.deliver(delivery) }, log)
   const rules = { concurrency: config.CONCURRENCY, maxRuns: config.MAX_RUNS, minRunMs: config.MIN_RUN_MS, interruptsPerMinute: config.INTERRUPTS_PER_MINUTE }
-  const engine = new Engine(tools, outbox, rules)
+  const engine = parts.use(new Engine(tools, outbox, rules))
   await engine.start()
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
@@ -117,7 +117,7 @@ export async function assemble(config: Config): Promise<Service> {
   const listening = parts.use(await listen(app, config.HOST, config.PORT))
   // Stopped in this order: runs are interrupted and saved and their results delivered, then open requests end.
   parts.defer(() => stopping.abort())
-  parts.use(engine)
+  parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   const started = parts.move()
   return { url: listening.url, identities, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
@@ -125,6 +125,16 @@ export async function assemble(config: Config): Promise<Service> {
 function agentEnv(config: Config): Record<string, string> {
   const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
   return { ...config.networkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
+}
+
+async function makeFolders(root: string): Promise<void> {
+  const { own, store, templates } = servicePaths(root)
+  try {
+    for (const folder of [root, own]) await passage(folder)
+    for (const folder of [store, templates]) await mkdir(folder, { recursive: true, mode: 0o755 })
+  } catch (error) {
+    throw new BadConfiguration([`WORKSPACE_PATH: ${root} cannot be used as a folder (${messageOf(error)})`])
+  }
 }
 
 /** The operator's repository with its credentials, or one that a request named. */

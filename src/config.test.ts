@@ -34,7 +34,8 @@ it('every problem is reported at once, by name', () => {
     LOG_LEVEL: 'loud',
     ANTHROPIC_BASE_URL: 'ftp://x',
   })
-  for (const name of ['PORT', 'CONCURRENCY', 'CLIENT_ID', 'LOG_LEVEL', 'ANTHROPIC_BASE_URL']) expect(problems.join('\n')).toContain(`${name}:`)
+  for (const name of ['PORT', 'CONCURRENCY', 'HOST', 'CLIENT_ID', 'REPO_URL', 'LOG_LEVEL', 'ANTHROPIC_BASE_URL'])
+    expect(problems.join('\n')).toContain(`${name}:`)
   expect(problemsOf({ HOST: '0.0.0.0', REPO_URL: 'ext::sh -c id' })).toHaveLength(2)
   expect(problemsOf({ SIMULATION: 'false' })).toHaveLength(1)
 })

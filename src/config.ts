@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import * as z from 'zod'
 import type { Credential, Upstream } from './agent/broker.ts'
 import type { Remote } from './git/remote.ts'
+import { inWords } from './command/words.ts'
 import { VARIABLES, type Values } from './variables.ts'
 import { BadRepositoryUrl, githubHost, operatorOrigin } from './workspace/origin.ts'
 
@@ -55,11 +55,13 @@ export interface Config extends Omit<Values, 'REPO_URL'> {
 export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
   const problems: string[] = []
   const given = withFiles(environment, problems)
-  const shapes = Object.fromEntries(Object.entries(VARIABLES).map(([name, { shape }]) => [name, shape]))
-  const parsed = z.object(shapes).safeParse(given)
-  for (const issue of parsed.error?.issues ?? []) problems.push(`${issue.path.join('.')}: ${issue.message}`)
-  if (!parsed.success) throw new BadConfiguration(problems)
-  const values = parsed.data as Values // oxlint-disable-line typescript/no-unsafe-type-assertion -- Object.fromEntries forgets which shape has which name
+  const parsed: Record<string, unknown> = {}
+  for (const [name, { shape }] of Object.entries(VARIABLES)) {
+    const { success, data, error } = shape.safeParse(given[name], { error: inWords })
+    if (success) parsed[name] = data
+    else problems.push(...error.issues.map((issue) => `${name}: ${issue.message}`))
+  }
+  const values = parsed as Values // oxlint-disable-line typescript/no-unsafe-type-assertion -- what is missing is a problem, and with one of those nothing is returned
   const origin = readOrigin(values, problems)
   if (!loopback(values.HOST) && values.API_TOKEN === undefined && values.API_TOKENS_FILE === undefined) {
     problems.push(`HOST: ${values.HOST} can be reached by others, so API_TOKEN or API_TOKENS_FILE must be set`)

@@ -59,6 +59,8 @@ const FLAGS = {
 interface Living {
   readonly agent: Agent
   readonly pass: Pass
+  /** The user of its own, where it has one. */
+  readonly uid: number | undefined
   usedAt: number
   busy: boolean
 }
@@ -93,7 +95,7 @@ export class Agents implements AsyncDisposable {
       token: pass.token,
       resume: conversation !== undefined,
     })
-    this.#living.set(place.slot.slot, { agent, pass, usedAt: performance.now(), busy: true })
+    this.#living.set(place.slot.slot, { agent, pass, uid: place.slot.identity.uid, usedAt: performance.now(), busy: true })
     return { agent, pass, forgot: conversation === undefined }
   }
 
@@ -135,6 +137,7 @@ export class Agents implements AsyncDisposable {
     this.#living.delete(slot)
     living.pass[Symbol.dispose]()
     await living.agent[Symbol.asyncDispose]()
+    if (living.uid !== undefined) await rm(`/tmp/cc-socks-${living.uid}`, { recursive: true, force: true }) // Claude Code's sockets between sessions
   }
 
   /** HOME and configuration are made anew for every process, so nothing that a run planted there is found by the next. */

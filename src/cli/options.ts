@@ -9,7 +9,7 @@ export const HELP = `Branchline ${version}: messages become git changes
   branchline threads [options]            list the threads of a workspace
   branchline doctor                       check this machine, and say how to mend what is wrong
 
-  --url URL         the service                       (http://127.0.0.1:8080)
+  --url URL         the service                       (by HOST and PORT: http://127.0.0.1:8080)
   --client ID       whose workspace: client           (me)
   --user ID         whose workspace: user             (me)
   --project ID      which of its projects
@@ -24,7 +24,7 @@ export const HELP = `Branchline ${version}: messages become git changes
 `
 
 const OPTIONS = {
-  url: { type: 'string', default: 'http://127.0.0.1:8080' },
+  url: { type: 'string' },
   client: { type: 'string', default: 'me' },
   user: { type: 'string', default: 'me' },
   project: { type: 'string' },

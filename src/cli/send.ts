@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { readConfig } from '../config.ts'
 import { Client, type Result, type RunEvent } from '../client.ts'
 import { printable } from '../observe/text.ts'
 import { Usage } from '../explain.ts'
@@ -49,7 +50,10 @@ export async function send(instruction: string, given: Given): Promise<number> {
 /** The service that the options name. */
 export function clientFor(given: Given): Client {
   const file = given['token-file']
-  return new Client({ url: given.url, token: file === undefined ? undefined : readFileSync(file, 'utf8').trim() })
+  const { HOST, PORT } = readConfig()
+  const url = given.url ?? `http://${HOST}:${PORT}`
+  if (!/^https?:\/\//.test(url)) throw new Usage('--url: must begin with http:// or https://')
+  return new Client({ url, token: file === undefined ? undefined : readFileSync(file, 'utf8').trim() })
 }
 
 async function watch(client: Client, of: Parameters<Client['events']>[0], commandId: string, stop: AbortSignal): Promise<void> {

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import type { Remote } from '../git/remote.ts'
 
 /** A repository URL that is not taken; the message says what would be right. */
@@ -47,17 +49,24 @@ export function requestedOrigin(text: string, github: GitHubAccess): Remote {
  * @throws BadRepositoryUrl
  */
 export function operatorOrigin(text: string, github: GitHubAccess): Remote {
-  if (text.startsWith('/')) return { url: text, protocols: 'file' }
+  if (text.startsWith('/')) return localOrigin(text)
+  if (URL.parse(text) === null) throw new BadRepositoryUrl('must be an https:// URL, or the absolute path of a local repository')
   const url = parse(text)
-  if (url.protocol === 'file:') return { url: url.href, protocols: 'file' }
+  if (url.protocol === 'file:') return localOrigin(fileURLToPath(url))
   const loopback = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) throw new BadRepositoryUrl('must be an https:// URL or the path of a local folder')
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))
+    throw new BadRepositoryUrl('must be an https:// URL, or the absolute path of a local repository')
   return { url: plain(url), protocols: url.protocol === 'http:' ? 'https:http' : 'https', authorization: authorization(url, github) }
+}
+
+function localOrigin(path: string): Remote {
+  if (!existsSync(path)) throw new BadRepositoryUrl(`${path} does not exist`)
+  return { url: path, protocols: 'file' }
 }
 
 function parse(text: string): URL {
   const url = URL.parse(text)
-  if (url === null) throw new BadRepositoryUrl('must be a URL, such as https://github.com/owner/repository')
+  if (url === null) throw new BadRepositoryUrl('must be a URL, such as https://github.com/owner/repository (ssh addresses are not taken)')
   if (url.search !== '' || url.hash !== '') throw new BadRepositoryUrl('must not hold a query or a fragment')
   if (url.protocol !== 'file:' && !PATH.test(url.pathname)) throw new BadRepositoryUrl('must hold a plain path, such as /owner/repository')
   return url

@@ -66,6 +66,18 @@ it('what is wrong is said in a line, with exit code 1', async () => {
   })
 })
 
+it('serve that cannot start says why and ends', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'branchline-serve-'))
+  const { port } = new URL(service.url)
+  expect(await branchline(['serve'], { PORT: port, WORKSPACE_PATH: folder })).toMatchObject({ code: 1, err: expect.stringContaining(`${port} is in use`) })
+  expect(await branchline(['serve'], { PORT: '0', WORKSPACE_PATH: '/etc/passwd' })).toMatchObject({ code: 1, err: expect.stringContaining('WORKSPACE_PATH') })
+  expect(await branchline(['serve'], { PORT: '0', WORKSPACE_PATH: folder, REPO_URL: '/no/such/repository' })).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('REPO_URL: /no/such/repository does not exist'),
+  })
+  await rm(folder, { recursive: true })
+})
+
 describe('doctor', () => {
   it('finds nothing in the way on this machine', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'branchline-doctor-'))

@@ -3,8 +3,8 @@ import type { Reporter, SerializedError, TestModule } from 'vitest/node'
 /** Prints `N passed, N failed, N skipped` as the very last line; what could not even be collected counts as failed. */
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    const checks = process.env['BRANCHLINE_CHECKS'] === 'failed' ? 1 : 0
-    const counts = { passed: 0, failed: unhandled.length + checks, skipped: 0 }
+    const checks = (process.env['BRANCHLINE_FAILED_CHECKS'] ?? '').split(', ').filter((name) => name !== '')
+    const counts = { passed: 0, failed: unhandled.length + checks.length, skipped: 0 }
     const skipped: string[] = []
     for (const module of modules) {
       const tests = [...module.children.allTests()]
@@ -17,6 +17,7 @@ export default class ClosingLine implements Reporter {
       }
     }
     process.once('exit', () => {
+      for (const name of checks) process.stdout.write(`failed check: ${name}\n`)
       for (const name of skipped) process.stdout.write(`skipped: ${name}\n`)
       process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`)
     })

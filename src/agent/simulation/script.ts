@@ -10,18 +10,20 @@ type Step = Generator<Call, string, string>
 const REFUSED = /<tool_use_error>|has not been read|Error:|Cannot (write|edit)|plan mode/i
 const INSTRUCTIONS = 'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds; several joined by "then"'
 
+const plain = (answer: string): string => answer.replaceAll(/<\/?tool_use_error>/g, '').trim()
+
 function* write(file: string, content: string): Step {
   const first = yield { tool: 'Write', input: { file_path: file, content } }
   if (!REFUSED.test(first)) return `Wrote ${file}`
   yield { tool: 'Read', input: { file_path: file } } // a file that is there has to be read before it is overwritten
   const second = yield { tool: 'Write', input: { file_path: file, content } }
-  return REFUSED.test(second) ? `Could not write ${file}: ${second}` : `Wrote ${file}`
+  return REFUSED.test(second) ? `Could not write ${file}: ${plain(second)}` : `Wrote ${file}`
 }
 
 function* replace(before: string, after: string, file: string): Step {
   yield { tool: 'Read', input: { file_path: file } }
   const answer = yield { tool: 'Edit', input: { file_path: file, old_string: before, new_string: after } }
-  return REFUSED.test(answer) ? `Could not replace "${before}" in ${file}: ${answer}` : `Replaced "${before}" with "${after}" in ${file}`
+  return REFUSED.test(answer) ? `Could not replace "${before}" in ${file}: ${plain(answer)}` : `Replaced "${before}" with "${after}" in ${file}`
 }
 
 function* bash(command: string, said: string, timeout?: number): Step {

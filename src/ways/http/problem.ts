@@ -46,7 +46,7 @@ export function invalid(where: 'body' | 'path' | 'query', error: z.ZodError): Pr
     return paths.map((path) => ({ pointer: pointer(where, path), detail: printable(detail, 500) }))
   })
   const once = [...new Map(errors.map((each) => [`${each.pointer} ${each.detail}`, each])).values()].slice(0, 50)
-  const detail = once.map((each) => `${each.pointer.replace(/^#\//, '')}: ${each.detail}`).join('; ')
+  const detail = once.map((each) => `${each.pointer.replace(/^#\/?/, '') || 'body'}: ${each.detail}`).join('; ')
   return new Problem(400, 'The request is not valid', detail, once)
 }
 
@@ -55,5 +55,6 @@ export const invalidField = (pointer: string, detail: string): Problem =>
 
 function pointer(where: 'body' | 'path' | 'query', path: readonly PropertyKey[]): string {
   const steps = path.map((step) => printable(String(step), 100).replaceAll('~', '~0').replaceAll('/', '~1'))
-  return where === 'body' ? `#/${steps.join('/')}` : steps.join('.')
+  if (where !== 'body') return steps.join('.')
+  return steps.length === 0 ? '#' : `#/${steps.join('/')}`
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import { BranchName, commandShape, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
+import { inWords } from '../../command/words.ts'
 import { BadRepositoryUrl, requestedOrigin } from '../../workspace/origin.ts'
 import { invalid, invalidField, Problem } from './problem.ts'
 
@@ -75,31 +76,40 @@ export interface Defaults {
 
 const DEFAULT_PROJECT = ProjectId.parse('project')
 
-function fixed<Id extends string>(name: string, given: Id | undefined, configured: Id | undefined): Id {
-  if (given === undefined && configured === undefined) throw invalidField(`#/${name}`, 'is needed')
-  if (given !== undefined && configured !== undefined && given !== configured) throw new Problem(403, 'Not allowed', `${name}: this service serves another one`)
-  const found = given ?? configured
-  if (found === undefined) throw invalidField(`#/${name}`, 'is needed')
-  return found
-}
-
 type Scope = { readonly clientId?: ClientId | undefined; readonly userId?: UserId | undefined; readonly projectId?: ProjectId | undefined }
 
-/** @throws Problem 400 or 403 */
-export function workspaceOf(given: Scope, defaults: Defaults): WorkspaceId {
-  return {
-    clientId: fixed('clientId', given.clientId, defaults.clientId),
-    userId: fixed('userId', given.userId, defaults.userId),
-    projectId: fixed('projectId', given.projectId ?? (defaults.projectId === undefined ? DEFAULT_PROJECT : undefined), defaults.projectId),
-  }
+/** @throws Problem 403 where the operator has fixed another one */
+function chosen<Id extends string>(name: string, given: Id | undefined, configured: Id | undefined): Id | undefined {
+  if (given !== undefined && configured !== undefined && given !== configured) throw new Problem(403, 'Not allowed', `${name}: this service serves another one`)
+  return given ?? configured
 }
 
-/** @throws Problem 400 or 403 */
+/** @throws Problem 400 that names all that is missing, or 403 */
+export function workspaceOf(given: Scope, defaults: Defaults, missing: string[] = []): WorkspaceId {
+  const clientId = chosen('clientId', given.clientId, defaults.clientId)
+  const userId = chosen('userId', given.userId, defaults.userId)
+  const projectId = chosen('projectId', given.projectId, defaults.projectId) ?? DEFAULT_PROJECT
+  if (clientId === undefined) missing.unshift('clientId')
+  if (userId === undefined) missing.push('userId')
+  if (clientId === undefined || userId === undefined || missing.length > 0) throw allMissing(missing)
+  return { clientId, userId, projectId }
+}
+
+/** @throws Problem 400 that names all that is missing, or 403 */
 export function threadOf(given: Scope & { readonly threadId?: ThreadId | undefined }, defaults: Defaults): ThreadRef {
   const threadId = given.threadId ?? defaults.threadId
-  if (threadId === undefined) throw invalidField('#/threadId', 'is needed')
-  return { ...workspaceOf(given, defaults), threadId }
+  const workspace = workspaceOf(given, defaults, threadId === undefined ? ['threadId'] : [])
+  if (threadId === undefined) throw allMissing(['threadId'])
+  return { ...workspace, threadId }
 }
+
+const allMissing = (names: readonly string[]): Problem =>
+  new Problem(
+    400,
+    'The request is not valid',
+    names.map((name) => `${name}: is needed`).join('; '),
+    names.map((name) => ({ pointer: `#/${name}`, detail: 'is needed' })),
+  )
 
 /** A command out of the body of `POST /api/execute`, with what a browser need not know filled in. */
 export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: string | undefined, defaults: Defaults): Command {
@@ -142,7 +152,7 @@ export function commandIdOf(inBody: CommandId | undefined, idempotencyKey: strin
 
 /** @throws Problem 400 that names every field that is wrong */
 export function parsed<Shape extends z.ZodType>(where: 'body' | 'path' | 'query', shape: Shape, value: unknown): z.infer<Shape> {
-  const result = shape.safeParse(value)
+  const result = shape.safeParse(value, { error: inWords })
   if (!result.success) throw invalid(where, result.error)
   return result.data
 }
