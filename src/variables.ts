@@ -81,7 +81,7 @@ export const VARIABLES = {
   REPO_URL: {
     group: 'who',
     default: 'the example site',
-    about: 'Repository that a workspace begins with: an https URL, which may hold credentials (they are never stored), or the path of a local folder.',
+    about: 'Repository that a workspace begins with: an https URL, which may hold credentials (they are never stored), or the absolute path of a local repository.',
     shape: word.optional(),
     secret: true,
   },
@@ -162,7 +162,7 @@ export const VARIABLES = {
   GITHUB_TOKEN: {
     group: 'GitHub, git',
     default: '',
-    about: 'Token for cloning from and pushing to github.com, and for pull requests.',
+    about: 'Token for cloning from and pushing to GitHub, and for pull requests.',
     shape: word.optional(),
     secret: true,
   },
