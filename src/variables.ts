@@ -81,7 +81,8 @@ export const VARIABLES = {
   REPO_URL: {
     group: 'who',
     default: 'the example site',
-    about: 'Repository that a workspace begins with: an https URL, which may hold credentials (they are never stored), or the absolute path of a local repository.',
+    about:
+      'Repository that a workspace begins with: an https URL, which may hold credentials (they are never stored), or the absolute path of a local repository.',
     shape: word.optional(),
     secret: true,
   },

@@ -117,6 +117,12 @@ export class Agents implements AsyncDisposable {
     await this.#end(slot)
   }
 
+  /** The processes of a slot that may stay between its runs: its idle agent's. */
+  kept(slot: string): ReadonlySet<number> {
+    const agent = this.#living.get(slot)?.agent
+    return agent?.alive === true ? agent.kept : new Set()
+  }
+
   /** How many processes are alive. */
   get count(): number {
     return this.#living.size
@@ -147,10 +153,8 @@ export class Agents implements AsyncDisposable {
     const conversation = left !== undefined && left.length > (kept?.length ?? 0) ? left : kept
     if (conversation !== undefined && conversation === left) await keeping.write(sessionId, left)
     await rm(folders.folder, { recursive: true, force: true })
-    for (const path of [folders.folder, folders.home, folders.config, folders.tmp]) {
-      await mkdir(path, { mode: 0o770 })
-      await keeping.give(path)
-    }
+    for (const path of [folders.folder, folders.home, folders.config, folders.tmp]) await mkdir(path, { mode: 0o770 })
+    for (const path of [folders.home, folders.config, folders.tmp, folders.folder]) await keeping.give(path)
     if (conversation !== undefined) await placeConversation(folders.config, sessionId, conversation, keeping.give)
     return conversation
   }

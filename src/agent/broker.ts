@@ -27,7 +27,7 @@ export interface Pass extends Disposable {
   close(): void
 }
 
-const ENDPOINTS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
+const ENDPOINTS = ['/v1/messages', '/v1/messages/count_tokens']
 const OAUTH_BETA = 'oauth-2025-04-20'
 const DROPPED = new Set(['host', 'connection', 'x-api-key', 'authorization', 'proxy-authorization', 'transfer-encoding'])
 
@@ -91,13 +91,14 @@ export class Broker implements AsyncDisposable {
     const pass = typeof shown === 'string' ? this.#passes.get(shown) : undefined
     if (pass === undefined) return { status: 401, message: 'this is not the token of a running agent' }
     if (!pass.open) return { status: 403, message: 'no run is open for this agent' }
-    const path = URL.parse(request.url ?? '', 'http://broker')?.pathname ?? ''
-    if (request.method !== 'POST' || !ENDPOINTS.has(path)) return { status: 404, message: 'only the Messages API is served here' }
+    if (request.method !== 'POST' || endpointOf(request) === undefined) return { status: 404, message: 'only the Messages API is served here' }
     return undefined
   }
 
   #forward(request: IncomingMessage, response: ServerResponse): void {
-    const target = new URL(`${this.#upstream.url.replace(/\/$/, '')}${request.url ?? ''}`)
+    const target = new URL(this.#upstream.url)
+    target.pathname = target.pathname.replace(/\/$/, '') + endpointOf(request)
+    target.search = /\?.*$/s.exec(request.url ?? '')?.[0] ?? ''
     const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !DROPPED.has(name)))
     const { credential } = this.#upstream
     if (credential !== undefined) {
@@ -121,6 +122,11 @@ export class Broker implements AsyncDisposable {
     response.on('close', () => onward.destroy())
     request.pipe(onward)
   }
+}
+
+/** Which of the endpoints a request is for; only its plain path counts, so that nothing in it can lead elsewhere. */
+function endpointOf({ url = '' }: IncomingMessage): string | undefined {
+  return ENDPOINTS.find((endpoint) => url === endpoint || url.startsWith(`${endpoint}?`))
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {

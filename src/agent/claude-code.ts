@@ -76,6 +76,11 @@ export class Agent implements AsyncDisposable {
     return this.#child?.pid
   }
 
+  /** The process and the children that belong to it and to no turn. */
+  get kept(): ReadonlySet<number> {
+    return this.#kept ?? new Set(this.#child?.pid === undefined ? [] : [this.#child.pid])
+  }
+
   /** Resolves when the process is ready for a message. */
   async ready(): Promise<void> {
     await Promise.race([this.#query.initializationResult(), this.#gone])

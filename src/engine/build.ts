@@ -1,10 +1,10 @@
-import { constants } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import type { Ending } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
 import { endAll } from '../process/end-all.ts'
+import { readPlainFile } from '../process/plain-file.ts'
 import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { give } from '../workspace/files.ts'
@@ -14,11 +14,12 @@ import type { Tools } from './tools.ts'
 
 const KEEP_BYTES = 64 * 1024
 const SHOWN_LINES = 40
+const MANIFEST_BYTES = 1_000_000
 
 /** Runs the project's `build` script, or `astro build` where it has none, as the thread's agent user. */
 export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
   const { home } = thread
-  const { workTree, agent: folders } = home.paths
+  const { workTree, build: folders } = home.paths
   const command = await buildCommand(workTree, tools)
   if (command === undefined) {
     return {
@@ -29,10 +30,9 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
     }
   }
   await ensureDependencies(thread, tools, stop)
-  for (const path of [folders.folder, folders.home, folders.tmp]) {
-    await mkdir(path, { recursive: true, mode: 0o770 })
-    await give(path, home.slot.identity)
-  }
+  await rm(folders.folder, { recursive: true, force: true })
+  await mkdir(folders.tmp, { recursive: true, mode: 0o770 })
+  for (const path of [folders.tmp, folders.folder]) await give(path, home.slot.identity)
   const events = tools.events(thread.ref)
   events.append({ type: 'progress', text: `Building: ${command.shown}` })
   try {
@@ -46,7 +46,7 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
       env: {
         ...tools.installing.networkEnv,
         PATH: tools.installing.path,
-        HOME: folders.home,
+        HOME: folders.folder,
         TMPDIR: folders.tmp,
         LANG: 'C.UTF-8',
         CI: 'true',
@@ -62,7 +62,7 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
 }
 
 async function buildCommand(workTree: string, tools: Tools): Promise<{ readonly args: readonly string[]; readonly shown: string } | undefined> {
-  const text = await readFile(join(workTree, 'package.json'), { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NOFOLLOW }).catch(() => '{}')
+  const text = (await readPlainFile(join(workTree, 'package.json'), MANIFEST_BYTES))?.toString('utf8') ?? '{}'
   const { scripts, dependencies, devDependencies } = parsed(text)
   if (has(scripts, 'build')) return { args: [tools.installing.npm, 'run', 'build', '--silent'], shown: 'npm run build' }
   if (!has(dependencies, 'astro') && !has(devDependencies, 'astro')) return undefined

@@ -3,6 +3,7 @@ import type { CommandRecord } from '../journal/journal.ts'
 import { build } from './build.ts'
 import { edit } from './edit.ts'
 import type { Thread } from './thread.ts'
+import { quiet } from './quiet.ts'
 import { endingOf, OverLimit } from './reasons.ts'
 import { restore } from './restore.ts'
 import type { Tools } from './tools.ts'
@@ -20,8 +21,10 @@ export async function carryOut(run: CommandRecord, thread: Thread, tools: Tools,
       case 'build':
         return await build(thread, tools, either)
       case 'commit':
+        await quiet(thread, tools)
         return { kind: 'completed', summary: '' }
       case 'restore':
+        await quiet(thread, tools)
         return await restore(run, thread, tools)
       case 'push':
         throw new Error('a push has no turn of its own to save')

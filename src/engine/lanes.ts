@@ -93,6 +93,7 @@ export class Lanes {
   leave(entry: Entry): void {
     this.#remove(entry)
     this.#pump()
+    this.#tellIdle()
   }
 
   /** Stops a running place, or one that waits to be tried again, as soon as its least time is over. */
@@ -193,6 +194,10 @@ export class Lanes {
       void this.#run(next)
     }
     this.#pump()
+    this.#tellIdle()
+  }
+
+  #tellIdle(): void {
     if (this.#running().length === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 

@@ -12,6 +12,7 @@ import { messageOf } from '../observe/text.ts'
 import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
 import { prepareThread } from './prepare.ts'
 import type { Thread } from './thread.ts'
+import { quiet } from './quiet.ts'
 import { endingOf, ShuttingDown } from './reasons.ts'
 import { conclude, type Ran } from './run-command.ts'
 import { Fenced } from './save.ts'
@@ -75,6 +76,7 @@ async function rebaseThread(run: CommandRecord, thread: Thread, onto: Sha, tools
   const { home } = thread
   const { gitDir } = home.checkout
   const tip = await tipOf(home)
+  await quiet(thread, tools)
   const staged = await stage(home.checkout, tools.holdsSecret)
   // What nobody committed yet goes along as a commit of its own.
   const left = { subject: 'Save before rebasing', body: '', trailers: { 'Thread-Id': run.command.threadId } }

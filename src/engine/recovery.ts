@@ -53,10 +53,10 @@ async function removeStaleFiles(tools: Tools): Promise<void> {
   for (const { ref, slot } of await tools.journal.everyThread()) repositories.add(threadPaths(tools.root, await namesOf(ref, tools), slot).repository)
   for (const repository of repositories) {
     await removeMatching(repository, /\.lock$/, ['.', 'refs'])
-    await removeMatching(dirname(repository), /\.making-/, ['.'])
+    await removeMatching(dirname(repository), /^(\..*|metadata\.json)\.making-[A-Za-z0-9]+$/, ['.']) // no id begins with a dot, or is metadata.json…
   }
   await removeMatching(servicePaths(tools.root).indexes, /\.(lock|next|making)$/, ['.'])
-  await removeMatching(servicePaths(tools.root).store, /\.making-/, ['.'])
+  await removeMatching(servicePaths(tools.root).store, /^\.[0-9a-f]{32}\.making-/, ['.'])
 }
 
 async function removeMatching(folder: string, pattern: RegExp, below: readonly ('.' | 'refs')[]): Promise<void> {

@@ -4,6 +4,7 @@ import type { CommandRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
 import { writeThreadView } from '../workspace/views.ts'
 import { showCommit, tipOf } from '../workspace/thread-home.ts'
+import { quiet } from './quiet.ts'
 import type { Tools } from './tools.ts'
 
 /** Tells whoever watches the thread of the commit that a run ended with. */
@@ -64,6 +65,7 @@ export async function showCommits(ref: ThreadRef, tools: Tools): Promise<void> {
   if (thread === undefined) return
   try {
     await showCommit(thread.home, await tipOf(thread.home))
+    await quiet(thread, tools)
   } catch (error) {
     tools.log.warn({ event: 'agent_git.failed', threadId: ref.threadId, error: messageOf(error) })
   }

@@ -30,7 +30,10 @@ const CONFIG = `[core]
 `
 
 /** Dependencies are installed into the work trees by the service; they are never content. */
-const EXCLUDE = 'node_modules/\n'
+const EXCLUDE = 'node_modules\n'
+
+/** What is stored is what was written, whatever attributes a repository brings; this file has precedence over them. */
+const ATTRIBUTES = '* -text -ident -filter -working-tree-encoding\n'
 
 /** What a repository begins with. */
 export type Beginning = { readonly kind: 'empty' } | { readonly kind: 'files'; readonly folder: string } | { readonly kind: 'origin'; readonly remote: Remote }
@@ -73,6 +76,7 @@ export async function originOf(gitDir: string): Promise<string | undefined> {
 async function writeExclude(gitDir: string): Promise<void> {
   await mkdir(join(gitDir, 'info'), { recursive: true })
   await writeFile(join(gitDir, 'info', 'exclude'), EXCLUDE)
+  await writeFile(join(gitDir, 'info', 'attributes'), ATTRIBUTES)
 }
 
 async function fill(gitDir: string, beginning: Beginning, { author, onProgress, stop }: CreateOptions): Promise<void> {

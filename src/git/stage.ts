@@ -1,9 +1,10 @@
-import { constants } from 'node:fs'
-import { copyFile, lstat, readFile, readdir } from 'node:fs/promises'
+import { copyFile, lstat, readdir, rm } from 'node:fs/promises'
 import type { Skipped } from '../command/result.ts'
 import { printable } from '../observe/text.ts'
+import { readPlainFile } from '../process/plain-file.ts'
+import { run } from '../process/run.ts'
 import type { Sha } from './branch.ts'
-import { git, GitError, joined, records } from './git.ts'
+import { git, GitError, joined, records, SYSTEM_PATH } from './git.ts'
 
 /** A work tree, the repository its commits go to, and the index between the two, which lies outside the tree. */
 export interface Checkout {
@@ -35,17 +36,20 @@ export async function stage(checkout: Checkout, holdsSecret: (content: Buffer) =
   const indexFile = `${checkout.indexFile}.next`
   await copyFile(checkout.indexFile, indexFile)
   const at = { ...checkout, indexFile }
-  const skipped: Skipped[] = []
+  const skipped: Skipped[] = await withoutSpecialFiles(at.workTree)
 
-  const [changed, others] = await Promise.all([
+  const [changed, others, links] = await Promise.all([
     git(['diff-files', '-z', '--name-status', '--ignore-submodules'], at),
     git(['ls-files', '-z', '--others', '--exclude-standard'], at),
+    linkedRepositories(at),
   ])
   const { gone, present } = split(records(changed.stdout))
   const found = await Promise.all(records(others.stdout).map((name) => (name.at(-1) === SLASH ? filesBelow(at, name) : Promise.resolve([name]))))
 
+  const inLinks = await Promise.all(links.map((name) => filesBelow(at, Buffer.concat([name, Buffer.of(SLASH)]))))
+  gone.push(...links.filter((_, index) => (inLinks[index]?.length ?? 0) > 0))
   const wanted: Buffer[] = []
-  for (const name of [...present, ...found.flat()]) {
+  for (const name of [...present, ...found.flat(), ...inLinks.flat()]) {
     const reason = await obstacle(Buffer.concat([Buffer.from(`${at.workTree}/`), name]), holdsSecret)
     if (reason === undefined) wanted.push(name)
     else skipped.push({ path: shown(name), reason })
@@ -68,16 +72,35 @@ function split(entries: readonly Buffer[]): { gone: Buffer[]; present: Buffer[] 
   return { gone, present }
 }
 
+/** Entries that stand for another repository (mode 160000): where files lie in such a folder, they are saved as files. */
+async function linkedRepositories(at: Checkout): Promise<Buffer[]> {
+  const { stdout } = await git(['ls-files', '-z', '--stage'], at)
+  return records(stdout)
+    .filter((entry) => entry.subarray(0, 6).toString('latin1') === '160000')
+    .map((entry) => entry.subarray(entry.indexOf(9) + 1))
+}
+
+/** Pipes, sockets and devices cannot be saved. One that is called like a file that git reads would block it for ever, and goes. */
+async function withoutSpecialFiles(workTree: string): Promise<Skipped[]> {
+  const special = ['p', 's', 'b', 'c'].flatMap((type, index) => [...(index === 0 ? [] : ['-o']), '-type', type])
+  const prune = ['(', '-name', '.git', '-o', '-name', 'node_modules', ')', '-prune', '-o']
+  const { stdout } = await run('find', ['.', ...prune, '(', ...special, ')', '-print0'], { cwd: workTree, env: { PATH: SYSTEM_PATH } })
+  const found = records(stdout).map((name) => name.subarray(2))
+  for (const name of found)
+    if (/(^|\/)\.git[a-z]+$/.test(name.toString('latin1'))) await rm(Buffer.concat([Buffer.from(`${workTree}/`), name]), { force: true })
+  return found.map((name) => ({ path: shown(name), reason: 'is neither a file, a folder nor a link' }))
+}
+
 /** The files of a nested repository, without its git directory and without what is ignored. */
 async function filesBelow(at: Checkout, folder: Buffer): Promise<readonly Buffer[]> {
   const found: Buffer[] = []
   const walk = async (below: Buffer): Promise<void> => {
-    const entries = await readdir(Buffer.concat([Buffer.from(`${at.workTree}/`), below]), { withFileTypes: true, encoding: 'buffer' })
+    const entries = await readdir(Buffer.concat([Buffer.from(`${at.workTree}/`), below]), { withFileTypes: true, encoding: 'buffer' }).catch(() => [])
     for (const entry of entries) {
       if (entry.name.toString('latin1').toLowerCase() === '.git') continue
       const name = Buffer.concat([below, entry.name])
       if (entry.isDirectory()) await walk(Buffer.concat([name, Buffer.of(SLASH)]))
-      else found.push(name)
+      else if (entry.isFile() || entry.isSymbolicLink()) found.push(name)
     }
   }
   await walk(folder)
@@ -88,12 +111,14 @@ async function filesBelow(at: Checkout, folder: Buffer): Promise<readonly Buffer
 }
 
 async function obstacle(path: Buffer, holdsSecret: (content: Buffer) => boolean): Promise<string | undefined> {
-  const about = await lstat(path)
+  const about = await lstat(path).catch(() => undefined)
+  if (about === undefined) return 'went away while it was being saved'
   if (about.isSymbolicLink()) return undefined // stored as a link, never followed
   if (about.isDirectory()) return 'is a folder with a repository of its own where a file was'
   if (!about.isFile()) return 'is neither a file, a folder nor a link'
   if (about.size > MAX_FILE_BYTES) return `is larger than ${MAX_FILE_BYTES / 1_000_000} MB`
-  const content = await readFile(path, { flag: constants.O_RDONLY | constants.O_NOFOLLOW })
+  const content = await readPlainFile(path, MAX_FILE_BYTES)
+  if (content === undefined) return 'changed while it was being saved'
   return holdsSecret(content) ? 'holds a secret of the service' : undefined
 }
 
@@ -120,7 +145,7 @@ async function add(at: Checkout, names: readonly Buffer[], skipped: Skipped[]): 
   } catch (error) {
     if (!(error instanceof GitError)) throw error
     if (more.length === 0) {
-      const content = await readFile(Buffer.concat([Buffer.from(`${at.workTree}/`), name])).catch(() => Buffer.alloc(0))
+      const content = (await readPlainFile(Buffer.concat([Buffer.from(`${at.workTree}/`), name]), MAX_FILE_BYTES)) ?? Buffer.alloc(0)
       await git(['hash-object', '-w', '--stdin'], { ...at, input: content })
       skipped.push({ path: shown(name), reason: printable(error.stderr.trim(), 500) })
       return false

@@ -81,7 +81,10 @@ export class EventLog {
     const listen: Listener = (event) => {
       behind += JSON.stringify(event).length
       overrun ||= behind > BEHIND_BYTES
-      waiting.push(event)
+      if (overrun) {
+        waiting.length = 0
+        this.#listeners.delete(listen)
+      } else waiting.push(event)
       wake()
     }
     const kept = this.#kept(after) // no event can come between these two lines

@@ -20,15 +20,11 @@ export interface StartOptions {
   readonly detached?: boolean | undefined
 }
 
-/** Starts a program. There is no shell: arguments arrive as they are. */
+/** Starts a program. No shell reads its arguments: they arrive as they are. */
 export function start(file: string, args: readonly string[], options: StartOptions): ChildProcess {
   const { cwd, env, as = {}, umask, stdio = 'pipe', detached = false } = options
   const identity = as.uid === undefined || as.gid === undefined ? {} : { uid: as.uid, gid: as.gid }
-  // spawn() forks before it returns, so the child takes this mask and nobody else does.
-  const before = umask === undefined ? undefined : process.umask(umask)
-  try {
-    return spawn(file, [...args], { cwd, env, stdio, detached, windowsHide: true, ...identity })
-  } finally {
-    if (before !== undefined) process.umask(before)
-  }
+  // process.umask() is the whole process's, and other threads of it write files meanwhile; so the child sets its own.
+  const [program, programArgs] = umask === undefined ? [file, args] : ['/bin/sh', ['-c', 'umask "$0"; exec "$@"', umask.toString(8), file, ...args]]
+  return spawn(program, [...programArgs], { cwd, env, stdio, detached, windowsHide: true, ...identity })
 }

@@ -14,6 +14,17 @@ interface AgentTree {
   readonly template: string
 }
 
+/** Whatever the agent may have put in its place, it does not hold up the thread. */
+const TIMEOUT_MS = 5000
+/** Configuration that has precedence over the agent's own: none of its hooks and programs run. */
+const INERT = {
+  GIT_CONFIG_COUNT: '2',
+  GIT_CONFIG_KEY_0: 'core.hooksPath',
+  GIT_CONFIG_VALUE_0: '/dev/null',
+  GIT_CONFIG_KEY_1: 'core.fsmonitor',
+  GIT_CONFIG_VALUE_1: 'false',
+}
+
 /**
  * Gives the agent a git directory of its own in its work tree, at the commit the thread is at. It borrows the objects of the
  * one repository and reaches nothing else of it: what the agent commits, resets or configures there stays there.
@@ -22,7 +33,7 @@ interface AgentTree {
 export async function renewAgentGit(tree: AgentTree, tip: Sha): Promise<void> {
   const gitDir = join(tree.workTree, '.git')
   const as = tree.identity
-  const options = { gitDir, workTree: tree.workTree, as, umask: 0o007 }
+  const options = { gitDir, workTree: tree.workTree, as, umask: 0o007, timeoutMs: TIMEOUT_MS, env: INERT }
   const follow = async (): Promise<void> => {
     await git(['symbolic-ref', 'HEAD', branchRef(tree.branch)], options)
     await git(['update-ref', '--no-deref', branchRef(tree.branch), tip], options)
@@ -34,7 +45,7 @@ export async function renewAgentGit(tree: AgentTree, tip: Sha): Promise<void> {
     // not there yet, or the agent has made something else of it
     await rm(gitDir, { recursive: true, force: true })
     await template(tree)
-    await git(['init', '--quiet', `--template=${tree.template}`, `--initial-branch=${tree.branch}`, tree.workTree], { ...options, env: { GIT_DIR: gitDir } })
+    await git(['init', '--quiet', `--template=${tree.template}`, `--initial-branch=${tree.branch}`, tree.workTree], options)
     await follow()
   }
 }
@@ -44,6 +55,6 @@ async function template({ template: folder, repository }: AgentTree): Promise<vo
   await mkdir(info, { recursive: true, mode: 0o755 })
   await writeFile(join(info, 'alternates'), `${join(repository, 'objects')}\n`)
   await mkdir(join(folder, 'info'), { recursive: true, mode: 0o755 })
-  await writeFile(join(folder, 'info', 'exclude'), 'node_modules/\n')
+  await writeFile(join(folder, 'info', 'exclude'), 'node_modules\n')
   for (const path of [folder, info, join(folder, 'objects'), join(folder, 'info')]) await chmod(path, 0o755)
 }

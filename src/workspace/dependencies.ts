@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
 import type { Identities } from '../process/identity.ts'
+import { readPlainFile } from '../process/plain-file.ts'
 import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
@@ -32,12 +32,13 @@ interface Manifests {
   readonly lockfile: Buffer | undefined
 }
 
+/** Longer manifests are none. */
+const MANIFEST_BYTES = 20_000_000
 const INSTALL_TIMEOUT_MS = 10 * 60_000
 
 /** What a work tree depends on, or `undefined` where it has no `package.json` with dependencies. */
 export async function readManifests(workTree: string): Promise<Manifests | undefined> {
-  const read = (name: string): Promise<Buffer | undefined> =>
-    readFile(join(workTree, name), { flag: constants.O_RDONLY | constants.O_NOFOLLOW }).catch(() => undefined)
+  const read = (name: string): Promise<Buffer | undefined> => readPlainFile(join(workTree, name), MANIFEST_BYTES)
   const [packageJson, lockfile] = [await read('package.json'), await read('package-lock.json')]
   if (packageJson === undefined || !/"(dev|optional|peer)?[dD]ependencies"/.test(packageJson.toString('utf8'))) return undefined
   const hash = createHash('sha256').update(`${process.version} ${process.platform} ${process.arch}\0`)

@@ -1,4 +1,4 @@
-import { chown, mkdir, open, rename } from 'node:fs/promises'
+import { lchown, mkdir, open, rename } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { Identity } from '../process/start.ts'
@@ -33,5 +33,5 @@ export async function passage(path: string): Promise<void> {
 
 /** Makes `owner` the owner of a file or folder, where it has a user of its own. */
 export async function give(path: string, { uid, gid }: Identity): Promise<void> {
-  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid)
+  if (uid !== undefined && gid !== undefined) await lchown(path, uid, gid)
 }

@@ -29,6 +29,8 @@ export function threadPaths(root: string, names: Names, slot: string) {
     index: join(servicePaths(root).indexes, slot),
     /** The agent's own: HOME, configuration, temporary files; removed with every new agent process. */
     agent: { folder: agent, home: join(agent, 'home'), config: join(agent, 'config'), tmp: join(agent, 'tmp') },
+    /** HOME and temporary files of a build; made anew for each. */
+    build: { folder: join(trees, `${slot}.build`), tmp: join(trees, `${slot}.build`, 'tmp') },
     claude,
     sessions: join(claude, 'sessions'),
     threads: join(claude, 'threads'),

@@ -64,7 +64,14 @@ export const PageQuery = ProjectQuery.extend({
   limit: count.refine((value) => value >= 1 && value <= 200, 'must be from 1 to 200').optional(),
   after: count.optional(),
 })
-export const FilesQuery = ProjectQuery.extend({ path: z.string().min(1).max(4096).optional() })
+export const FilesQuery = ProjectQuery.extend({
+  path: z
+    .string()
+    .min(1)
+    .max(4096)
+    .refine((path) => !path.includes('\0'), 'must not hold a NUL character')
+    .optional(),
+})
 
 /** What the operator has fixed; requests need not name it, and may name nothing else. */
 export interface Defaults {

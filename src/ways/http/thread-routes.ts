@@ -177,6 +177,7 @@ export function threadRoutes(desk: Desk): readonly Route[] {
             { pointer: 'Last-Event-ID', detail: 'must be the id of an event, such as 3.41' },
           ])
         await knownThread(ref, desk)
+        if (c.req.method === 'HEAD') return c.body(null, 200, { 'content-type': 'text/event-stream' })
         return streamSSE(c, async (stream) => {
           const gone = new AbortController()
           stream.onAbort(() => gone.abort())

@@ -1,0 +1,8 @@
+import { endAll } from '../process/end-all.ts'
+import type { Thread } from './thread.ts'
+import type { Tools } from './tools.ts'
+
+/** Ends everything of a thread's slot but its idle agent: while files are read, written or given away there, nobody may swap them. */
+export async function quiet({ home }: Pick<Thread, 'home'>, { agents }: Tools): Promise<void> {
+  await endAll(home.slot, agents.kept(home.slot.slot))
+}
