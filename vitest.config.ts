@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    pool: 'forks', // process.umask is not to be had in a worker thread
+    pool: 'forks', // tests start, stop and signal processes
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
       {

@@ -98,7 +98,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async #converse({ content, mode, stop, silenceMs, graceMs, onMessage }: Turn): Promise<TurnEnd> {
-    if (stop.aborted) return { kind: 'stopped' }
+    if (stop.aborted) return { kind: 'stopped', heard: false }
     const over = new AbortController()
     let lastSign = performance.now()
     const answered = new Promise<TurnEnd>((resolve) => {
@@ -113,9 +113,10 @@ export class Agent implements AsyncDisposable {
         await delay(silenceMs - (performance.now() - lastSign) + 1, undefined, { signal: over.signal, ref: false })
       return { kind: 'silent' }
     }
-    const died = this.#gone.then((why) => (stop.aborted ? { kind: 'stopped' as const } : diedEnd(why)))
+    const died = this.#gone.then((why) => (stop.aborted ? { kind: 'stopped' as const, heard: true } : diedEnd(why)))
     try {
       await this.#enter(mode)
+      if (stop.aborted) return { kind: 'stopped', heard: false }
       this.#prompts.put({ type: 'user', message: { role: 'user', content }, parent_tool_use_id: null })
       const ended = Promise.race([answered, died, silent()])
       ended.catch(() => {})

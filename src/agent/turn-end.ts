@@ -5,7 +5,8 @@ import { printable } from '../observe/text.ts'
 /** How a turn of the agent ended. `agentTotalUsd` is what its whole conversation has cost so far. */
 export type TurnEnd =
   | { readonly kind: 'answered'; readonly text: string; readonly usage: Usage; readonly agentTotalUsd: number }
-  | { readonly kind: 'stopped'; readonly usage?: Usage; readonly agentTotalUsd?: number }
+  /** `heard`: the message had been sent to the agent by then. */
+  | { readonly kind: 'stopped'; readonly heard: boolean; readonly usage?: Usage; readonly agentTotalUsd?: number }
   /** Nothing was heard of it for too long. */
   | { readonly kind: 'silent' }
   | { readonly kind: 'failed'; readonly failure: Extract<Ending, { kind: 'failed' }>; readonly agentTotalUsd?: number }
@@ -15,7 +16,7 @@ export function turnEnd(result: SDKResultMessage, stopped: boolean): TurnEnd {
   const agentTotalUsd = result.total_cost_usd
   const usage = usageOf(result)
   if (!result.is_error) return { kind: 'answered', text: result.subtype === 'success' ? result.result : '', usage, agentTotalUsd }
-  if (stopped) return { kind: 'stopped', usage, agentTotalUsd }
+  if (stopped) return { kind: 'stopped', heard: true, usage, agentTotalUsd }
   return { kind: 'failed', agentTotalUsd, failure: { kind: 'failed', ...reasonOf(result), usage } }
 }
 

@@ -12,7 +12,8 @@ export interface Usage {
  */
 export type Ending =
   | { readonly kind: 'completed'; readonly summary: string; readonly usage?: Usage | undefined; readonly restores?: string; readonly pushed?: boolean }
-  | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly usage?: Usage | undefined }
+  /** `heard`: the agent had been told the message by then, so its conversation holds it. */
+  | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly heard?: boolean; readonly usage?: Usage | undefined }
   | { readonly kind: 'shutdown'; readonly usage?: Usage | undefined }
   | { readonly kind: 'recovered' }
   | { readonly kind: 'failed'; readonly code: Code; readonly error: string; readonly mayPass: boolean; readonly usage?: Usage | undefined }

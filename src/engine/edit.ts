@@ -65,7 +65,7 @@ async function settle(end: TurnEnd, thread: Thread, tools: Tools, stop: AbortSig
     case 'answered':
       return { kind: 'completed', summary: end.text, usage }
     case 'stopped':
-      return { ...endingOf(stop.reason), usage }
+      return withHeard(endingOf(stop.reason), end.heard, usage)
     case 'silent':
       return {
         kind: 'failed',
@@ -78,6 +78,9 @@ async function settle(end: TurnEnd, thread: Thread, tools: Tools, stop: AbortSig
       return { ...end.failure, usage }
   }
 }
+
+const withHeard = (ending: ReturnType<typeof endingOf>, heard: boolean, usage: Usage | undefined): Ending =>
+  ending.kind === 'interrupted' ? { ...ending, heard, usage } : { ...ending, usage }
 
 async function counted(end: TurnEnd, thread: Thread, tools: Tools): Promise<Usage | undefined> {
   const usage = end.kind === 'failed' ? end.failure.usage : end.kind === 'silent' ? undefined : end.usage

@@ -143,6 +143,21 @@ it('closing stops what runs, begins nothing more and resolves when all has ended
   await lanes.close()
 })
 
+it('closing ends where the last place is given up', async () => {
+  const { lanes } = lanesWith()
+  const { entry } = lanes.arrive(
+    {
+      workspace: workspaceKey({ clientId: ClientId.parse('a'), userId: UserId.parse('b'), projectId: ProjectId.parse('c') }),
+      thread: threadKeyOf('one'),
+      needsLane: true,
+    },
+    false,
+  )
+  const closed = lanes.close()
+  lanes.leave(entry)
+  await closed
+})
+
 it('a place that is given up lets the next one have its turn', () => {
   const { lanes, add, begun } = lanesWith()
   const reserved = lanes.arrive({ workspace: add('x', { thread: 'other' }).entry.place.workspace, thread: threadKeyOf('one'), needsLane: true }, false)

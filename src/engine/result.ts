@@ -12,6 +12,8 @@ interface About {
   readonly agentSessionId?: string | undefined
   readonly simulated: boolean
   readonly at: number
+  /** The message that takes this one's text along, where the agent never heard it. */
+  readonly heir?: string | undefined
 }
 
 /** The final answer to a command: from how its work ended, what was saved of it, and nothing else. */
@@ -22,7 +24,7 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
     sessionId: command.sessionId,
     commandId: command.commandId,
     timestamp: about.at,
-    ...said(run, ending, saved),
+    ...(about.heir === undefined ? said(run, ending, saved) : takenAlong(about.heir)),
     ...(saved.kind === 'committed' ? { commit: saved.commit, filesChanged: saved.files.slice(0, MAX_FILES) } : {}),
     ...(saved.skipped.length > 0 ? { skipped: saved.skipped.slice(0, MAX_FILES) } : {}),
     ...(about.branch === undefined ? {} : { branch: about.branch }),
@@ -32,6 +34,14 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
     attempt: run.attempt,
   }
 }
+
+const takenAlong = (heir: string): Pick<Result, 'success' | 'summary' | 'error' | 'code' | 'supersededBy'> => ({
+  success: false,
+  code: 'superseded',
+  summary: 'Taken along by a newer message before it had begun',
+  error: `A newer message (${heir}) took this one along before the agent had heard it; its text is not lost.`,
+  supersededBy: heir,
+})
 
 function said({ command }: CommandRecord, ending: Ending, saved: Saved): Pick<Result, 'success' | 'summary' | 'error' | 'code' | 'interrupted' | 'pushed'> {
   const kept = saved.kind === 'committed' ? `What was done is commit ${saved.commit.slice(0, 8)}.` : 'Nothing had been changed.'

@@ -1,4 +1,5 @@
 import type { Ending } from '../command/ending.ts'
+import { CommandId } from '../command/ids.ts'
 import type { Result } from '../command/result.ts'
 import { refOf, type CommandRecord } from '../journal/journal.ts'
 import { carryOut } from './carry-out.ts'
@@ -59,7 +60,16 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
     return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
   }
   const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at }
-  const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, ending, saved, about))))
-  if ((await tools.journal.end(of, result)) === 'lost') throw new Fenced()
+  const heir = await heirOf(run, ending, tools)
+  const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, ending, saved, { ...about, heir }))))
+  if ((await tools.journal.end(of, result, heir)) === 'lost') throw new Fenced()
   return { kind: 'ended', result, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
+}
+
+/** Who takes along a message that was interrupted before the agent had heard it: the one of the same thread that interrupted it. */
+async function heirOf({ command }: CommandRecord, ending: Ending, { journal }: Tools): Promise<CommandId | undefined> {
+  if (ending.kind !== 'interrupted' || ending.heard === true || command.type !== 'edit' || ending.by === undefined) return undefined
+  const by = CommandId.safeParse(ending.by).data
+  const heir = by === undefined ? undefined : await journal.command({ workspace: command, commandId: by })
+  return heir !== undefined && heir.command.threadId === command.threadId && heir.command.type === 'edit' && heir.command.mode === command.mode ? by : undefined
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { branchRef, defaultBranch, resolve, treeOf } from './branch.ts'
 import { checkout } from './checkout.ts'
-import { listFiles } from './diff.ts'
+import { listFiles, readFileAt } from './diff.ts'
 import { createRepository } from './repository.ts'
 import { stage, type Checkout } from './stage.ts'
 
@@ -136,6 +136,25 @@ it('nothing that the repository brings runs when it is saved', async () => {
   await writeFile(inTree('c.txt'), 'c')
   expect((await staged()).files).toEqual(['.gitattributes', 'a.txt', 'c.txt', 'evil.sh', 'sub/b.txt'])
   await expect(readFile(marker)).rejects.toThrow('ENOENT')
+})
+
+it('files below a link to another repository are saved as files', async () => {
+  const commit = await resolve(at.gitDir, branchRef('main'))
+  await exec('git', ['update-index', '--add', '--cacheinfo', `160000,${commit},linked`], {
+    env: { ...process.env, GIT_DIR: at.gitDir, GIT_INDEX_FILE: at.indexFile },
+  })
+  await mkdir(inTree('linked'))
+  expect((await staged()).files).not.toContain('linked/new.txt')
+  await writeFile(inTree('linked', 'new.txt'), 'x')
+  expect((await staged()).files).toContain('linked/new.txt')
+})
+
+it('attributes of the work tree do not decide which bytes are stored', async () => {
+  await writeFile(inTree('.gitattributes'), '* text eol=crlf ident working-tree-encoding=UTF-16\n')
+  await writeFile(inTree('raw.txt'), 'one\r\n$Id$\n')
+  const { tree, skipped } = await staged()
+  expect(skipped).toEqual([])
+  expect((await readFileAt(at.gitDir, tree, 'raw.txt'))?.toString()).toBe('one\r\n$Id$\n')
 })
 
 it('installed dependencies are never content', async () => {

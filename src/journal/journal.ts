@@ -161,8 +161,11 @@ export interface Journal extends AsyncDisposable {
   interrupt(of: CommandRef, by: string): Promise<Answer>
   /** running → saving: the commit is made, the branch is about to move. */
   saving(of: CommandRef, saving: Saving): Promise<Answer>
-  /** → ended: the result, its delivery, the checkpoint and the thread's totals, all at once. */
-  end(of: CommandRef, result: Result): Promise<Answer>
+  /**
+   * → ended: the result, its delivery, the checkpoint and the thread's totals, all at once.
+   * Where its message was never heard, `heir`, queued in the same thread, or whoever superseded that one, takes it along.
+   */
+  end(of: CommandRef, result: Result, heir?: CommandId): Promise<Answer>
   /** → queued again, with what the next attempt should know. A commit made by then becomes a checkpoint. */
   requeue(of: CommandRef, how: Requeue): Promise<Answer>
 

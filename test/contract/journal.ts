@@ -105,6 +105,19 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
       })(),
     )
     it(
+      'hands the text of a message that was never heard to the one that took its place, or to whoever superseded that',
+      withJournal(async (journal) => {
+        const repoUrl = 'https://example.com/a/b'
+        await journal.accept(await acceptance(command('a', 'one', { repoUrl }), { begin: true }))
+        await journal.accept(await acceptance(command('b')))
+        await journal.accept(await acceptance(command('c')))
+        await journal.end(refOf(command('a')), result(command('a'), { success: false, code: 'superseded', supersededBy: 'b' }), command('b').commandId)
+        const heir = await journal.command(refOf(command('c')))
+        expect(heir?.carried.map((each) => each.commandId)).toEqual(['a', 'b'])
+        expect(heir?.command.repoUrl).toBe(repoUrl)
+      }),
+    )
+    it(
       'does not supersede what has begun before',
       withJournal(async (journal) => {
         const first = command('a')

@@ -59,6 +59,25 @@ it('threads that begin together in a new workspace all succeed', async () => {
   expect(results.map((result) => result.error)).toEqual(results.map(() => undefined))
 })
 
+it('a project whose name looks like a half-made file keeps its repository over a restart', async () => {
+  const ids = { projectId: 'site.making-of' }
+  const { commit } = await client.run('kept', 'write a.txt: a', ids)
+  await service.restart()
+  const { body } = await client.call('GET', `${client.thread('kept', 'files')}?projectId=site.making-of`)
+  expect(body).toMatchObject({ commit, files: expect.arrayContaining([{ path: 'a.txt', bytes: 1 }]) })
+})
+
+it('pipes in the place of files that are read hold up neither a thread nor its saving', async () => {
+  await client.run(
+    'pipes',
+    'run rm -f package.json .gitignore; mkfifo package.json .gitignore; mkdir d; mkfifo d/.gitattributes; rm -rf .git/HEAD; mkfifo .git/HEAD; echo kept > kept.txt',
+  )
+  expect(await client.run('pipes', 'write next.txt: next')).toMatchObject({ success: true, filesChanged: ['next.txt'] })
+  expect(await client.git('show', 'thread-pipes:kept.txt')).toBe('kept')
+  expect(await client.run('pipes', '', { type: 'build' })).toMatchObject({ code: 'rejected' })
+  expect(await service.terminate()).toBe(0)
+})
+
 it('the conversation goes on after a restart', async () => {
   await client.run('talk', 'my favourite colour is green')
   expect(await service.terminate()).toBe(0)

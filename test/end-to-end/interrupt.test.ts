@@ -73,6 +73,18 @@ describe('a newer message', () => {
     await client.call('POST', client.thread('other-1', 'interrupt'))
   })
 
+  it('takes along the text of one that the agent never heard', async () => {
+    await Promise.all(
+      ['one', 'two', 'three', 'four', 'five'].map((name) => client.post('unheard', `write ${name}.txt: ${name}`, { commandId: `unheard-${name}` })),
+    )
+    const results = await Promise.all(['one', 'two', 'three', 'four', 'five'].map((name) => client.result(`unheard-${name}`)))
+    expect(results.filter((result) => result.success)).toHaveLength(1)
+    const files = (await client.git('ls-tree', '--name-only', 'thread-unheard')).split('\n')
+    expect(files).toEqual(
+      expect.arrayContaining(results.filter((result) => result.interrupted !== true).map((result) => `${result.commandId.slice('unheard-'.length)}.txt`)),
+    )
+  })
+
   it('of delivery queue interrupts nobody', async () => {
     const hold = model.hold('hold-b')
     const first = await client.post('patient', 'write hold-b.txt: one')

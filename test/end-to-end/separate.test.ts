@@ -96,6 +96,27 @@ describe.skipIf(why !== undefined)(`agents as users of their own${why === undefi
     expect(await client.run('evil', 'run git log -1 --format=%s')).toMatchObject({ success: true })
   })
 
+  it('cannot have folders of the service given to them through links', async () => {
+    const own = join(service.workspace, '.branchline')
+    await client.run('linker', `run mv "$HOME" "$HOME.old"; ln -s ${own} "$HOME"; mv "$TMPDIR" "$TMPDIR.old"; ln -s ${own} "$TMPDIR"; echo linked`)
+    await client.run('linker', 'write package.json: {"scripts":{"build":"ls"}}')
+    await client.run('linker', '', { type: 'build' })
+    expect((await stat(own)).uid).toBe(0)
+  })
+
+  it('cannot leave anything behind by hooks of their own git', async () => {
+    await client.run(
+      'hooker',
+      'run mkdir -p .git/hooks; printf "#!/bin/sh\\nsetsid sleep 322 &\\n" > .git/hooks/reference-transaction; cp .git/hooks/reference-transaction .git/hooks/post-index-change; chmod +x .git/hooks/*; echo x > x.txt',
+    )
+    await client.run('hooker', 'write y.txt: y')
+    await client.run('hooker', '', { type: 'commit', instruction: 'a commit' })
+    const lines = await Promise.all(
+      (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')),
+    )
+    expect(lines.filter((line) => line.includes('322\0'))).toEqual([])
+  })
+
   it('lose everything they left running, however it hid', async () => {
     await client.run('hider', `run setsid sh -c "while :; do sleep 0.3; done" & (setsid env -i /bin/sleep 321 &) ; echo hidden`)
     const lines = await Promise.all(

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { CommandRef, Accepted, Acceptance, CommandRecord } from '../journal.ts'
 import { refOf } from '../journal.ts'
-import type { Command } from '../../command/command.ts'
+import type { Carried, Command } from '../../command/command.ts'
 import type { CommandId, ThreadRef } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
 import { commandFrom } from './rows.ts'
@@ -19,13 +19,7 @@ export function accept(
   ensureThread(statements, command, at)
   const before = lastUnfinished(statements, command)
   const superseded = before !== undefined && supersedes(command, before) ? before : undefined
-  const carried =
-    superseded === undefined
-      ? []
-      : [
-          ...superseded.carried,
-          { commandId: superseded.command.commandId, instruction: superseded.command.instruction, attachments: superseded.command.attachments },
-        ]
+  const carried = superseded === undefined ? [] : textsOf(superseded)
   const began = begin && before === undefined
   statements
     .prepare(
@@ -40,7 +34,7 @@ export function accept(
       command.commandId,
       way,
       hash,
-      JSON.stringify(command),
+      JSON.stringify(superseded === undefined ? command : withWishes(command, superseded.command)),
       JSON.stringify(carried),
       began ? 'running' : 'queued',
       began ? 1 : 0,
@@ -63,6 +57,32 @@ export function ensureThread(statements: Statements, { clientId, userId, project
        ON CONFLICT (client_id, user_id, project_id, thread_id) DO UPDATE SET last_active_at = max(last_active_at, excluded.last_active_at)`,
     )
     .run(clientId, userId, projectId, threadId, randomBytes(6).toString('hex'), randomUUID(), at, at)
+}
+
+/** What a command asks for, with what it took along, oldest first. */
+const textsOf = ({ command, carried }: CommandRecord): readonly Carried[] => [
+  ...carried,
+  { commandId: command.commandId, instruction: command.instruction, attachments: command.attachments },
+]
+
+/** What a command says of a workspace or thread that does not exist yet outlives it. */
+const withWishes = (command: Command, earlier: Command): Command => ({
+  ...command,
+  repoUrl: command.repoUrl ?? earlier.repoUrl,
+  context: command.context ?? earlier.context,
+})
+
+/** Gives the texts of a command that was never heard to the one that took its place. */
+export function inherit(statements: Statements, from: CommandRecord, heir: CommandId): void {
+  let to = find(statements, { workspace: from.command, commandId: heir })
+  for (const seen = new Set<string>(); to?.result?.supersededBy !== undefined && !seen.has(to.command.commandId);) {
+    seen.add(to.command.commandId)
+    to = find(statements, { workspace: from.command, commandId: to.result.supersededBy as CommandId }) // oxlint-disable-line typescript/no-unsafe-type-assertion -- written by `supersededBy`
+  }
+  if (to?.state !== 'queued' || to.command.threadId !== from.command.threadId || to.command.type !== 'edit') return
+  statements
+    .prepare(`UPDATE commands SET carried = ?, command = ? WHERE ${WHERE} AND command_id = ?`)
+    .run(JSON.stringify([...textsOf(from), ...to.carried]), JSON.stringify(withWishes(to.command, from.command)), ...keyOf(refOf(to.command)))
 }
 
 /** A message for a thread whose last one, of the same kind, has not begun takes that one's text along. */

@@ -1,12 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
-import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
+import type { CommandId, ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
 import { outcomeOf } from '../../command/ending.ts'
 import { holdLease } from '../lease.ts'
 import type { Acceptance, Accepted, Answer, CommandRecord, CommandRef, Delivery, Journal, Requeue, Saving, ThreadChange, ThreadRecord } from '../journal.ts'
-import { accept, ensureThread, find, keyOf, markInterrupted } from './accept.ts'
+import { accept, ensureThread, find, inherit, keyOf, markInterrupted } from './accept.ts'
 import { openDatabase } from './database.ts'
 import { checkpointFrom, commandFrom, deliveryFrom, threadFrom } from './rows.ts'
 import { Statements } from './statements.ts'
@@ -83,11 +83,12 @@ class SqliteJournal implements Journal {
     )
   }
 
-  end(of: CommandRef, result: Result): Promise<Answer> {
+  end(of: CommandRef, result: Result, heir?: CommandId): Promise<Answer> {
     return this.#writer.write<Answer>(() => {
       const record = find(this.#statements, of)
       if (record === undefined || record.state === 'ended') return 'lost'
       this.#checkpoint(record, result.timestamp)
+      if (heir !== undefined) inherit(this.#statements, record, heir)
       this.#finish(of, result)
       const { threadId } = record.command
       const tokens = result.tokens ?? { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 }
