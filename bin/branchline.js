@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-// `npx branchline …`: the packed program where there is one, else the sources of this checkout.
+// `npx branchline …`: the sources in a checkout, else the packed program.
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const packed = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
-if (existsSync(packed)) {
+if (!existsSync(fileURLToPath(new URL('../src/cli/main.ts', import.meta.url)))) {
   if (Number(process.versions.node.split('.')[0]) < 24) {
     process.stderr.write(`branchline needs Node 24 or newer; this is Node ${process.versions.node}.\n`)
     process.exit(1)

@@ -4,22 +4,27 @@ import { version } from './version.ts'
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
 export function greeting(config: Config, { url, identities }: Service): string {
-  const who = [config.CLIENT_ID === undefined ? '"clientId":"me","userId":"me",' : '', config.THREAD_ID === undefined ? '"threadId":"hello",' : ''].join('')
+  const who = [
+    config.CLIENT_ID === undefined ? '"clientId":"me",' : '',
+    config.USER_ID === undefined ? '"userId":"me",' : '',
+    config.THREAD_ID === undefined ? '"threadId":"hello",' : '',
+  ].join('')
   const own = config.simulated ? 'write hello.txt: Hello' : 'describe this repository in README.md'
   const example = config.simulated ? 'replace Fresh bread with Warm bread in src/pages/index.astro' : 'make the first heading of the home page friendlier'
   const instruction = config.origin === undefined ? example : own
   const body = `{${who}"instruction":"${instruction}"}`
+  const token = config.API_TOKEN === undefined && config.API_TOKENS_FILE === undefined ? '' : " -H 'Authorization: Bearer YOUR-TOKEN'"
   return [
     `Branchline ${version} is ready at ${url}`,
     config.simulated
-      ? '  model      simulation: no model credential is set, so a scripted model follows plain instructions'
+      ? '  model      simulation: a scripted model follows plain instructions; set ANTHROPIC_API_KEY for a real one'
       : `  model      Claude Code on ${config.upstream.url}`,
     `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
     `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
     `  workspace  ${config.workspacePath}`,
     '',
     'Try:',
-    `  curl ${url}/api/execute -H 'Content-Type: application/json' \\`,
+    `  curl ${url}/api/execute -H 'Content-Type: application/json'${token} \\`,
     `    -d '${body}'`,
     '',
     '',

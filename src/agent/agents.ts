@@ -70,6 +70,7 @@ export class Agents implements AsyncDisposable {
   readonly #settings: AgentSettings
   readonly #broker: Broker
   readonly #living = new Map<string, Living>()
+  readonly #ending = new Map<string, Promise<void>>()
 
   constructor(settings: AgentSettings, broker: Broker) {
     this.#settings = settings
@@ -78,6 +79,7 @@ export class Agents implements AsyncDisposable {
 
   /** The agent of a slot, living or started; busy until `release`. */
   async take(place: AgentPlace, keeping: Keeping): Promise<Ready> {
+    await this.#ending.get(place.slot.slot)
     const known = this.#living.get(place.slot.slot)
     if (known?.agent.alive === true && place.maxBudgetUsd === undefined && known.agent.sessionId === place.sessionId) {
       known.busy = true
@@ -112,20 +114,10 @@ export class Agents implements AsyncDisposable {
     await this.#makeRoom()
   }
 
-  /** Ends the agent of a slot and everything that it started. */
-  async end(slot: string): Promise<void> {
-    await this.#end(slot)
-  }
-
   /** The processes of a slot that may stay between its runs: its idle agent's. */
   kept(slot: string): ReadonlySet<number> {
     const agent = this.#living.get(slot)?.agent
     return agent?.alive === true ? agent.kept : new Set()
-  }
-
-  /** How many processes are alive. */
-  get count(): number {
-    return this.#living.size
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -137,7 +129,14 @@ export class Agents implements AsyncDisposable {
     await Promise.all(idle.slice(0, Math.max(0, idle.length - this.#settings.keep)).map(([slot]) => this.#end(slot)))
   }
 
+  /** Resolves when the agent of a slot has ended; whoever wants the slot meanwhile waits for the same. */
   async #end(slot: string): Promise<void> {
+    const ending = this.#ending.get(slot) ?? this.#endNow(slot)
+    this.#ending.set(slot, ending)
+    await ending.finally(() => this.#ending.delete(slot))
+  }
+
+  async #endNow(slot: string): Promise<void> {
     const living = this.#living.get(slot)
     if (living === undefined) return
     this.#living.delete(slot)

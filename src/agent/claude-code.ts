@@ -88,13 +88,28 @@ export class Agent implements AsyncDisposable {
 
   /** Sends one message and waits for the end of the agent's turn, whatever it is. Nothing but the idle agent is alive then. */
   async turn(turn: Turn): Promise<TurnEnd> {
-    await this.ready()
+    const early = await this.#begun(turn.stop)
+    if (early !== undefined) return early
     if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
     const end = await this.#converse(turn)
     const keep = this.#alive && end.kind !== 'silent' ? this.#kept : undefined
     await endAll(this.#slot, keep)
     if (keep === undefined) await this[Symbol.asyncDispose]()
     return end
+  }
+
+  /** Waits for the process to be ready, as long as nobody stops it; answers how the turn ended where it cannot begin. */
+  async #begun(stop: AbortSignal): Promise<TurnEnd | undefined> {
+    const over = new AbortController()
+    try {
+      await Promise.race([this.ready(), new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true, signal: over.signal }))])
+      return stop.aborted ? { kind: 'stopped', heard: false } : undefined
+    } catch (error) {
+      await this[Symbol.asyncDispose]()
+      return diedEnd(error instanceof Error ? error.message : String(error))
+    } finally {
+      over.abort()
+    }
   }
 
   async #converse({ content, mode, stop, silenceMs, graceMs, onMessage }: Turn): Promise<TurnEnd> {

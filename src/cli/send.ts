@@ -40,8 +40,11 @@ export async function send(instruction: string, given: Given): Promise<number> {
   await client.post(message)
   const over = new AbortController()
   const result = client.send(message)
-  await Promise.race([watch(client, { clientId, userId, threadId, projectId: given.project }, commandId, over.signal), result.then(() => delay(TAIL_MS))])
-  over.abort()
+  try {
+    await Promise.race([watch(client, { clientId, userId, threadId, projectId: given.project }, commandId, over.signal), result.then(() => delay(TAIL_MS))])
+  } finally {
+    over.abort()
+  }
   const final = await result
   process.stdout.write(ending(final))
   return final.success ? 0 : 1
@@ -50,10 +53,14 @@ export async function send(instruction: string, given: Given): Promise<number> {
 /** The service that the options name. */
 export function clientFor(given: Given): Client {
   const file = given['token-file']
-  const { HOST, PORT } = readConfig()
-  const url = given.url ?? `http://${HOST}:${PORT}`
+  const url = given.url ?? configuredUrl()
   if (!/^https?:\/\//.test(url)) throw new Usage('--url: must begin with http:// or https://')
   return new Client({ url, token: file === undefined ? undefined : readFileSync(file, 'utf8').trim() })
+}
+
+function configuredUrl(): string {
+  const { HOST, PORT } = readConfig()
+  return `http://${HOST}:${PORT}`
 }
 
 async function watch(client: Client, of: Parameters<Client['events']>[0], commandId: string, stop: AbortSignal): Promise<void> {

@@ -18,12 +18,15 @@ import type { Tools } from './tools.ts'
 export async function edit(run: CommandRecord, thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
   const place = agentPlace(run, thread)
   const keeping = keepingOf(thread)
-  const [{ agent, pass, forgot }] = await Promise.all([tools.agents.take(place, keeping), offerDependencies(thread, tools, stop), ensureAgentGit(thread.home)])
+  const beside = Promise.all([offerDependencies(thread, tools, stop), ensureAgentGit(thread.home)])
+  beside.catch(() => {}) // it is awaited below, where the agent is there
+  const { agent, pass, forgot } = await tools.agents.take(place, keeping)
   const events = tools.events(thread.ref)
   const runId = `${run.command.commandId}#${run.attempt}`
   using narrator = new Narrator((event) => events.append({ ...event, commandId: run.command.commandId, runId }))
   pass.open()
   try {
+    await beside
     const end = await agent.turn({
       content: promptOf(run, forgot && (await hasWorked(thread, tools))),
       mode: run.command.mode,

@@ -50,6 +50,7 @@ export class Engine implements AsyncDisposable {
     this.#closed = false
     for (const record of waiting) {
       const { entry } = this.#lanes.arrive(this.#placeOf(record.command), false)
+      if (record.interruptedBy !== undefined) this.#lanes.interrupt(entry, record.interruptedBy)
       this.#enter(record, entry, 'left')
     }
     this.#outbox.start()
@@ -188,16 +189,17 @@ export class Engine implements AsyncDisposable {
     try {
       const ran = await finishPush(pushing, this.#tools, (work) => this.#inTurn(run.command, work))
       this.#ended(run, ran)
-      if (ran.kind === 'again' && !this.#closed) this.#lineUp(run, ran.inMs)
+      if (ran.kind === 'again' && !this.#closed) this.#lineUp(run, ran.inMs, 'queued')
     } catch (error) {
-      this.#tools.log.error({ event: 'push.broke', ...about(run), err: error })
+      this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : 'push.broke', ...about(run), err: error })
+      if (!(error instanceof Fenced) && !this.#closed) this.#lineUp(run, FIRST_MEND_MS, 'left')
     }
   }
 
   /** A command that is queued again takes a place at the end of its thread's line, after a while. */
-  #lineUp(run: CommandRecord, inMs: number): void {
+  #lineUp(run: CommandRecord, inMs: number, as: 'queued' | 'left'): void {
     const { entry } = this.#lanes.arrive(this.#placeOf(run.command), false, inMs)
-    this.#enter(run, entry, 'queued')
+    this.#enter(run, entry, as)
   }
 
   #ended(run: CommandRecord, ran: Ran): void {

@@ -15,7 +15,7 @@ import type { Thread } from './thread.ts'
 import { quiet } from './quiet.ts'
 import { endingOf, ShuttingDown } from './reasons.ts'
 import { conclude, type Ran } from './run-command.ts'
-import { Fenced } from './save.ts'
+import { afterSaving, Fenced, Unfinished } from './save.ts'
 import type { Tools } from './tools.ts'
 
 /** A push whose commit is fixed; what follows needs no turn of its thread. */
@@ -56,7 +56,7 @@ export async function finishPush(pushing: Pushing, tools: Tools, inTurn: <Value>
     if (second.kind === 'pushed') return await end(pushedEnding(rebased.tip, branch))
     return await end({ kind: 'failed', code: 'push_conflict', error: `${branch} was moved at origin twice while it was pushed. Push again.`, mayPass: false })
   } catch (error) {
-    if (error instanceof Fenced) throw error
+    if (error instanceof Fenced || error instanceof Unfinished) throw error
     if (error instanceof ShuttingDown || error instanceof RunFailure) return end(endingOf(error))
     return end({ kind: 'failed', code: 'push_failed', error: tools.redact(messageOf(error)), mayPass: true })
   }
@@ -86,9 +86,11 @@ async function rebaseThread(run: CommandRecord, thread: Thread, onto: Sha, tools
   const ending = pushedEnding(rebased.tip, home.branch)
   const saving = { ending, commit: rebased.tip, before: tip, subject: '', files: [], skipped: [], checkout: true, rebased: rebased.made }
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
-  await moveRef(gitDir, branchRef(home.branch), rebased.tip, tip)
-  await adoptIndex(home.checkout, staged.indexFile)
-  await checkoutTree(home, rebased.tip)
+  await afterSaving(async () => {
+    await moveRef(gitDir, branchRef(home.branch), rebased.tip, tip)
+    await adoptIndex(home.checkout, staged.indexFile)
+    await checkoutTree(home, rebased.tip)
+  })
   await showCommit(home, rebased.tip)
   return rebased
 }

@@ -22,18 +22,19 @@ export type Ran =
  * `stop` ends the work early; its reason says why (Interrupted, ShuttingDown). It never ends the saving: what was written
  * so far is committed, whatever happened.
  *
- * @throws Fenced where another service has taken over; nothing more is written then
+ * @throws Fenced where another service has taken over; Unfinished, and errors of the journal, after which recovery goes on from the record
  */
 export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSignal): Promise<Ran> {
   const thread = await prepare(run, tools, stop)
   if ('kind' in thread) return conclude(run, thread, NOTHING, undefined, tools)
   const ending = await carryOut(run, thread, tools, stop)
+  let saved: Saved
   try {
-    const saved = await save(run, ending, thread, tools)
-    return await conclude(run, ending, saved, thread, tools)
+    saved = await save(run, ending, thread, tools)
   } catch (error) {
     return conclude(run, await savingFailed(error, ending, tools), NOTHING, thread, tools)
   }
+  return conclude(run, ending, saved, thread, tools)
 }
 
 const NOTHING: Saved = { kind: 'nothing', skipped: [] }

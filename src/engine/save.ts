@@ -23,6 +23,23 @@ export class Fenced extends Error {
   }
 }
 
+/** A commit was made and recorded, and something failed on its way onto the branch: recovery finishes it from the record. */
+export class Unfinished extends Error {
+  constructor(cause: unknown) {
+    super('a commit was recorded and could not be brought onto its branch', { cause })
+    this.name = 'Unfinished'
+  }
+}
+
+/** Steps that follow `journal.saving`; their failure is nobody's result. @throws Unfinished */
+export async function afterSaving(steps: () => Promise<void>): Promise<void> {
+  try {
+    await steps()
+  } catch (error) {
+    throw new Unfinished(error)
+  }
+}
+
 /**
  * Commits what a run left in the work tree. The commit is made first, then recorded, then the branch moves, so that a crash
  * at any point either changes nothing or is finished by recovery. Equal trees are the only sign that there is nothing to commit.
@@ -34,8 +51,8 @@ export async function save(run: CommandRecord, ending: Ending, thread: Thread, t
   const staged = await stage(home.checkout, tools.holdsSecret)
   const changed = staged.tree !== tree
   const restores = ending.kind === 'completed' ? ending.restores : undefined
-  const subject = subjectOf(run, ending)
-  const message = (text: string): Message => ({ subject: tools.redact(text), body: tools.redact(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
+  const subject = tools.redact(subjectOf(run, ending))
+  const message = (text: string): Message => ({ subject: text, body: tools.redact(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
 
   let commit = tip
   const first = restores === undefined ? subject : 'Save before going back'
@@ -59,9 +76,11 @@ export async function save(run: CommandRecord, ending: Ending, thread: Thread, t
     ...(kept === undefined ? {} : { kept }),
   }
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
-  await moveRef(gitDir, branchRef(home.branch), commit, tip)
-  await adoptIndex(home.checkout, staged.indexFile)
-  if (saving.checkout === true) await checkoutTree(home, commit)
+  await afterSaving(async () => {
+    await moveRef(gitDir, branchRef(home.branch), commit, tip)
+    await adoptIndex(home.checkout, staged.indexFile)
+    if (saving.checkout === true) await checkoutTree(home, commit)
+  })
   return { kind: 'committed', commit, subject, files, skipped: staged.skipped }
 }
 

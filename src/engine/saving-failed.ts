@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import type { Ending } from '../command/ending.ts'
 import { messageOf } from '../observe/text.ts'
-import { Fenced } from './save.ts'
+import { Fenced, Unfinished } from './save.ts'
 import type { Tools } from './tools.ts'
 
 /** Less than this, and writes fail for want of room. */
@@ -11,10 +11,10 @@ const ROOM_FILES = 64
 /**
  * What it means that a run could not be saved. The files are still in the work tree and go into the next commit of the thread.
  *
- * @throws Fenced, which is nobody's result
+ * @throws Fenced and Unfinished, which are nobody's result
  */
 export async function savingFailed(error: unknown, ending: Ending, tools: Tools): Promise<Ending> {
-  if (error instanceof Fenced) throw error
+  if (error instanceof Fenced || error instanceof Unfinished) throw error
   tools.log.error({ event: 'save.failed', err: error })
   const usage = 'usage' in ending ? ending.usage : undefined
   const kept = 'The files are still in the work tree and go into the next commit.'

@@ -3,7 +3,7 @@ import { git } from './git.ts'
 
 /** The commits were replayed, or the first that could not be and the files it conflicts in. */
 export type Rebased =
-  | { readonly kind: 'rebased'; readonly tip: Sha; readonly made: readonly { readonly from: Sha; readonly to: Sha }[] }
+  | { readonly kind: 'rebased'; readonly tip: Sha; readonly made: readonly { readonly from: Sha; readonly to: Sha; readonly parent: Sha }[] }
   | { readonly kind: 'conflict'; readonly commit: Sha; readonly files: readonly string[] }
 
 /**
@@ -12,14 +12,15 @@ export type Rebased =
  */
 export async function rebase(gitDir: string, tip: Sha, onto: Sha): Promise<Rebased> {
   const { text: base } = await git(['merge-base', tip, onto], { gitDir })
-  const made: { from: Sha; to: Sha }[] = []
+  const made: { from: Sha; to: Sha; parent: Sha }[] = []
   let at = onto
   for (const commit of await commitsSince(gitDir, base, tip)) {
     const merged = await replay(gitDir, commit, at)
     if ('files' in merged) return { kind: 'conflict', commit, files: merged.files }
     if (merged.tree === (await treeOf(gitDir, at))) continue // origin has this change already
-    at = await withTree(gitDir, commit, merged.tree, at)
-    made.push({ from: commit, to: at })
+    const to = await withTree(gitDir, commit, merged.tree, at)
+    made.push({ from: commit, to, parent: at })
+    at = to
   }
   return { kind: 'rebased', tip: at, made }
 }

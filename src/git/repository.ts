@@ -15,7 +15,7 @@ const CONFIG = `[core]
 	fsmonitor = false
 	protectHFS = true
 	protectNTFS = true
-	fsync = committed,loose-object,reference
+	fsync = committed,loose-object,reference,index
 	sharedRepository = 0644
 [gc]
 	auto = 0

@@ -43,6 +43,7 @@ export async function stage(checkout: Checkout, holdsSecret: (content: Buffer) =
     git(['ls-files', '-z', '--others', '--exclude-standard'], at),
     linkedRepositories(at),
   ])
+  if (others.warned) skipped.push({ path: '.', reason: 'holds a folder that cannot be read; what is in there is not saved' })
   const { gone, present } = split(records(changed.stdout))
   const found = await Promise.all(records(others.stdout).map((name) => (name.at(-1) === SLASH ? filesBelow(at, name) : Promise.resolve([name]))))
 
@@ -118,7 +119,7 @@ async function obstacle(path: Buffer, holdsSecret: (content: Buffer) => boolean)
   if (!about.isFile()) return 'is neither a file, a folder nor a link'
   if (about.size > MAX_FILE_BYTES) return `is larger than ${MAX_FILE_BYTES / 1_000_000} MB`
   const content = await readPlainFile(path, MAX_FILE_BYTES)
-  if (content === undefined) return 'changed while it was being saved'
+  if (content === undefined) return 'cannot be read'
   return holdsSecret(content) ? 'holds a secret of the service' : undefined
 }
 

@@ -39,7 +39,7 @@ export interface Saving {
   /** The commit between `before` and this one, which holds what nobody had committed. */
   readonly kept?: { readonly commit: string; readonly subject: string }
   /** The commit is the tip of a rebase, which made these out of former commits of the thread. */
-  readonly rebased?: readonly { readonly from: string; readonly to: string }[]
+  readonly rebased?: readonly { readonly from: string; readonly to: string; readonly parent: string }[]
 }
 
 export interface CommandRecord {

@@ -190,14 +190,14 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
           refOf(push),
           saving('d2', 'c2', {
             rebased: [
-              { from: 'c1', to: 'd1' },
-              { from: 'c2', to: 'd2' },
+              { from: 'c1', to: 'd1', parent: 'o1' },
+              { from: 'c2', to: 'd2', parent: 'd1' },
             ],
           }),
         )
         await journal.end(refOf(push), result(push))
         expect((await journal.checkpoints(push)).map(({ commit, parent }) => [commit, parent])).toEqual([
-          ['d1', 'c0'],
+          ['d1', 'o1'],
           ['d2', 'd1'],
         ])
       }),
@@ -257,7 +257,7 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
     )
   })
 
-  it(`${name}: a newer owner fences the older one out`, async () => {
+  it(`${name}: a newer owner goes on from what the older one recorded`, async () => {
     await using where = await place()
     const older = await where.open()
     await older.accept(await acceptance(command('a')))

@@ -30,8 +30,11 @@ interface Said {
 /** Runs the command line as a person does. */
 function branchline(args: readonly string[], env: Record<string, string> = {}): Promise<Said> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [join(root, 'src/cli/main.ts'), ...args], { env: { PATH: process.env['PATH'] ?? '', ...env } }, (error, out, err) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : 1, out, err }),
+    execFile(
+      process.execPath,
+      [join(root, 'src/cli/main.ts'), ...args],
+      { env: { PATH: process.env['PATH'] ?? '', FIRST_USER_ID: '32000', ...env } },
+      (error, out, err) => resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : 1, out, err }),
     )
   })
 }

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -104,9 +104,18 @@ export async function startService({ env = {}, node = process.execPath, workspac
     },
     [Symbol.asyncDispose]: async () => {
       await end('SIGTERM')
+      const left = await processesBelow(folder)
+      if (left.length > 0) throw new Error(`processes of the service are left: ${left.join(', ')}\n${output.slice(-2000)}`)
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/** Processes whose environment names a folder: agents, builds and installs of a service that worked there. */
+async function processesBelow(folder: string): Promise<readonly string[]> {
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+  const environments = await Promise.all(pids.map(async (pid) => ({ pid, text: await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '') })))
+  return environments.filter(({ text }) => text.includes(`${folder}/`)).map(({ pid }) => pid)
 }
 
 /** How this machine reaches the registry. */

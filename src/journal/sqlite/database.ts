@@ -33,9 +33,12 @@ export function openDatabase(path: string): { readonly database: DatabaseSync; r
     return { database, epoch: Number(row?.['value']) }
   } catch (error) {
     database.close()
-    throw error instanceof JournalTooNew ? error : new JournalDamaged(path, error)
+    throw isDamage(error) ? new JournalDamaged(path, error) : error
   }
 }
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB; a full disk or a missing permission is no damage. */
+const isDamage = (error: unknown): boolean => error instanceof Error && 'errcode' in error && [11, 26].includes(Number(error.errcode) & 0xff)
 
 function migrate(database: DatabaseSync, path: string): void {
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])

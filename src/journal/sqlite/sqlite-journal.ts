@@ -243,9 +243,9 @@ class SqliteJournal implements Journal {
   #checkpoint({ command, saving }: CommandRecord, at: number): void {
     if (saving === undefined) return
     const { commit, before, subject, ending, restores, rebased, kept } = saving
-    for (const { from, to } of rebased ?? []) {
-      for (const column of ['commit_id', 'parent', 'restores'])
-        this.#run(`UPDATE checkpoints SET ${column} = ? WHERE ${column} = ? AND ${THREAD}`, to, from, ...threadValues(command))
+    for (const { from, to, parent } of rebased ?? []) {
+      this.#run(`UPDATE checkpoints SET commit_id = ?, parent = ? WHERE commit_id = ? AND ${THREAD}`, to, parent, from, ...threadValues(command))
+      this.#run(`UPDATE checkpoints SET restores = ? WHERE restores = ? AND ${THREAD}`, to, from, ...threadValues(command))
     }
     if (rebased !== undefined) return
     const add = (made: string, parent: string, about: string, back: string | null): Answer =>

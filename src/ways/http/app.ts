@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { ShuttingDown } from '../../engine/reasons.ts'
 import { messageOf } from '../../observe/text.ts'
 import { requireRole, type Callers } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
@@ -58,7 +59,7 @@ export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Ho
 
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
-  if (error instanceof Error && error.name === 'AbortError')
+  if (error instanceof ShuttingDown)
     return new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
   return new Problem(500, 'Not accepted', `The service could not do this: ${messageOf(error).slice(0, 300)}`)
 }
