@@ -134,7 +134,7 @@ export class Agent implements AsyncDisposable {
       if (stop.aborted) return { kind: 'stopped', heard: false }
       this.#prompts.put({ type: 'user', message: { role: 'user', content }, parent_tool_use_id: null })
       const ended = Promise.race([answered, died, silent()])
-      ended.catch(() => {})
+      ended.catch(() => {}) // the race below hears it
       return await Promise.race([ended, this.#stopped(stop, over.signal, ended, graceMs)])
     } finally {
       over.abort()
