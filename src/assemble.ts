@@ -72,6 +72,7 @@ export async function assemble(config: Config): Promise<Service> {
       scripts: config.INSTALL_SCRIPTS,
       path,
       networkEnv: config.networkEnv,
+      agentNetworkEnv: config.agentNetworkEnv,
     },
     rules: {
       silenceMs: config.RUN_TIMEOUT,
@@ -124,7 +125,7 @@ export async function assemble(config: Config): Promise<Service> {
 
 function agentEnv(config: Config): Record<string, string> {
   const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
-  return { ...config.networkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
+  return { ...config.agentNetworkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
 }
 
 async function makeFolders(root: string): Promise<void> {

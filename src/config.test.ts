@@ -41,6 +41,15 @@ it('every problem is reported at once, by name', () => {
 })
 
 describe('secrets', () => {
+  it('in the address of a proxy are known for redaction and reach no agent', () => {
+    const config = readConfig({ HTTPS_PROXY: 'http://ada:proxy-password@proxy:3128', NO_PROXY: 'localhost' })
+    expect(config.networkEnv).toMatchObject({ HTTPS_PROXY: 'http://ada:proxy-password@proxy:3128' })
+    expect(config.agentNetworkEnv).toEqual({ NO_PROXY: 'localhost' })
+    expect(config.secrets).toEqual(['proxy-password'])
+  })
+  it('that cannot be read are a problem like any other', () => {
+    expect(problemsOf({ REPO_URL: 'https://ada:%zz@example.com/a/b', GITHUB_API_URL: 'nonsense' })).toHaveLength(2)
+  })
   it('may be given as a file and are known for redaction', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'branchline-config-'))
     const file = join(folder, 'key')

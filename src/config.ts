@@ -41,6 +41,8 @@ export interface Config extends Omit<Values, 'REPO_URL'> {
   readonly origin: Remote | undefined
   /** Variables that let programs reach the network as this machine does. */
   readonly networkEnv: Readonly<Record<string, string>>
+  /** The same for what agents may read: without proxies whose address holds a password. */
+  readonly agentNetworkEnv: Readonly<Record<string, string>>
   /** Every secret value, for redaction. */
   readonly secrets: readonly string[]
   /** `npm-cli.js` as npm names it to what it starts. */
@@ -72,14 +74,20 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (problems.length > 0) throw new BadConfiguration(problems)
   const { REPO_URL, ...rest } = values
+  const network = PASSED_ON.flatMap((name) => {
+    const value = environment[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  const passwords = network.map(([, value]) => decodeURIComponent(URL.parse(value)?.password ?? ''))
   return {
     ...rest,
     workspacePath: resolve(values.WORKSPACE_PATH),
     simulated: values.SIMULATION ?? (credential === undefined && given['ANTHROPIC_BASE_URL'] === undefined),
     upstream: { url: values.ANTHROPIC_BASE_URL, credential },
     origin,
-    networkEnv: Object.fromEntries(PASSED_ON.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]]))),
-    secrets: secretsOf(values, REPO_URL, origin),
+    networkEnv: Object.fromEntries(network),
+    agentNetworkEnv: Object.fromEntries(network.filter((_, at) => passwords[at] === '')),
+    secrets: [...secretsOf(values, REPO_URL, origin), ...passwords.filter((password) => password !== '')],
     npmCli: environment['npm_execpath'],
   }
 }

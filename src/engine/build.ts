@@ -44,7 +44,7 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
       stop,
       keepBytes: KEEP_BYTES,
       env: {
-        ...tools.installing.networkEnv,
+        ...tools.installing.agentNetworkEnv,
         PATH: tools.installing.path,
         HOME: folders.folder,
         TMPDIR: folders.tmp,

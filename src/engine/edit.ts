@@ -18,15 +18,14 @@ import type { Tools } from './tools.ts'
 export async function edit(run: CommandRecord, thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
   const place = agentPlace(run, thread)
   const keeping = keepingOf(thread)
-  const beside = Promise.all([offerDependencies(thread, tools, stop), ensureAgentGit(thread.home)])
-  beside.catch(() => {}) // it is awaited below, where the agent is there
   const { agent, pass, forgot } = await tools.agents.take(place, keeping)
   const events = tools.events(thread.ref)
   const runId = `${run.command.commandId}#${run.attempt}`
   using narrator = new Narrator((event) => events.append({ ...event, commandId: run.command.commandId, runId }))
   pass.open()
   try {
-    await beside
+    // While its process starts, and not before: starting it ends everything else that runs as its user.
+    await Promise.all([offerDependencies(thread, tools, stop), ensureAgentGit(thread.home)])
     const end = await agent.turn({
       content: promptOf(run, forgot && (await hasWorked(thread, tools))),
       mode: run.command.mode,

@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
 import { threadKey, type ThreadRef } from '../command/ids.ts'
@@ -8,7 +8,7 @@ import { fetchOrigin } from '../git/remote.ts'
 import type { ThreadRecord } from '../journal/journal.ts'
 import { firstLine, messageOf } from '../observe/text.ts'
 import type { Slot } from '../process/end-all.ts'
-import { passage } from '../workspace/files.ts'
+import { exists, passage } from '../workspace/files.ts'
 import { branchOf, servicePaths, threadPaths, type Names } from '../workspace/paths.ts'
 import { openThreadHome } from '../workspace/thread-home.ts'
 import { writeMetadata } from '../workspace/views.ts'
@@ -118,9 +118,3 @@ async function fetchForNewThread(repository: string, branch: string, tools: Tool
     onProgress(`Origin could not be reached; starting from what is known of it (${originRef('*')}) done`)
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )

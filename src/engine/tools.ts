@@ -27,6 +27,8 @@ export interface Installing {
   readonly scripts: boolean
   readonly path: string
   readonly networkEnv: Readonly<Record<string, string>>
+  /** For builds, which are the agent's to write. */
+  readonly agentNetworkEnv: Readonly<Record<string, string>>
 }
 
 /** What the engine works with, built once by `assemble.ts`. */

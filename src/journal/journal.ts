@@ -117,7 +117,6 @@ export type Answer = 'done' | 'lost'
 
 export interface ThreadChange {
   readonly base?: string | undefined
-  readonly sessionId?: string | undefined
   readonly agentTotalUsd?: number | undefined
 }
 

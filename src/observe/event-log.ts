@@ -31,7 +31,6 @@ export class EventLog {
   readonly #listeners = new Set<Listener>()
   #last = 0
   #bytes: number
-  #dropped = 0
 
   constructor(folder: string, threadId: ThreadId, epoch: number, redact: Redact) {
     this.#folder = folder
@@ -49,11 +48,6 @@ export class EventLog {
     return join(this.#folder, 'events.1.jsonl')
   }
 
-  /** Events that could not be written since the start. */
-  get dropped(): number {
-    return this.#dropped
-  }
-
   append(event: NewEvent): void {
     const line = this.#redact(JSON.stringify({ id: `${this.#epoch}.${++this.#last}`, at: Date.now(), threadId: this.#threadId, ...event }))
     try {
@@ -64,7 +58,7 @@ export class EventLog {
       appendFileSync(this.#file, `${line}\n`, { mode: 0o600 })
       this.#bytes += Buffer.byteLength(line) + 1
     } catch {
-      this.#dropped += 1 // a full disk: events are for watching, the run goes on
+      // a full disk: events are for watching, the run goes on
     }
     const seen: RunEvent = JSON.parse(line)
     for (const listen of this.#listeners) listen(seen)

@@ -18,8 +18,6 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null
   readonly stdout: Buffer
   readonly stderr: Buffer
-  /** Output was longer than `keepBytes`; only its end is here. */
-  readonly cut: boolean
 }
 
 /** A program did not end in its time. */
@@ -60,7 +58,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     const [code, signal] = await exitOf(child)
     await lingering(child, closed)
     if (cause !== undefined) throw cause // oxlint-disable-line typescript/only-throw-error -- the reason of an AbortSignal is thrown as it is
-    return { code, signal, stdout: stdout.bytes(), stderr: stderr.bytes(), cut: stdout.cut() || stderr.cut() }
+    return { code, signal, stdout: stdout(), stderr: stderr() }
   } finally {
     clearTimeout(timer)
     stop?.removeEventListener('abort', stopped)
@@ -93,15 +91,14 @@ function endGroup(child: ChildProcess, leadsGroup: boolean): void {
 
 function collect(stream: NodeJS.ReadableStream | null, keepBytes: number, onOutput?: (chunk: string) => void) {
   const chunks: Buffer[] = []
-  let [length, cut] = [0, false]
+  let length = 0
   stream?.on('data', (chunk: Buffer) => {
     chunks.push(chunk)
     length += chunk.length
     onOutput?.(chunk.toString('utf8'))
     while (length > keepBytes && chunks.length > 1) {
       length -= chunks.shift()?.length ?? 0
-      cut = true
     }
   })
-  return { bytes: () => Buffer.concat(chunks).subarray(-keepBytes), cut: () => cut || length > keepBytes }
+  return () => Buffer.concat(chunks).subarray(-keepBytes)
 }

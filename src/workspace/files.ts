@@ -1,4 +1,4 @@
-import { lchown, mkdir, open, rename } from 'node:fs/promises'
+import { lchown, mkdir, open, rename, stat } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { Identity } from '../process/start.ts'
@@ -25,6 +25,13 @@ export async function syncFolder(path: string): Promise<void> {
     await folder.close()
   }
 }
+
+/** Whether something is there that can be reached; links are followed. */
+export const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
 
 /** A folder that others may pass through but not list. */
 export async function passage(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Remote } from '../git/remote.ts'
+import { messageOf } from '../observe/text.ts'
 
 /** A repository URL that is not taken; the message says what would be right. */
 export class BadRepositoryUrl extends Error {
@@ -18,7 +19,7 @@ export interface GitHubAccess {
 }
 
 /** The host of repositories that belongs to the address of a GitHub API: github.com, or an Enterprise server itself. */
-export const githubHost = (apiUrl: string): string => new URL(apiUrl).host.replace(/^api\.github\.com$/, 'github.com')
+export const githubHost = (apiUrl: string): string => (URL.parse(apiUrl)?.host ?? '').replace(/^api\.github\.com$/, 'github.com')
 
 const HOST = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/
 const PATH = /^(\/[A-Za-z0-9._~+@-]+)+\/?$/
@@ -74,9 +75,17 @@ function parse(text: string): URL {
 
 const plain = (url: URL): string => `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`
 
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    throw new BadRepositoryUrl(`holds a user name or password that is not URL-encoded (${messageOf(error)})`)
+  }
+}
+
 /** Credentials in the URL, else for GitHub the token of the operator. */
 function authorization(url: URL, { host, token }: GitHubAccess): string | undefined {
   const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-  if (url.password !== '' || url.username !== '') return basic(decodeURIComponent(url.username), decodeURIComponent(url.password))
+  if (url.password !== '' || url.username !== '') return basic(decoded(url.username), decoded(url.password))
   return url.host === host && token !== undefined ? basic('x-access-token', token) : undefined
 }

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
 import { branchRef, defaultBranch, moveRef, originRef, resolve, type Sha } from '../git/branch.ts'
@@ -8,7 +8,7 @@ import { run } from '../process/run.ts'
 import type { Slot } from '../process/end-all.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
 import { renewAgentGit } from './agent-git.ts'
-import { give, passage } from './files.ts'
+import { exists, give, passage } from './files.ts'
 import type { ThreadPaths } from './paths.ts'
 
 /** Where a thread lives: its branch, its work tree, its slot. */
@@ -111,11 +111,4 @@ async function startingPoint(repository: string, startFrom: string | undefined):
   const tip = (await resolve(repository, originRef(branch))) ?? (await resolve(repository, branchRef(branch)))
   if (tip === undefined) throw new RunFailure('rejected', `context.branch: the repository has no branch ${JSON.stringify(branch)}`)
   return tip
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -7,8 +7,6 @@ export interface GitServer extends AsyncDisposable {
   /** With the credentials in it, as an operator writes it into REPO_URL. */
   readonly urlWithCredentials: string
   readonly url: string
-  /** Requests that came without the right credentials. */
-  readonly refused: () => number
 }
 
 const HEAD_LIMIT = 64 * 1024
@@ -23,11 +21,9 @@ export interface GitServerOptions {
 /** git's own HTTP server, `git http-backend`, behind a user name and a password. */
 export async function startGitServer(bare: string, user: string, password: string, { root = dirname(bare), api }: GitServerOptions = {}): Promise<GitServer> {
   const wanted = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-  let refused = 0
   const server = createServer((request, response) => {
     if (api?.(request, response) === true) return
     if (request.headers.authorization !== wanted) {
-      refused += 1
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
       return
     }
@@ -76,7 +72,6 @@ export async function startGitServer(bare: string, user: string, password: strin
   return {
     url: `http://127.0.0.1:${port}/${path}`,
     urlWithCredentials: `http://${user}:${password}@127.0.0.1:${port}/${path}`,
-    refused: () => refused,
     [Symbol.asyncDispose]: async () => {
       server.close()
       server.closeAllConnections()

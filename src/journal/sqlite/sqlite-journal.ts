@@ -130,13 +130,12 @@ class SqliteJournal implements Journal {
       })
   }
 
-  updateThread(ref: ThreadRef, { base, sessionId, agentTotalUsd }: ThreadChange): Promise<Answer> {
+  updateThread(ref: ThreadRef, { base, agentTotalUsd }: ThreadChange): Promise<Answer> {
     return this.#writer.write<Answer>(
       () =>
         this.#run(
-          `UPDATE threads SET base = coalesce(?, base), session_id = coalesce(?, session_id), agent_total_usd = coalesce(?, agent_total_usd) WHERE ${THREAD}`,
+          `UPDATE threads SET base = coalesce(?, base), agent_total_usd = coalesce(?, agent_total_usd) WHERE ${THREAD}`,
           base ?? null,
-          sessionId ?? null,
           agentTotalUsd ?? null,
           ...threadValues(ref),
         ),
