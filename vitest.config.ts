@@ -9,7 +9,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'end-to-end',
-          include: ['test/end-to-end/**/*.test.ts'],
+          include: ['test/end-to-end/**/*.test.ts', 'test/faults/**/*.test.ts'],
           fileParallelism: false,
           maxWorkers: 1,
           testTimeout: 90_000,

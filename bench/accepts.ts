@@ -25,7 +25,7 @@ export const accepts: Subject<'bursts' | 'sequential'> = {
     await using parts = new AsyncDisposableStack()
     const folder = await temporaryFolder()
     parts.defer(() => rm(folder, { recursive: true, force: true }))
-    const journal = parts.use(openSqliteJournal(folder))
+    const journal = parts.use(await openSqliteJournal(folder))
     const database = parts.adopt(new DatabaseSync(join(folder, 'bare.sqlite')), (open) => open.close())
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE rows (id TEXT PRIMARY KEY, hash TEXT, command TEXT) STRICT')
     const insert = database.prepare('INSERT INTO rows VALUES (?, ?, ?)')

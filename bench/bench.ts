@@ -1,14 +1,17 @@
 // What is measured, against what: `npm run bench [-- --only WORD] [-- --json FILE]`. Ratios hold from machine to machine, times do not.
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { acceptWhileSaving } from './accept-while-saving.ts'
 import { accepts } from './accepts.ts'
 import { interrupt } from './interrupt.ts'
 import { modelRequest } from './model-request.ts'
+import { restart } from './restart.ts'
 import { secondThread } from './second-thread.ts'
 import { start } from './start.ts'
+import { step } from './step.ts'
 import { rowOf, type Figure, type Row, type Subject } from './support.ts'
 
-const SUBJECTS: readonly Subject[] = [modelRequest, interrupt, secondThread, accepts, start]
+const SUBJECTS: readonly Subject[] = [modelRequest, interrupt, secondThread, accepts, acceptWhileSaving, start, restart, step]
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, json: { type: 'string' } } })
 const wanted = ({ name }: Figure): boolean => name.toLowerCase().includes(values.only.toLowerCase())

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Agents } from './agent/agents.ts'
@@ -8,6 +8,7 @@ import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
 import { Engine } from './engine/engine.ts'
+import { keepBounded } from './engine/retention.ts'
 import { oneAtATime } from './engine/once.ts'
 import { Outbox } from './engine/outbox.ts'
 import type { Tools } from './engine/tools.ts'
@@ -17,7 +18,7 @@ import { openSqliteJournal } from './journal/sqlite/sqlite-journal.ts'
 import { EventLog } from './observe/event-log.ts'
 import { openLog } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
-import { redactor } from './observe/redact.ts'
+import { redactor, secretFinder } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
@@ -27,6 +28,7 @@ import { Waiting } from './ways/http/waiting.ts'
 import { findNpm } from './workspace/npm.ts'
 import { githubHost, requestedOrigin } from './workspace/origin.ts'
 import { passage } from './workspace/files.ts'
+import { Room } from './workspace/room.ts'
 import { servicePaths } from './workspace/paths.ts'
 
 const ATTEMPTS = 3
@@ -37,6 +39,8 @@ const PIECE_MS = 8
 export interface Service extends AsyncDisposable {
   readonly url: string
   readonly identities: Identities
+  /** Aborts when another service has taken over the workspace; nothing more may be written. */
+  readonly lost: AbortSignal
 }
 
 /** Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. */
@@ -49,10 +53,10 @@ export async function assemble(config: Config): Promise<Service> {
   const paths = servicePaths(root)
   await makeFolders(root)
 
-  const binary = findClaudeCode()
+  const binary = config.CLAUDE_CODE_PATH ?? findClaudeCode()
   const npm = findNpm(config.npmCli)
   const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
-  const journal = parts.use(openSqliteJournal(paths.own))
+  const journal = parts.use(await openSqliteJournal(paths.own, { ttlMs: config.LEASE_TTL_SECONDS * 1000 }))
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
   const broker = parts.use(new Broker(model === undefined ? config.upstream : { url: model.url, credential: undefined }, log))
@@ -64,6 +68,7 @@ export async function assemble(config: Config): Promise<Service> {
   const tools: Tools = {
     root,
     journal,
+    owner: `${journal.epoch} ${randomUUID()}`,
     agents,
     identities,
     installing: {
@@ -92,6 +97,7 @@ export async function assemble(config: Config): Promise<Service> {
       example: config.origin === undefined ? await exampleSite(paths.own) : undefined,
     },
     remoteFor: (url) => remoteFor(url, config),
+    room: new Room(root, paths.own, config.DISK_RESERVE_MB * 1_000_000),
     events: eventLogs(paths.events, journal.epoch, redact),
     stopping: stopping.signal,
     prepared: new Map(),
@@ -102,6 +108,7 @@ export async function assemble(config: Config): Promise<Service> {
   const rules = { concurrency: config.CONCURRENCY, maxRuns: config.MAX_RUNS, minRunMs: config.MIN_RUN_MS, interruptsPerMinute: config.INTERRUPTS_PER_MINUTE }
   const engine = parts.use(new Engine(tools, outbox, rules))
   await engine.start()
+  parts.use(keepBounded(journal, config.HISTORY_DAYS * 24 * 60 * 60_000, log))
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
   const github = { apiUrl: config.GITHUB_API_URL, access: { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN } }
@@ -120,7 +127,7 @@ export async function assemble(config: Config): Promise<Service> {
   parts.defer(() => stopping.abort())
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   const started = parts.move()
-  return { url: listening.url, identities, [Symbol.asyncDispose]: () => started.disposeAsync() }
+  return { url: listening.url, identities, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
 function agentEnv(config: Config): Record<string, string> {
@@ -142,11 +149,6 @@ async function makeFolders(root: string): Promise<void> {
 function remoteFor(url: string, config: Config): Remote {
   const remote = config.origin?.url === url ? config.origin : requestedOrigin(url, { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN })
   return { ...remote, env: config.networkEnv }
-}
-
-function secretFinder(secrets: readonly string[]): (content: Buffer) => boolean {
-  const values = secrets.filter((secret) => secret.length >= 8).map((secret) => Buffer.from(secret))
-  return (content) => values.some((value) => content.includes(value))
 }
 
 function eventLogs(folder: string, epoch: number, redact: (text: string) => string): (ref: ThreadRef) => EventLog {

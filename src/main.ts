@@ -11,10 +11,15 @@ const SAME_SIGNAL_MS = 1000
 /** Runs the service until it is told to stop. Answers the exit code. */
 export async function serve(): Promise<number> {
   try {
+    const told = toldToStop() // one that comes while it starts counts too
     const config = readConfig()
     await using service = await assemble(config)
     process.stdout.write(greeting(config, service))
-    const signal = await toldToStop()
+    service.lost.addEventListener('abort', () => {
+      process.stderr.write(`${explain(service.lost.reason)}\n`)
+      process.exit(1) // what runs here belongs to the new owner, the saving of it too
+    })
+    const signal = await told
     process.stdout.write(`Stopping (${signal}): what runs is saved and goes on at the next start.\n`)
     setTimeout(() => process.exit(1), DRAIN_MS).unref()
   } catch (error) {

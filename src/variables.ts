@@ -30,6 +30,25 @@ export const VARIABLES = {
     shape: word.default('127.0.0.1'),
   },
   WORKSPACE_PATH: { group: 'service', default: './workspace', about: 'Folder that holds everything the service keeps.', shape: word.default('./workspace') },
+  DISK_RESERVE_MB: {
+    group: 'service',
+    default: '64',
+    about: 'Room on the disk, in MB, that is kept back so that what was written can be saved when the disk has filled up; 0 keeps none.',
+    shape: whole(0, 100_000).default(64),
+  },
+  HISTORY_DAYS: {
+    group: 'service',
+    default: '365',
+    about: 'Days for which a message and its result are kept; after that its id may be used again. Commits and checkpoints stay.',
+    shape: whole(1, 36_500).default(365),
+  },
+  LEASE_TTL_SECONDS: {
+    group: 'service',
+    default: '0',
+    about:
+      'For a WORKSPACE_PATH on storage that several machines reach: seconds after which a service that is not heard of any more may be replaced by one on another machine, such as 30. 0 where one machine uses it.',
+    shape: whole(0, 3600).default(0),
+  },
   LOG_LEVEL: {
     group: 'service',
     default: 'info',
@@ -147,6 +166,12 @@ export const VARIABLES = {
     default: "Claude Code's own",
     about: 'Longest answer of the model, in tokens.',
     shape: whole(1, 1_000_000).optional(),
+  },
+  CLAUDE_CODE_PATH: {
+    group: 'agent',
+    default: 'the one installed here',
+    about: 'Another program of Claude Code, where the one that is installed with Branchline does not run on this machine.',
+    shape: word.optional(),
   },
   SIMULATION: {
     group: 'agent',

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { endAll, type Slot } from '../process/end-all.ts'
+import { removeTree } from '../process/remove-tree.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import type { Broker, Pass } from './broker.ts'
 import { Agent } from './claude-code.ts'
@@ -151,7 +152,7 @@ export class Agents implements AsyncDisposable {
     const kept = await keeping.read(sessionId)
     const conversation = left !== undefined && left.length > (kept?.length ?? 0) ? left : kept
     if (conversation !== undefined && conversation === left) await keeping.write(sessionId, left)
-    await rm(folders.folder, { recursive: true, force: true })
+    await removeTree(folders.folder)
     for (const path of [folders.folder, folders.home, folders.config, folders.tmp]) await mkdir(path, { mode: 0o770 })
     for (const path of [folders.home, folders.config, folders.tmp, folders.folder]) await keeping.give(path)
     if (conversation !== undefined) await placeConversation(folders.config, sessionId, conversation, keeping.give)

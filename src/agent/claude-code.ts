@@ -1,6 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { query, type Options, type Query, type SDKMessage, type SDKUserMessage, type SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
+import { setImmediate as immediately, setTimeout as delay } from 'node:timers/promises'
+import { query, type HookCallback, type Options, type Query, type SDKMessage, type SDKUserMessage, type SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { endAll, family, type Slot } from '../process/end-all.ts'
+import { halt, resume } from '../process/halt.ts'
 import { start, type Child } from '../process/start.ts'
 import { Mailbox } from './mailbox.ts'
 import { diedEnd, turnEnd, type TurnEnd } from './turn-end.ts'
@@ -32,6 +33,15 @@ export interface Turn {
   /** How long the agent may take to answer an interrupt. */
   readonly graceMs: number
   readonly onMessage: (message: SDKMessage) => void
+  /** The agent waits for it: before a shell command, after each tool that may change files. Must not reject. */
+  readonly onTool: (use: ToolUse) => Promise<void>
+}
+
+/** A tool that the agent is about to use, or has used. */
+export interface ToolUse {
+  readonly when: 'before' | 'after'
+  readonly tool: string
+  readonly input: unknown
 }
 
 const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep']
@@ -43,6 +53,8 @@ const GUIDANCE = [
 
 /** How often an interrupt is said again: one that overtakes the message it is meant for would be forgotten. */
 const REPEAT_MS = 250
+/** How often it is looked whether the agent is silent. */
+const SILENCE_TICK_MS = 1000
 /** Of its grace, what an agent that does not answer gets after SIGINT. */
 const SIGNAL_GRACE_MS = 1000
 
@@ -58,12 +70,16 @@ export class Agent implements AsyncDisposable {
   #kept: ReadonlySet<number> | undefined
   #mode: Turn['mode'] = 'execute'
   #hear: (message: SDKMessage) => void = () => {}
+  #note: (use: ToolUse) => Promise<void> = async () => {}
   #alive = true
 
   constructor(options: AgentOptions) {
     this.sessionId = options.sessionId
     this.#slot = options.slot
-    this.#query = query({ prompt: this.#prompts, options: sdkOptions(options, (spawn) => (this.#child = startClaudeCode(spawn, options))) })
+    this.#query = query({
+      prompt: this.#prompts,
+      options: { ...sdkOptions(options, (spawn) => (this.#child = startClaudeCode(spawn, options))), hooks: hooks((use) => this.#note(use)) },
+    })
     this.#gone = this.#read()
   }
 
@@ -88,11 +104,12 @@ export class Agent implements AsyncDisposable {
 
   /** Sends one message and waits for the end of the agent's turn, whatever it is. Nothing but the idle agent is alive then. */
   async turn(turn: Turn): Promise<TurnEnd> {
+    resume(this.#kept)
     const early = await this.#begun(turn.stop)
     if (early !== undefined) return early
     if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
     const end = await this.#converse(turn)
-    const keep = this.#alive && end.kind !== 'silent' ? this.#kept : undefined
+    const keep = this.#alive && end.kind !== 'silent' && (await halt(this.#kept)) ? this.#kept : undefined
     await endAll(this.#slot, keep)
     if (keep === undefined) await this[Symbol.asyncDispose]()
     return end
@@ -112,10 +129,11 @@ export class Agent implements AsyncDisposable {
     }
   }
 
-  async #converse({ content, mode, stop, silenceMs, graceMs, onMessage }: Turn): Promise<TurnEnd> {
+  async #converse({ content, mode, stop, silenceMs, graceMs, onMessage, onTool }: Turn): Promise<TurnEnd> {
     if (stop.aborted) return { kind: 'stopped', heard: false }
     const over = new AbortController()
     let lastSign = performance.now()
+    this.#note = onTool
     const answered = new Promise<TurnEnd>((resolve) => {
       this.#hear = (message) => {
         lastSign = performance.now()
@@ -124,8 +142,13 @@ export class Agent implements AsyncDisposable {
       }
     })
     const silent = async (): Promise<TurnEnd> => {
-      while (performance.now() - lastSign < silenceMs)
-        await delay(silenceMs - (performance.now() - lastSign) + 1, undefined, { signal: over.signal, ref: false })
+      // Counted in ticks: while the service itself stands still nothing can be heard, however much the agent says.
+      const tick = Math.min(SILENCE_TICK_MS, silenceMs / 4)
+      for (let [silent, from] = [0, lastSign]; silent < silenceMs; silent += tick) {
+        await delay(tick, undefined, { signal: over.signal, ref: false })
+        await immediately(undefined, { signal: over.signal })
+        if (lastSign !== from) [silent, from] = [-tick, lastSign]
+      }
       return { kind: 'silent' }
     }
     const died = this.#gone.then((why) => (stop.aborted ? { kind: 'stopped' as const, heard: true } : diedEnd(why)))
@@ -139,6 +162,7 @@ export class Agent implements AsyncDisposable {
     } finally {
       over.abort()
       this.#hear = () => {}
+      this.#note = async () => {}
     }
   }
 
@@ -186,6 +210,24 @@ export class Agent implements AsyncDisposable {
   }
 }
 
+/** Tools that may change files. */
+const CHANGING = 'Bash|Edit|Write'
+
+function hooks(note: (use: ToolUse) => Promise<void>): NonNullable<Options['hooks']> {
+  const callback =
+    (when: ToolUse['when']): HookCallback =>
+    async (input) => {
+      if ('tool_name' in input) await note({ when, tool: input.tool_name, input: input.tool_input })
+      return {}
+    }
+  const [before, after] = [callback('before'), callback('after')]
+  return {
+    PreToolUse: [{ matcher: 'Bash', hooks: [before] }],
+    PostToolUse: [{ matcher: CHANGING, hooks: [after] }],
+    PostToolUseFailure: [{ matcher: CHANGING, hooks: [after] }],
+  }
+}
+
 function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
   const env = Object.fromEntries(Object.entries(spawn.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
   const child = start(spawn.command, spawn.args, {
@@ -193,6 +235,7 @@ function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
     env,
     as: slot.identity,
     umask: 0o007,
+    contained: true,
     stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
     detached: true,
   })

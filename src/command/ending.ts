@@ -16,7 +16,15 @@ export type Ending =
   | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly heard?: boolean; readonly usage?: Usage | undefined }
   | { readonly kind: 'shutdown'; readonly usage?: Usage | undefined }
   | { readonly kind: 'recovered' }
-  | { readonly kind: 'failed'; readonly code: Code; readonly error: string; readonly mayPass: boolean; readonly usage?: Usage | undefined }
+  /** `wedged`: processes of the run are alive and cannot be ended, so its files may not be read yet. */
+  | {
+      readonly kind: 'failed'
+      readonly code: Code
+      readonly error: string
+      readonly mayPass: boolean
+      readonly usage?: Usage | undefined
+      readonly wedged?: true
+    }
 
 export type Outcome = 'completed' | 'interrupted' | 'recovered' | 'failed'
 

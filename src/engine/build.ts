@@ -1,10 +1,11 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import type { Ending } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
 import { endAll } from '../process/end-all.ts'
 import { readPlainFile } from '../process/plain-file.ts'
+import { removeTree } from '../process/remove-tree.ts'
 import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { give } from '../workspace/files.ts'
@@ -30,7 +31,7 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
     }
   }
   await ensureDependencies(thread, tools, stop)
-  await rm(folders.folder, { recursive: true, force: true })
+  await removeTree(folders.folder)
   await mkdir(folders.tmp, { recursive: true, mode: 0o770 })
   for (const path of [folders.tmp, folders.folder]) await give(path, home.slot.identity)
   const events = tools.events(thread.ref)
@@ -40,6 +41,7 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
       cwd: workTree,
       as: home.slot.identity,
       umask: 0o007,
+      contained: true,
       detached: true,
       stop,
       keepBytes: KEEP_BYTES,

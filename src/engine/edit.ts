@@ -1,3 +1,4 @@
+import { failpoint } from '../observe/failpoint.ts'
 import { readFile } from 'node:fs/promises'
 import type { AgentPlace, Keeping } from '../agent/agents.ts'
 import { conversationFile } from '../agent/agents.ts'
@@ -12,6 +13,7 @@ import { offerDependencies } from './dependencies.ts'
 import type { Thread } from './thread.ts'
 import { promptOf } from './prompt.ts'
 import { endingOf } from './reasons.ts'
+import { Steps } from './steps.ts'
 import type { Tools } from './tools.ts'
 
 /** Runs Claude Code with the instruction in the thread's work tree, going on with the thread's conversation. */
@@ -19,9 +21,11 @@ export async function edit(run: CommandRecord, thread: Thread, tools: Tools, sto
   const place = agentPlace(run, thread)
   const keeping = keepingOf(thread)
   const { agent, pass, forgot } = await tools.agents.take(place, keeping)
+  await failpoint('agent.taken')
   const events = tools.events(thread.ref)
   const runId = `${run.command.commandId}#${run.attempt}`
   using narrator = new Narrator((event) => events.append({ ...event, commandId: run.command.commandId, runId }))
+  const steps = new Steps(run, thread, tools)
   pass.open()
   try {
     // While its process starts, and not before: starting it ends everything else that runs as its user.
@@ -33,14 +37,18 @@ export async function edit(run: CommandRecord, thread: Thread, tools: Tools, sto
       silenceMs: tools.rules.silenceMs,
       graceMs: tools.rules.graceMs,
       onMessage: (message) => narrator.hear(message),
+      onTool: (use) => steps.note(use),
     })
+    await failpoint('agent.answered')
     return await settle(end, thread, tools, stop)
   } finally {
     pass.close()
+    await steps.done()
     // What the agent did is in the work tree; a conversation that cannot be kept makes no run fail.
     await tools.agents
       .release(place, keeping)
       .catch((error: unknown) => tools.log.warn({ event: 'conversation.not_kept', threadId: thread.ref.threadId, error: messageOf(error) }))
+    await failpoint('conversation.kept')
   }
 }
 

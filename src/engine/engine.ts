@@ -1,6 +1,7 @@
+import { failpoint } from '../observe/failpoint.ts'
 import { commandHash, type Command } from '../command/command.ts'
 import { threadKey, workspaceKey, type ThreadRef } from '../command/ids.ts'
-import { refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
+import { Fenced, refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
 import { messageOf, printable } from '../observe/text.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
 import type { Outbox } from './outbox.ts'
@@ -8,9 +9,9 @@ import { prepareThread, type Wish } from './prepare.ts'
 import type { Thread } from './thread.ts'
 import { beginPush, finishPush, type Pushing } from './push.ts'
 import { ShuttingDown } from './reasons.ts'
+import { TakenUp, whole } from './taken-up.ts'
 import { recover, recoverRun } from './recovery.ts'
 import { conclude, runCommand, type Ran } from './run-command.ts'
-import { Fenced } from './save.ts'
 import { showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
 import type { Tools } from './tools.ts'
 
@@ -19,6 +20,8 @@ export type Acceptance =
   | { readonly kind: 'accepted' | 'duplicate'; readonly record: CommandRecord }
   | { readonly kind: 'conflict' }
   | { readonly kind: 'closed' }
+  /** The disk is full: what it would do could not be kept. */
+  | { readonly kind: 'full' }
 
 const keyOf = ({ workspace, commandId }: CommandRef): string => `${workspaceKey(workspace)} ${commandId}`
 
@@ -46,6 +49,7 @@ export class Engine implements AsyncDisposable {
 
   /** Finishes what a former service left and begins to accept. */
   async start(): Promise<void> {
+    await this.#tools.room.kept()
     const waiting = await recover(this.#tools)
     this.#closed = false
     for (const record of waiting) {
@@ -57,8 +61,11 @@ export class Engine implements AsyncDisposable {
     this.#outbox.ring()
   }
 
-  get accepting(): boolean {
-    return !this.#closed
+  /** Whether messages are accepted, and why not. */
+  async health(): Promise<'healthy' | 'draining' | 'full' | 'unwritable'> {
+    if (this.#closed) return 'draining'
+    if (!(await this.#tools.room.kept())) return 'full'
+    return (await this.#tools.journal.writable()) ? 'healthy' : 'unwritable'
   }
 
   counts(): ReturnType<Lanes['counts']> {
@@ -69,8 +76,14 @@ export class Engine implements AsyncDisposable {
   async accept(command: Command, way: Way): Promise<Acceptance> {
     const hash = await commandHash(command)
     if (this.#closed) return { kind: 'closed' }
+    if (!(await this.#tools.room.kept())) {
+      const record = await this.#tools.journal.command(refOf(command))
+      if (record === undefined) return { kind: 'full' }
+      return record.hash === hash ? { kind: 'duplicate', record } : { kind: 'conflict' }
+    }
     const arrival = this.#lanes.arrive(this.#placeOf(command), command.delivery === 'interrupt' && this.#takesLane(command))
     const interrupts = arrival.inTheWay === undefined ? undefined : this.#commandOf(arrival.inTheWay)
+    await failpoint('accept.arrived')
     const accepted = await this.#tools.journal.accept({ command, hash, way, at: Date.now(), begin: arrival.free, interrupts }).catch((error: unknown) => {
       this.#lanes.leave(arrival.entry)
       throw error
@@ -84,6 +97,7 @@ export class Engine implements AsyncDisposable {
     const { record } = accepted
     this.#tell(command, { type: 'command.accepted', instruction: printable(command.instruction, 2000), commandType: command.type }, command.commandId)
     this.#tools.log.info({ event: 'command.accepted', ...about(record) })
+    await failpoint('accept.recorded')
     for (const superseded of accepted.superseded) this.#dropSuperseded(superseded, command)
     if (arrival.inTheWay !== undefined) {
       this.#tools.log.info({ event: 'run.interrupting', ...about(record), commandInTheWay: interrupts?.commandId })
@@ -148,6 +162,7 @@ export class Engine implements AsyncDisposable {
         if (ran?.kind === 'again') return { againInMs: ran.inMs }
       } catch (error) {
         this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : 'run.broke', ...about(record), err: error })
+        await this.#tools.room.makeRoom().catch(() => {}) // a disk that cannot be asked will not be full alone
         if (!(error instanceof Fenced)) return { againInMs: Math.min(LONGEST_MEND_MS, FIRST_MEND_MS * 2 ** broken++) }
       }
       this.#entries.delete(keyOf(of))
@@ -164,6 +179,7 @@ export class Engine implements AsyncDisposable {
 
   async #run(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
     this.#tell(run.command, { type: 'run.started', attempt: run.attempt }, run.command.commandId)
+    await failpoint('run.begun')
     if (run.command.type === 'push') return this.#push(run, stop)
     const ran = await runCommand(run, this.#tools, stop)
     this.#ended(run, ran)
@@ -180,6 +196,7 @@ export class Engine implements AsyncDisposable {
       this.#ended(run, ran)
       return ran
     }
+    await failpoint('push.fixed')
     this.#beside(this.#pushAside(pushing))
     return undefined
   }
@@ -187,10 +204,15 @@ export class Engine implements AsyncDisposable {
   async #pushAside(pushing: Pushing): Promise<void> {
     const { run } = pushing
     try {
-      const ran = await finishPush(pushing, this.#tools, (work) => this.#inTurn(run.command, work))
+      const ran = await finishPush(pushing, this.#tools, (work) => this.#inTurn(run.command, (stop) => whole(run, work, this.#tools, stop)))
       this.#ended(run, ran)
       if (ran.kind === 'again' && !this.#closed) this.#lineUp(run, ran.inMs, 'queued')
     } catch (error) {
+      if (error instanceof TakenUp) {
+        this.#ended(run, error.ran)
+        if (error.ran.kind === 'again' && !this.#closed) this.#lineUp(run, error.ran.inMs, 'queued')
+        return
+      }
       this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : 'push.broke', ...about(run), err: error })
       if (!(error instanceof Fenced) && !this.#closed) this.#lineUp(run, FIRST_MEND_MS, 'left')
     }

@@ -1,16 +1,18 @@
 import { branchRef, resolve, type Sha } from '../git/branch.ts'
 import { changedFiles, diff, listFiles, readFileAt, type Diff, type TreeFile } from '../git/diff.ts'
+import { stepsOf, type Step } from '../git/step.ts'
 import { originOf } from '../git/repository.ts'
 import type { ThreadRef, WorkspaceId } from '../command/ids.ts'
 import type { ThreadRecord } from '../journal/journal.ts'
-import { branchOf, threadPaths, type ThreadPaths } from '../workspace/paths.ts'
-import { namesOf } from './prepare.ts'
+import { branchOf, threadPaths, type Names, type ThreadPaths } from '../workspace/paths.ts'
+import { namesOf } from './names.ts'
 import type { Tools } from './tools.ts'
 
 /** A thread as it stands, read without taking its turn and without preparing anything. */
 export interface Standing {
   readonly record: ThreadRecord
   readonly paths: ThreadPaths
+  readonly names: Names
   readonly branch: string
   /** `undefined` until the thread has been prepared. */
   readonly tip: Sha | undefined
@@ -23,7 +25,12 @@ export async function standing(ref: ThreadRef, tools: Tools): Promise<Standing |
   const names = await namesOf(ref, tools)
   const paths = threadPaths(tools.root, names, record.slot)
   const branch = branchOf(names)
-  return { record, paths, branch, tip: await resolve(paths.repository, branchRef(branch)).catch(() => undefined) }
+  return { record, paths, names, branch, tip: await resolve(paths.repository, branchRef(branch)).catch(() => undefined) }
+}
+
+/** Checkpoints in the middle of the thread's latest runs, oldest first. */
+export async function threadSteps({ paths, names, tip }: Standing): Promise<readonly Step[]> {
+  return tip === undefined ? [] : stepsOf(paths.repository, names.thread)
 }
 
 const MAX_DIFF_BYTES = 2_000_000

@@ -1,3 +1,4 @@
+import { failpoint } from '../observe/failpoint.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Delivery, Journal, Way } from '../journal/journal.ts'
 import type { Log } from '../observe/log.ts'
@@ -63,7 +64,9 @@ export class Outbox implements AsyncDisposable {
   async #send(delivery: Delivery): Promise<void> {
     try {
       await this.#ways[delivery.way](delivery)
+      await failpoint('result.delivered')
       await this.#journal.outboxSent(delivery.eventId)
+      await failpoint('result.sent')
     } catch (error) {
       const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(delivery.tries, 10)) * (0.5 + Math.random() / 2)
       this.#log.warn({ event: 'result.undelivered', commandId: delivery.result.commandId, tries: delivery.tries + 1, error: messageOf(error) })

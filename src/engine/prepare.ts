@@ -3,15 +3,17 @@ import { join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
 import { threadKey, type ThreadRef } from '../command/ids.ts'
 import { branchRef, originRef, resolve } from '../git/branch.ts'
+import { raiseFence } from '../git/fence.ts'
+import { GitError } from '../git/git.ts'
 import { createRepository, originOf, type Beginning } from '../git/repository.ts'
 import { fetchOrigin } from '../git/remote.ts'
-import type { ThreadRecord } from '../journal/journal.ts'
 import { firstLine, messageOf } from '../observe/text.ts'
-import type { Slot } from '../process/end-all.ts'
 import { exists, passage } from '../workspace/files.ts'
 import { branchOf, servicePaths, threadPaths, type Names } from '../workspace/paths.ts'
-import { openThreadHome } from '../workspace/thread-home.ts'
+import { BranchGone, openThreadHome } from '../workspace/thread-home.ts'
 import { writeMetadata } from '../workspace/views.ts'
+import { bringBack, mendRepository } from './mend.ts'
+import { namesOf, slotOf } from './names.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
@@ -27,6 +29,17 @@ export interface Wish {
  * @throws RunFailure `workspace_failed` or `rejected`; what `stop` was aborted with
  */
 export async function prepareThread(of: ThreadRef, wish: Wish, tools: Tools, stop: AbortSignal): Promise<Thread> {
+  try {
+    return await prepareNow(of, wish, tools, stop)
+  } catch (error) {
+    if (!(error instanceof GitError || error instanceof BranchGone) || stop.aborted || (await tools.room.isFull())) throw error
+    const { repository } = threadPaths(tools.root, await namesOf(of, tools), '')
+    if (!(await tools.once(repository, () => mendRepository(of, tools)))) throw error
+    return prepareNow(of, wish, tools, stop)
+  }
+}
+
+async function prepareNow(of: ThreadRef, wish: Wish, tools: Tools, stop: AbortSignal): Promise<Thread> {
   const { clientId, userId, projectId, threadId } = of
   const ref: ThreadRef = { clientId, userId, projectId, threadId }
   const key = threadKey(ref)
@@ -36,7 +49,10 @@ export async function prepareThread(of: ThreadRef, wish: Wish, tools: Tools, sto
   const record = await tools.journal.openThread(ref, Date.now())
   const names = await namesOf(ref, tools)
   const paths = threadPaths(tools.root, names, record.slot)
-  await tools.once(paths.repository, () => ensureRepository(ref, wish, names, paths.repository, tools, stop))
+  const fence = await tools.once(paths.repository, async () => {
+    await ensureRepository(ref, wish, names, paths.repository, tools, stop)
+    return raiseFence(paths.repository, tools.owner, () => tools.journal.openThread(ref, Date.now()))
+  })
   await mkdir(paths.sessions, { recursive: true, mode: 0o700 })
   const home = await openThreadHome({
     paths,
@@ -46,25 +62,12 @@ export async function prepareThread(of: ThreadRef, wish: Wish, tools: Tools, sto
     knownBase: record.base,
     startFrom: wish.startFrom,
   })
-  if (record.base === undefined) await tools.journal.updateThread(ref, { base: home.base })
+  if (record.base !== home.base) await tools.journal.updateThread(ref, { base: home.base })
   const origin = await originOf(paths.repository)
   await tools.once(paths.metadata, () => writeMetadata(paths, ref.projectId, origin ?? null))
-  const thread: Thread = { ref, names, record, home }
+  const thread: Thread = { ref, names, record, home, fence }
   tools.prepared.set(key, thread)
   return thread
-}
-
-export const slotOf = (record: ThreadRecord, tools: Tools): Slot => ({ slot: record.slot, identity: tools.identities.agent(record.slotNumber) })
-
-/** What the ids of a thread are called on disk; told apart where they differ only in letter case. */
-export async function namesOf(ref: ThreadRef, { journal }: Pick<Tools, 'journal'>): Promise<Names> {
-  const { clientId, userId, projectId, threadId } = ref
-  return {
-    client: await journal.nameFor('clients', clientId),
-    user: await journal.nameFor(`users of ${clientId}`, userId),
-    project: await journal.nameFor(`projects of ${clientId}/${userId}`, projectId),
-    thread: await journal.nameFor(`threads of ${clientId}/${userId}/${projectId}`, threadId),
-  }
 }
 
 async function ensureRepository(ref: ThreadRef, wish: Wish, names: Names, repository: string, tools: Tools, stop: AbortSignal): Promise<void> {
@@ -75,6 +78,7 @@ async function ensureRepository(ref: ThreadRef, wish: Wish, names: Names, reposi
     shown = performance.now()
     events.append({ type: 'progress', text: firstLine(text, 200) })
   }
+  if (!(await exists(repository))) await bringBack(repository)
   if (await exists(repository)) {
     await checkOrigin(repository, wish, tools)
     await fetchForNewThread(repository, branchOf(names), tools, onProgress, stop)

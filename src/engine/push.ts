@@ -1,21 +1,25 @@
+import { failpoint } from '../observe/failpoint.ts'
 import type { Ending } from '../command/ending.ts'
 import { RunFailure } from '../command/ending.ts'
-import { branchRef, moveRef, treeOf, type Sha } from '../git/branch.ts'
-import { adoptIndex } from '../git/checkout.ts'
+import { treeOf, type Sha } from '../git/branch.ts'
 import { commitTree } from '../git/commit.ts'
 import { rebase } from '../git/rebase.ts'
 import { push, type Remote } from '../git/remote.ts'
 import { originOf } from '../git/repository.ts'
 import { stage } from '../git/stage.ts'
-import { refOf, type CommandRecord } from '../journal/journal.ts'
+import { Fenced, refOf, type CommandRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
-import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
+import { showCommit, tipOf } from '../workspace/thread-home.ts'
 import { prepareThread } from './prepare.ts'
 import type { Thread } from './thread.ts'
 import { quiet } from './quiet.ts'
-import { endingOf, ShuttingDown } from './reasons.ts'
+import { endingOf, ShuttingDown, Unfinished } from './reasons.ts'
+import { TakenUp } from './taken-up.ts'
 import { conclude, type Ran } from './run-command.ts'
-import { afterSaving, Fenced, Unfinished } from './save.ts'
+import { GitError } from '../git/git.ts'
+import { mendRepository } from './mend.ts'
+import { spare } from './save.ts'
+import { land } from './land.ts'
 import type { Tools } from './tools.ts'
 
 /** A push whose commit is fixed; what follows needs no turn of its thread. */
@@ -49,6 +53,7 @@ export async function finishPush(pushing: Pushing, tools: Tools, inTurn: <Value>
   const end = (ending: Ending): Promise<Ran> => conclude(run, ending, { kind: 'nothing', skipped: [] }, thread, tools)
   try {
     const first = await push(repository, remote, branch, commit)
+    await failpoint(first.kind === 'pushed' ? 'push.sent' : 'push.refused')
     if (first.kind === 'pushed') return await end(pushedEnding(commit, branch))
     const rebased = await inTurn(() => rebaseThread(run, thread, first.tip, tools))
     if (rebased.kind === 'conflict') return await end(conflict(rebased.files))
@@ -56,8 +61,10 @@ export async function finishPush(pushing: Pushing, tools: Tools, inTurn: <Value>
     if (second.kind === 'pushed') return await end(pushedEnding(rebased.tip, branch))
     return await end({ kind: 'failed', code: 'push_conflict', error: `${branch} was moved at origin twice while it was pushed. Push again.`, mayPass: false })
   } catch (error) {
-    if (error instanceof Fenced || error instanceof Unfinished) throw error
+    if (error instanceof Fenced || error instanceof Unfinished || error instanceof TakenUp) throw error
     if (error instanceof ShuttingDown || error instanceof RunFailure) return end(endingOf(error))
+    // Before the last attempt it is looked whether the repository is to blame, and not the way to origin.
+    if (error instanceof GitError && run.attempt === tools.rules.attempts - 1) await tools.once(repository, () => mendRepository(thread.ref, tools))
     return end({ kind: 'failed', code: 'push_failed', error: tools.redact(messageOf(error)), mayPass: true })
   }
 }
@@ -78,6 +85,7 @@ async function rebaseThread(run: CommandRecord, thread: Thread, onto: Sha, tools
   const tip = await tipOf(home)
   await quiet(thread, tools)
   const staged = await stage(home.checkout, tools.holdsSecret)
+  await spare(staged.skipped, [tip, onto], thread)
   // What nobody committed yet goes along as a commit of its own.
   const left = { subject: 'Save before rebasing', body: '', trailers: { 'Thread-Id': run.command.threadId } }
   const mine = staged.tree === (await treeOf(gitDir, tip)) ? tip : await commitTree(gitDir, staged.tree, [tip], left, tools.author)
@@ -86,11 +94,7 @@ async function rebaseThread(run: CommandRecord, thread: Thread, onto: Sha, tools
   const ending = pushedEnding(rebased.tip, home.branch)
   const saving = { ending, commit: rebased.tip, before: tip, subject: '', files: [], skipped: [], checkout: true, rebased: rebased.made }
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
-  await afterSaving(async () => {
-    await moveRef(gitDir, branchRef(home.branch), rebased.tip, tip)
-    await adoptIndex(home.checkout, staged.indexFile)
-    await checkoutTree(home, rebased.tip)
-  })
+  await land(saving, staged.indexFile, thread)
   await showCommit(home, rebased.tip)
   return rebased
 }

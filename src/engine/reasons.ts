@@ -1,3 +1,5 @@
+import { GitError } from '../git/git.ts'
+import { Unkillable } from '../process/end-all.ts'
 import { RunFailure, type Ending } from '../command/ending.ts'
 import { messageOf } from '../observe/text.ts'
 
@@ -29,6 +31,14 @@ export class OverLimit extends Error {
   }
 }
 
+/** A commit was made and recorded, and something failed on its way onto the branch: recovery finishes it from the record. */
+export class Unfinished extends Error {
+  constructor(cause: unknown) {
+    super('a commit was recorded and could not be brought onto its branch', { cause })
+    this.name = 'Unfinished'
+  }
+}
+
 /** What an error, or the reason of a stop, means for the run. */
 export function endingOf(error: unknown): Exclude<Ending, { kind: 'recovered' | 'completed' }> {
   if (error instanceof Interrupted) return { kind: 'interrupted', by: error.by }
@@ -41,5 +51,15 @@ export function endingOf(error: unknown): Exclude<Ending, { kind: 'recovered' | 
       mayPass: false,
     }
   if (error instanceof RunFailure) return { kind: 'failed', code: error.code, error: error.message, mayPass: error.mayPass }
-  return { kind: 'failed', code: 'workspace_failed', error: messageOf(error), mayPass: false }
+  if (error instanceof Unkillable)
+    return {
+      kind: 'failed',
+      code: 'workspace_failed',
+      error: `Processes of this thread (${error.pids.join(', ')}) cannot be ended. Its files are left as they are and are committed when those are gone; restart the machine or the container if they stay. Other threads go on.`,
+      mayPass: false,
+      wedged: true,
+    }
+  // A git that was ended by somebody else says nothing of what it was asked.
+  const mayPass = error instanceof GitError && error.code === null
+  return { kind: 'failed', code: 'workspace_failed', error: messageOf(error), mayPass }
 }

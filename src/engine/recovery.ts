@@ -1,17 +1,22 @@
+import { failpoint } from '../observe/failpoint.ts'
 import { readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { threadKey, workspaceKey } from '../command/ids.ts'
 import { branchRef, isAncestor, moveRef } from '../git/branch.ts'
+import { removeStaleLocks } from '../git/locks.ts'
 import { resetIndex } from '../git/checkout.ts'
-import { refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
+import { refOf, type CommandRecord, type Saving, type ThreadRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
-import { endAll } from '../process/end-all.ts'
+import { endAll, endGits } from '../process/end-all.ts'
 import { belongsTo, processTable } from '../process/table.ts'
 import { servicePaths, threadPaths } from '../workspace/paths.ts'
 import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
-import { namesOf, prepareThread, slotOf } from './prepare.ts'
+import { namesOf, slotOf } from './names.ts'
+import { prepareThread } from './prepare.ts'
 import type { Thread } from './thread.ts'
 import { endingOf } from './reasons.ts'
-import { conclude, type Ran } from './run-command.ts'
+import { conclude, notSaved, type Ran } from './run-command.ts'
+import { quiet } from './quiet.ts'
 import { save } from './save.ts'
 import type { Tools } from './tools.ts'
 
@@ -24,8 +29,12 @@ import type { Tools } from './tools.ts'
  * @returns the commands that are not ended, in the order in which they were accepted
  */
 export async function recover(tools: Tools): Promise<readonly CommandRecord[]> {
-  await endLeftProcesses(tools)
-  await removeStaleFiles(tools)
+  const threads = await tools.journal.everyThread()
+  await endLeftProcesses(threads, tools)
+  await endGits(tools.root).catch((error: unknown) => tools.log.error({ event: 'git.not_ended', error: messageOf(error) }))
+  await failpoint('recovery.processes_ended')
+  await removeStaleFiles(threads, tools)
+  await failpoint('recovery.stale_removed')
   const unfinished = await tools.journal.unfinished()
   for (const run of unfinished.filter((each) => each.state !== 'queued')) {
     const ran = await recoverRun(run, tools).catch((error: unknown) =>
@@ -37,8 +46,8 @@ export async function recover(tools: Tools): Promise<readonly CommandRecord[]> {
   return tools.journal.unfinished()
 }
 
-async function endLeftProcesses(tools: Tools): Promise<void> {
-  const [threads, processes] = [await tools.journal.everyThread(), await processTable()]
+async function endLeftProcesses(threads: readonly ThreadRecord[], tools: Tools): Promise<void> {
+  const processes = await processTable()
   const installs = { slot: tools.installing.slot, identity: tools.identities.install() }
   for (const slot of [installs, ...threads.map((thread) => slotOf(thread, tools))]) {
     if (!processes.some((entry) => belongsTo(entry, slot.slot, slot.identity))) continue
@@ -48,38 +57,46 @@ async function endLeftProcesses(tools: Tools): Promise<void> {
 }
 
 /** Nothing of git runs yet and the lease is held, so whatever locks there are belong to the dead. */
-async function removeStaleFiles(tools: Tools): Promise<void> {
+async function removeStaleFiles(threads: readonly ThreadRecord[], tools: Tools): Promise<void> {
   const repositories = new Set<string>()
-  for (const { ref, slot } of await tools.journal.everyThread()) repositories.add(threadPaths(tools.root, await namesOf(ref, tools), slot).repository)
+  for (const { ref, slot } of new Map(threads.map((thread) => [workspaceKey(thread.ref), thread])).values())
+    repositories.add(threadPaths(tools.root, await namesOf(ref, tools), slot).repository)
   for (const repository of repositories) {
-    await removeMatching(repository, /\.lock$/, ['.', 'refs'])
-    await removeMatching(dirname(repository), /^(\..*|metadata\.json)\.making-[A-Za-z0-9]+$/, ['.']) // no id begins with a dot, or is metadata.json…
+    await removeStaleLocks(repository)
+    await removeMatching(join(repository, 'objects', 'pack'), /^tmp_/)
+    for (const view of ['threads', 'sessions']) await removeMatching(join(dirname(repository), '.claude', view), /\.making-[0-9a-f]{12}$/)
+    await removeMatching(dirname(repository), /^(\..*|metadata\.json)\.making-[A-Za-z0-9]+$/) // no id begins with a dot, or is metadata.json…
   }
-  await removeMatching(servicePaths(tools.root).indexes, /\.(lock|next|making)$/, ['.'])
-  await removeMatching(servicePaths(tools.root).store, /^\.[0-9a-f]{32}\.making-/, ['.'])
+  await removeMatching(servicePaths(tools.root).indexes, /\.(lock|next|making|next\.making-[A-Za-z0-9]+)$/)
+  await removeMatching(servicePaths(tools.root).store, /^\.[0-9a-f]{32}\.making-/)
 }
 
-async function removeMatching(folder: string, pattern: RegExp, below: readonly ('.' | 'refs')[]): Promise<void> {
-  for (const part of below) {
-    const entries = await readdir(join(folder, part), { recursive: part === 'refs', withFileTypes: true }).catch(() => [])
-    for (const entry of entries.filter((each) => pattern.test(each.name))) await rm(join(entry.parentPath, entry.name), { recursive: true, force: true })
-  }
+async function removeMatching(folder: string, pattern: RegExp): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) if (pattern.test(name)) await rm(join(folder, name), { recursive: true, force: true })
 }
 
 /** Finishes, fails or queues again a command whose run ended without saying how: with the service, or by an error of ours. */
 export async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran> {
   const never = new AbortController().signal
+  tools.prepared.delete(threadKey(run.command))
   let thread: Thread
   try {
     thread = await prepareThread(run.command, { repoUrl: run.command.repoUrl, startFrom: run.command.context?.branch }, tools, never)
   } catch (error) {
+    if (run.saving !== undefined) throw error // its commit is recorded, and has to get onto its branch first
     return conclude(run, endingOf(error), { kind: 'nothing', skipped: [] }, undefined, tools)
   }
+  const { repository } = thread.home.paths
+  await tools.once(repository, () => removeStaleLocks(repository))
   if (run.saving !== undefined) await finishSaving(run.saving, thread)
+  await failpoint('recovery.saving_finished')
   if (run.command.type === 'push') return again(run, undefined, tools)
   if (run.saving !== undefined) return conclude(run, run.saving.ending, { kind: 'committed', ...run.saving }, thread, tools)
 
-  const left = await save(run, { kind: 'recovered' }, thread, tools)
+  await quiet(thread, tools)
+  const left = await save(run, { kind: 'recovered' }, thread, tools).catch((error: unknown) => notSaved(error, { kind: 'recovered' }, tools))
+  if (left.kind === 'failed') return conclude(run, left, { kind: 'nothing', skipped: [] }, thread, tools)
+  await failpoint('recovery.left_saved')
   await showCommit(thread.home, await tipOf(thread.home))
   if (run.interruptedBy !== undefined) return conclude(run, { kind: 'interrupted', by: run.interruptedBy }, left, thread, tools)
   if (run.crashes + 1 >= tools.rules.crashes) return conclude(run, { kind: 'recovered' }, left, thread, tools)
@@ -96,11 +113,11 @@ async function finishSaving(saving: Saving, thread: Thread): Promise<void> {
   const { home } = thread
   const { gitDir } = home.checkout
   const tip = await tipOf(home)
-  if (tip === saving.before) await moveRef(gitDir, branchRef(home.branch), saving.commit, tip)
+  if (tip === saving.before) await moveRef(gitDir, branchRef(home.branch), saving.commit, tip, thread.fence)
   else if (!(await isAncestor(gitDir, saving.commit, tip))) throw new Error(`${home.branch} is neither at ${saving.before} nor at ${saving.commit}`)
   if (saving.checkout === true) {
     await resetIndex(home.checkout, saving.restores === undefined ? saving.before : `${saving.commit}^`)
     await checkoutTree(home, saving.commit)
-  }
+  } else await resetIndex(home.checkout, await tipOf(home))
   await showCommit(home, await tipOf(home))
 }

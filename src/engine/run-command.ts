@@ -1,14 +1,15 @@
-import type { Ending } from '../command/ending.ts'
+import { failpoint } from '../observe/failpoint.ts'
+import { RunFailure, type Ending } from '../command/ending.ts'
 import { CommandId } from '../command/ids.ts'
 import type { Result } from '../command/result.ts'
-import { refOf, type CommandRecord } from '../journal/journal.ts'
+import { Fenced, refOf, type CommandRecord } from '../journal/journal.ts'
 import { carryOut } from './carry-out.ts'
 import { prepareThread } from './prepare.ts'
 import type { Thread } from './thread.ts'
-import { endingOf } from './reasons.ts'
+import { messageOf } from '../observe/text.ts'
+import { endingOf, Unfinished } from './reasons.ts'
 import { resultOf } from './result.ts'
-import { Fenced, save, type Saved } from './save.ts'
-import { savingFailed } from './saving-failed.ts'
+import { save, type Saved } from './save.ts'
 import type { Tools } from './tools.ts'
 
 /** How a run left its command: with its result, or queued again. */
@@ -27,14 +28,32 @@ export type Ran =
 export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSignal): Promise<Ran> {
   const thread = await prepare(run, tools, stop)
   if ('kind' in thread) return conclude(run, thread, NOTHING, undefined, tools)
+  await failpoint('run.prepared')
   const ending = await carryOut(run, thread, tools, stop)
-  let saved: Saved
-  try {
-    saved = await save(run, ending, thread, tools)
-  } catch (error) {
-    return conclude(run, await savingFailed(error, ending, tools), NOTHING, thread, tools)
+  await failpoint('run.carried_out')
+  if (ending.kind === 'failed' && ending.wedged === true) return conclude(run, ending, NOTHING, thread, tools)
+  const saved = await save(run, ending, thread, tools).catch((error: unknown) => notSaved(error, ending, tools))
+  return saved.kind === 'failed' ? conclude(run, saved, NOTHING, thread, tools) : conclude(run, ending, saved, thread, tools)
+}
+
+/**
+ * What it means that a run could not be saved. The files are still in the work tree and go into the next commit of the thread.
+ *
+ * @throws Fenced and Unfinished, which are nobody's result
+ */
+export async function notSaved(error: unknown, ending: Ending, { room, log }: Tools): Promise<Extract<Ending, { kind: 'failed' }>> {
+  if (error instanceof Fenced || error instanceof Unfinished) throw error
+  log.error({ event: 'save.failed', err: error })
+  if (error instanceof RunFailure) return { kind: 'failed', code: error.code, error: error.message, mayPass: error.mayPass }
+  const full = await room.isFull()
+  const why = full ? 'The disk is full, so what was done could not be committed' : `What was done could not be committed: ${messageOf(error)}`
+  return {
+    kind: 'failed',
+    code: full ? 'disk_full' : 'workspace_failed',
+    error: `${why}. The files are still in the work tree and go into the next commit.`,
+    mayPass: false,
+    usage: 'usage' in ending ? ending.usage : undefined,
   }
-  return conclude(run, ending, saved, thread, tools)
 }
 
 const NOTHING: Saved = { kind: 'nothing', skipped: [] }
@@ -54,6 +73,7 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   const commit = saved.kind === 'committed' ? saved.commit : run.note?.commit
   if (ending.kind === 'shutdown') {
     await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'shutdown', commit }, at })
+    await failpoint('run.requeued')
     return { kind: 'again', inMs: 0, why: 'the service is shutting down' }
   }
   if (ending.kind === 'failed' && ending.mayPass && run.attempt < tools.rules.attempts) {
@@ -64,6 +84,7 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   const heir = await heirOf(run, ending, tools)
   const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, ending, saved, { ...about, heir }))))
   if ((await tools.journal.end(of, result, heir)) === 'lost') throw new Fenced()
+  await failpoint('run.ended')
   return { kind: 'ended', result, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
 }
 

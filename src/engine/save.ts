@@ -1,13 +1,19 @@
-import { outcomeOf, type Ending } from '../command/ending.ts'
+import { failpoint } from '../observe/failpoint.ts'
+import { outcomeOf, RunFailure, type Ending } from '../command/ending.ts'
 import type { Skipped } from '../command/result.ts'
-import { branchRef, commitAndTree, moveRef, treeOf, type Sha } from '../git/branch.ts'
+import { branchRef, commitAndTree, treeOf, type Sha } from '../git/branch.ts'
 import { commitTree, type Message } from '../git/commit.ts'
-import { adoptIndex } from '../git/checkout.ts'
-import { changedFiles } from '../git/diff.ts'
+import { adoptIndex, resetIndex } from '../git/checkout.ts'
+import { changedFiles, listFiles } from '../git/diff.ts'
+import { GitError } from '../git/git.ts'
+import { tipOf } from '../workspace/thread-home.ts'
 import { stage } from '../git/stage.ts'
-import { refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
+import { Fenced, refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
 import { firstLine } from '../observe/text.ts'
-import { checkoutTree } from '../workspace/thread-home.ts'
+import { mendRepository } from './mend.ts'
+import { prepareThread } from './prepare.ts'
+import { land } from './land.ts'
+import { Unfinished } from './reasons.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
@@ -15,42 +21,38 @@ export type Saved =
   | { readonly kind: 'nothing'; readonly skipped: readonly Skipped[] }
   | { readonly kind: 'committed'; readonly commit: Sha; readonly subject: string; readonly files: readonly string[]; readonly skipped: readonly Skipped[] }
 
-/** The journal has a newer owner, who finishes what this service began. */
-export class Fenced extends Error {
-  constructor() {
-    super('another service has taken over this workspace; nothing more is written')
-    this.name = 'Fenced'
-  }
-}
-
-/** A commit was made and recorded, and something failed on its way onto the branch: recovery finishes it from the record. */
-export class Unfinished extends Error {
-  constructor(cause: unknown) {
-    super('a commit was recorded and could not be brought onto its branch', { cause })
-    this.name = 'Unfinished'
-  }
-}
-
-/** Steps that follow `journal.saving`; their failure is nobody's result. @throws Unfinished */
-export async function afterSaving(steps: () => Promise<void>): Promise<void> {
-  try {
-    await steps()
-  } catch (error) {
-    throw new Unfinished(error)
-  }
-}
-
 /**
  * Commits what a run left in the work tree. The commit is made first, then recorded, then the branch moves, so that a crash
  * at any point either changes nothing or is finished by recovery. Equal trees are the only sign that there is nothing to commit.
+ * On a full disk the room that was kept back is used, and a damaged repository is mended first.
  */
 export async function save(run: CommandRecord, ending: Ending, thread: Thread, tools: Tools): Promise<Saved> {
+  try {
+    return await saveNow(run, ending, thread, tools)
+  } catch (error) {
+    if (error instanceof Fenced || error instanceof Unfinished || error instanceof RunFailure) throw error
+    if (await tools.room.makeRoom()) {
+      tools.log.warn({ event: 'reserve.used', threadId: run.command.threadId, commandId: run.command.commandId })
+      return saveNow(run, ending, thread, tools)
+    }
+    const { repository } = thread.home.paths
+    const mended = error instanceof GitError && !(await tools.room.isFull()) && (await tools.once(repository, () => mendRepository(thread.ref, tools)))
+    // Nothing is wrong with the repository: it may be the index, which holds nothing that is not on the branch or in the work tree.
+    if (error instanceof GitError && !mended) await resetIndex(thread.home.checkout, await tipOf(thread.home))
+    else if (!mended) throw error
+    return saveNow(run, ending, mended ? await prepareThread(run.command, {}, tools, new AbortController().signal) : thread, tools)
+  }
+}
+
+async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools: Tools): Promise<Saved> {
   const { home } = thread
   const { gitDir } = home.checkout
   const { commit: tip, tree } = await commitAndTree(gitDir, branchRef(home.branch))
   const staged = await stage(home.checkout, tools.holdsSecret)
+  await failpoint('save.staged')
   const changed = staged.tree !== tree
   const restores = ending.kind === 'completed' ? ending.restores : undefined
+  if (restores !== undefined) await spare(staged.skipped, [tip, restores], thread)
   const subject = tools.redact(subjectOf(run, ending))
   const message = (text: string): Message => ({ subject: text, body: tools.redact(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
 
@@ -64,6 +66,7 @@ export async function save(run: CommandRecord, ending: Ending, thread: Thread, t
     await adoptIndex(home.checkout, staged.indexFile)
     return { kind: 'nothing', skipped: staged.skipped }
   }
+  await failpoint('save.committed')
   const files = await changedFiles(gitDir, tip, commit)
   const saving: Saving = {
     ending,
@@ -76,12 +79,26 @@ export async function save(run: CommandRecord, ending: Ending, thread: Thread, t
     ...(kept === undefined ? {} : { kept }),
   }
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
-  await afterSaving(async () => {
-    await moveRef(gitDir, branchRef(home.branch), commit, tip)
-    await adoptIndex(home.checkout, staged.indexFile)
-    if (saving.checkout === true) await checkoutTree(home, commit)
-  })
+  await land(saving, staged.indexFile, thread)
   return { kind: 'committed', commit, subject, files, skipped: staged.skipped }
+}
+
+/**
+ * A checkout brings back files that are in a commit, whatever lies there.
+ *
+ * @throws RunFailure where one of those holds what could not be saved
+ */
+export async function spare(skipped: readonly Skipped[], commits: readonly Sha[], { home }: Thread): Promise<void> {
+  const paths = new Set(skipped.map(({ path }) => path))
+  if (paths.size === 0) return
+  for (const commit of commits) {
+    const lost = (await listFiles(home.checkout.gitDir, commit)).find((file) => paths.has(file.path))
+    if (lost !== undefined)
+      throw new RunFailure(
+        'rejected',
+        `${lost.path} cannot be saved (${skipped.find(({ path }) => path === lost.path)?.reason}) and would be overwritten. Nothing was done; have it moved or made smaller first.`,
+      )
+  }
 }
 
 const SUBJECT_LENGTH = 72

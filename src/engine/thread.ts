@@ -1,3 +1,4 @@
+import type { Fence } from '../git/fence.ts'
 import type { ThreadRef } from '../command/ids.ts'
 import type { ThreadRecord } from '../journal/journal.ts'
 import type { Names } from '../workspace/paths.ts'
@@ -9,4 +10,6 @@ export interface Thread {
   readonly names: Names
   readonly record: ThreadRecord
   readonly home: ThreadHome
+  /** Shows git that this service owns the workspace. */
+  readonly fence: Fence
 }

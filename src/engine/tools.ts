@@ -7,6 +7,7 @@ import type { EventLog } from '../observe/event-log.ts'
 import type { Log } from '../observe/log.ts'
 import type { Redact } from '../observe/redact.ts'
 import type { Identities } from '../process/identity.ts'
+import type { Room } from '../workspace/room.ts'
 import type { Thread } from './thread.ts'
 
 export interface RunRules {
@@ -35,6 +36,8 @@ export interface Installing {
 export interface Tools {
   readonly root: string
   readonly journal: Journal
+  /** Names this service among all that ever owned the workspace. */
+  readonly owner: string
   readonly agents: Agents
   readonly identities: Identities
   readonly installing: Installing
@@ -48,6 +51,7 @@ export interface Tools {
   readonly beginning: { readonly origin: Remote | undefined; readonly example: string | undefined }
   /** How the repository behind a URL, without credentials, is reached. */
   readonly remoteFor: (url: string) => Remote
+  readonly room: Room
   readonly events: (ref: ThreadRef) => EventLog
   /** Aborts when the service stops; for work that belongs to no run. */
   readonly stopping: AbortSignal

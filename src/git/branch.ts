@@ -1,3 +1,4 @@
+import { fenceHolds, verifyFence, type Fence } from './fence.ts'
 import { git } from './git.ts'
 
 /** A full object name, 40 or 64 hex digits. */
@@ -28,15 +29,30 @@ export class RefMoved extends Error {
   }
 }
 
+/** Another service has made itself the one that may move branches here. */
+export class FenceMoved extends Error {
+  constructor(gitDir: string, options: ErrorOptions) {
+    super(`another service moves the branches of ${gitDir}`, options)
+    this.name = 'FenceMoved'
+  }
+}
+
 /**
- * Moves a ref from `before` to `to`; `undefined` means that it must not exist yet.
+ * Moves a ref from `before` to `to`, while `fence` holds; `undefined` means that it must not exist yet.
  *
- * @throws RefMoved where its value is not `before`
+ * @throws RefMoved where its value is not `before`, FenceMoved
  */
-export async function moveRef(gitDir: string, ref: string, to: Sha, before: Sha | undefined): Promise<void> {
+export async function moveRef(gitDir: string, ref: string, to: Sha, before: Sha | undefined, fence?: Fence): Promise<void> {
+  const input = `start
+${verifyFence(fence)}option no-deref
+update ${ref} ${to} ${before ?? '0'.repeat(to.length)}
+prepare
+commit
+`
   try {
-    await git(['update-ref', '--no-deref', '--end-of-options', ref, to, before ?? '0'.repeat(to.length)], { gitDir })
+    await git(['update-ref', '--stdin'], { gitDir, input })
   } catch (error) {
+    if (fence !== undefined && !(await fenceHolds(gitDir, fence))) throw new FenceMoved(gitDir, { cause: error })
     if ((await resolve(gitDir, ref)) !== before) throw new RefMoved(ref, { cause: error })
     throw error
   }

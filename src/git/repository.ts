@@ -1,3 +1,4 @@
+import { failpoint } from '../observe/failpoint.ts'
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { commitTree, type Author } from './commit.ts'
@@ -50,17 +51,36 @@ export interface CreateOptions {
  * @throws GitError where origin cannot be read
  */
 export async function createRepository(at: string, beginning: Beginning, options: CreateOptions): Promise<void> {
+  await makeBeside(at, beginning.kind === 'origin' ? beginning.remote.url : undefined, (making) => fill(making, beginning, options))
+}
+
+/** Makes a repository with the same origin as another, which it takes the place of while that one goes `aside`; `fill` puts into it what there is. */
+export async function remakeRepository(like: string, aside: string, fill: (gitDir: string) => Promise<void>): Promise<void> {
+  const { code, text } = await git(['config', '--file', join(like, 'config'), '--get', 'remote.origin.url'], { gitDir: like, expect: [1, 128] })
+  await makeBeside(like, code === 0 ? text : undefined, fill, async (making) => {
+    await rename(like, aside)
+    await rename(making, like)
+  })
+}
+
+async function makeBeside(
+  at: string,
+  origin: string | undefined,
+  fill: (gitDir: string) => Promise<void>,
+  place: (making: string) => Promise<void> = (making) => rename(making, at),
+): Promise<void> {
   const making = await mkdtemp(join(dirname(at), `.${basename(at)}.making-`))
   try {
     await git(['init', '--quiet', '--bare', '--template=', '--initial-branch=main', making], { gitDir: making })
-    await writeFile(
-      join(making, 'config'),
-      CONFIG + (beginning.kind === 'origin' ? `[remote "origin"]\n\turl = ${JSON.stringify(beginning.remote.url)}\n` : ''),
-    )
+    await writeFile(join(making, 'config'), CONFIG + (origin === undefined ? '' : `[remote "origin"]\n\turl = ${JSON.stringify(origin)}\n`))
     await git(['init', '--quiet', '--bare', '--template=', making], { gitDir: making }) // applies sharedRepository to what is there
     await writeExclude(making)
-    await fill(making, beginning, options)
-    await rename(making, at)
+    // git knows the empty tree without having it, and misses it when it looks whether everything is there.
+    await git(['hash-object', '-w', '-t', 'tree', '--stdin'], { gitDir: making, input: '' })
+    await fill(making)
+    await failpoint('clone.filled')
+    await place(making)
+    await failpoint('clone.moved')
   } catch (error) {
     await rm(making, { recursive: true, force: true })
     throw error

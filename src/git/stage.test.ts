@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { branchRef, defaultBranch, resolve, treeOf } from './branch.ts'
 import { checkout } from './checkout.ts'
+import { damageOf } from './damage.ts'
 import { listFiles, readFileAt } from './diff.ts'
 import { createRepository } from './repository.ts'
 import { stage, type Checkout } from './stage.ts'
@@ -34,6 +35,20 @@ async function staged() {
   const { tree, skipped } = await stage(at, (content) => content.includes('SECRET'))
   return { files: (await listFiles(at.gitDir, tree)).map((file) => file.path), skipped, tree }
 }
+
+it('names that git takes for patterns are names', async () => {
+  for (const name of [':!x', ':^', ':(attr:y)z', ':(bogus)c', ':/']) await writeFile(inTree(name.replaceAll('/', '')), 'x').catch(() => {})
+  await mkdir(inTree(':(top)d'))
+  await writeFile(inTree(':(top)d', 'e'), 'e')
+  expect((await staged()).files).toEqual(expect.arrayContaining([':!x', ':^', ':(attr:y)z', ':(bogus)c', ':(top)d/e']))
+})
+
+it('a repository that began empty is not taken for a damaged one', async () => {
+  const empty = join(folder, 'empty')
+  await createRepository(empty, { kind: 'empty' }, { author, onProgress: () => {} })
+  expect(await damageOf(empty)).toBeUndefined()
+  expect(await damageOf(at.gitDir)).toBeUndefined()
+})
 
 it('an untouched work tree has the tree of its commit', async () => {
   const tip = await resolve(at.gitDir, branchRef('main'))

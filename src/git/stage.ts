@@ -1,9 +1,10 @@
-import { copyFile, lstat, readdir, rm } from 'node:fs/promises'
+import { copyFile, lstat, mkdtemp, readlink, rm, stat, utimes } from 'node:fs/promises'
 import type { Skipped } from '../command/result.ts'
 import { printable } from '../observe/text.ts'
 import { readPlainFile } from '../process/plain-file.ts'
 import { run } from '../process/run.ts'
 import type { Sha } from './branch.ts'
+import { listChanges } from './changes.ts'
 import { git, GitError, joined, records, SYSTEM_PATH } from './git.ts'
 
 /** A work tree, the repository its commits go to, and the index between the two, which lies outside the tree. */
@@ -30,28 +31,26 @@ const MAX_FILE_BYTES = 50_000_000
  * one with commits would be recorded as a link without its files. Names stay bytes. What cannot be saved is
  * reported in `skipped` and keeps its former version.
  *
- * @param holdsSecret says whether a file's content holds a live secret of the service; such a file is not saved
+ * @param holdsSecret says whether a file's name or content holds a live secret of the service; such a file is not saved
  */
 export async function stage(checkout: Checkout, holdsSecret: (content: Buffer) => boolean): Promise<Staged> {
   const indexFile = `${checkout.indexFile}.next`
+  await rm(`${indexFile}.lock`, { force: true }) // of a git that was killed: nobody but us writes this index, one call at a time
   await copyFile(checkout.indexFile, indexFile)
+  // git trusts what an index says of a file only where the file is older than the index; a copy is as old as what it was made from.
+  const { atime, mtime } = await stat(checkout.indexFile)
+  await utimes(indexFile, atime, mtime)
   const at = { ...checkout, indexFile }
-  const skipped: Skipped[] = await withoutSpecialFiles(at.workTree)
+  const skipped: Skipped[] = await withoutObstacles(at.workTree)
 
-  const [changed, others, links] = await Promise.all([
-    git(['diff-files', '-z', '--name-status', '--ignore-submodules'], at),
-    git(['ls-files', '-z', '--others', '--exclude-standard'], at),
-    linkedRepositories(at),
-  ])
-  if (others.warned) skipped.push({ path: '.', reason: 'holds a folder that cannot be read; what is in there is not saved' })
-  const { gone, present } = split(records(changed.stdout))
-  const found = await Promise.all(records(others.stdout).map((name) => (name.at(-1) === SLASH ? filesBelow(at, name) : Promise.resolve([name]))))
-
-  const inLinks = await Promise.all(links.map((name) => filesBelow(at, Buffer.concat([name, Buffer.of(SLASH)]))))
-  gone.push(...links.filter((_, index) => (inLinks[index]?.length ?? 0) > 0))
+  const { gone, present, unread, unsifted } = await listChanges(at)
+  if (unread) skipped.push({ path: '.', reason: 'holds a folder that cannot be read; what is in there is not saved' })
+  if (unsifted) skipped.push({ path: '.gitignore', reason: 'holds patterns that take too long, so nothing counts as ignored' })
   const wanted: Buffer[] = []
-  for (const name of [...present, ...found.flat(), ...inLinks.flat()]) {
-    const reason = await obstacle(Buffer.concat([Buffer.from(`${at.workTree}/`), name]), holdsSecret)
+  for (const name of present) {
+    const reason = holdsSecret(name)
+      ? 'has a secret of the service in its name'
+      : ((await refusedByGit(at, name)) ?? (await obstacle(Buffer.concat([Buffer.from(`${at.workTree}/`), name]), holdsSecret)))
     if (reason === undefined) wanted.push(name)
     else skipped.push({ path: shown(name), reason })
   }
@@ -60,61 +59,55 @@ export async function stage(checkout: Checkout, holdsSecret: (content: Buffer) =
   return { tree: (await git(['write-tree'], at)).text, indexFile, skipped }
 }
 
-const SLASH = '/'.charCodeAt(0)
 const shown = (name: Buffer): string => printable(name.toString('utf8'), 4096)
 
-/** `diff-files --name-status -z` is status and name in turn; what is gone must not be looked at, its folder may be a link by now. */
-function split(entries: readonly Buffer[]): { gone: Buffer[]; present: Buffer[] } {
-  const [gone, present]: [Buffer[], Buffer[]] = [[], []]
-  for (let at = 0; at + 1 < entries.length; at += 2) {
-    const [status, name] = [entries[at]?.toString('latin1'), entries[at + 1]]
-    if (name !== undefined) (status === 'D' ? gone : present).push(name)
+/**
+ * Pipes, sockets and devices cannot be saved. One that is called like a file that git reads would block it for ever, and one of
+ * those without end take all its memory: they go.
+ */
+async function withoutObstacles(workTree: string): Promise<Skipped[]> {
+  const find = async (...wanted: string[]): Promise<Buffer[]> => {
+    const prune = ['(', '-name', '.git', '-o', '-name', 'node_modules', ')', '-prune', '-o']
+    const { stdout } = await run('find', ['.', ...prune, '(', ...wanted, ')', '-print0'], { cwd: workTree, env: { PATH: SYSTEM_PATH } })
+    return records(stdout).map((name) => name.subarray(2))
   }
-  return { gone, present }
+  const type = (letter: string): string[] => ['-type', letter]
+  const [special, endless] = await Promise.all([
+    find(...type('p'), '-o', ...type('s'), '-o', ...type('b'), '-o', ...type('c')),
+    find(...type('f'), '-name', '.git*', '-size', `+${MAX_FILE_BYTES}c`),
+  ])
+  for (const name of [...special.filter((each) => /(^|\/)\.git[a-z]+$/.test(each.toString('latin1'))), ...endless])
+    await rm(Buffer.concat([Buffer.from(`${workTree}/`), name]), { force: true })
+  return [
+    ...special.map((name) => ({ path: shown(name), reason: 'is neither a file, a folder nor a link' })),
+    ...endless.map((name) => ({ path: shown(name), reason: `is larger than ${MAX_FILE_BYTES / 1_000_000} MB, and was removed because git would read it` })),
+  ]
 }
 
-/** Entries that stand for another repository (mode 160000): where files lie in such a folder, they are saved as files. */
-async function linkedRepositories(at: Checkout): Promise<Buffer[]> {
-  const { stdout } = await git(['ls-files', '-z', '--stage'], at)
-  return records(stdout)
-    .filter((entry) => entry.subarray(0, 6).toString('latin1') === '160000')
-    .map((entry) => entry.subarray(entry.indexOf(9) + 1))
-}
-
-/** Pipes, sockets and devices cannot be saved. One that is called like a file that git reads would block it for ever, and goes. */
-async function withoutSpecialFiles(workTree: string): Promise<Skipped[]> {
-  const special = ['p', 's', 'b', 'c'].flatMap((type, index) => [...(index === 0 ? [] : ['-o']), '-type', type])
-  const prune = ['(', '-name', '.git', '-o', '-name', 'node_modules', ')', '-prune', '-o']
-  const { stdout } = await run('find', ['.', ...prune, '(', ...special, ')', '-print0'], { cwd: workTree, env: { PATH: SYSTEM_PATH } })
-  const found = records(stdout).map((name) => name.subarray(2))
-  for (const name of found)
-    if (/(^|\/)\.git[a-z]+$/.test(name.toString('latin1'))) await rm(Buffer.concat([Buffer.from(`${workTree}/`), name]), { force: true })
-  return found.map((name) => ({ path: shown(name), reason: 'is neither a file, a folder nor a link' }))
-}
-
-/** The files of a nested repository, without its git directory and without what is ignored. */
-async function filesBelow(at: Checkout, folder: Buffer): Promise<readonly Buffer[]> {
-  const found: Buffer[] = []
-  const walk = async (below: Buffer): Promise<void> => {
-    const entries = await readdir(Buffer.concat([Buffer.from(`${at.workTree}/`), below]), { withFileTypes: true, encoding: 'buffer' }).catch(() => [])
-    for (const entry of entries) {
-      if (entry.name.toString('latin1').toLowerCase() === '.git') continue
-      const name = Buffer.concat([below, entry.name])
-      if (entry.isDirectory()) await walk(Buffer.concat([name, Buffer.of(SLASH)]))
-      else if (entry.isFile() || entry.isSymbolicLink()) found.push(name)
-    }
+/** Content of files that git itself reads, which other repositories would refuse to receive: submodules with hostile URLs, endless attributes. */
+async function refusedByGit(at: Checkout, name: Buffer): Promise<string | undefined> {
+  const [, base] = /(?:^|\/)(\.git(?:modules|attributes))$/i.exec(name.toString('latin1')) ?? []
+  const input = base === undefined ? undefined : await readPlainFile(Buffer.concat([Buffer.from(`${at.workTree}/`), name]), MAX_FILE_BYTES)
+  if (input === undefined) return undefined
+  const objects = await mkdtemp(`${at.indexFile}.making-`)
+  try {
+    const alone = { gitDir: at.gitDir, env: { GIT_OBJECT_DIRECTORY: objects } }
+    const { text } = await git(['hash-object', '-w', '--stdin'], { ...alone, input })
+    await git(['mktree'], { ...alone, input: `100644 blob ${text}\t${base}\n` })
+    const { code } = await git(['fsck', '--no-full', '--no-dangling', '--no-reflogs', '--no-progress'], { ...alone, expect: [1, 2, 3, 4, 5, 6, 7, 8] })
+    return (code & BAD_OBJECT) === BAD_OBJECT ? 'is refused by git: other repositories would not receive it' : undefined
+  } finally {
+    await rm(objects, { recursive: true, force: true })
   }
-  await walk(folder)
-  if (found.length === 0) return []
-  const ignored = await git(['check-ignore', '-z', '--stdin', '--no-index'], { ...at, input: joined(found), expect: [1] })
-  const out = new Set(records(ignored.stdout).map((name) => name.toString('latin1')))
-  return found.filter((name) => !out.has(name.toString('latin1')))
 }
+
+/** Of the exit code of `git fsck`: an object is not as it should be. That others are missing is no news in an empty folder. */
+const BAD_OBJECT = 1
 
 async function obstacle(path: Buffer, holdsSecret: (content: Buffer) => boolean): Promise<string | undefined> {
   const about = await lstat(path).catch(() => undefined)
   if (about === undefined) return 'went away while it was being saved'
-  if (about.isSymbolicLink()) return undefined // stored as a link, never followed
+  if (about.isSymbolicLink()) return holdsSecret(await readlink(path, 'buffer')) ? 'holds a secret of the service' : undefined // stored as a link, never followed
   if (about.isDirectory()) return 'is a folder with a repository of its own where a file was'
   if (!about.isFile()) return 'is neither a file, a folder nor a link'
   if (about.size > MAX_FILE_BYTES) return `is larger than ${MAX_FILE_BYTES / 1_000_000} MB`

@@ -112,6 +112,22 @@ export type Accepted =
   | { readonly outcome: 'conflict' }
   | { readonly outcome: 'lost' }
 
+/** This journal has a newer owner, who finishes what its former one began. */
+export class Fenced extends Error {
+  constructor() {
+    super('another service has taken over this workspace; nothing more is written')
+    this.name = 'Fenced'
+  }
+}
+
+/** A write failed: the disk is full or broken. Nothing of it was recorded. */
+export class NotRecorded extends Error {
+  constructor(cause: unknown) {
+    super('the journal could not be written', { cause })
+    this.name = 'NotRecorded'
+  }
+}
+
 /** `lost`: the record was not in the state that the call takes it from, or this journal has a newer owner. Nothing was written. */
 export type Answer = 'done' | 'lost'
 
@@ -146,11 +162,17 @@ export interface Page {
  * The durable record: what was accepted, what is in work, how it ended.
  *
  * A method is one whole transaction, durable when its promise resolves. Each is conditional on the state it takes the
- * record from and on the owner's epoch, and says as a value whether it took place.
+ * record from and on the owner's epoch, and says as a value whether it took place. One that cannot be made durable is rejected
+ * with `NotRecorded`.
  */
 export interface Journal extends AsyncDisposable {
   /** Rises by one with every owner. */
   readonly epoch: number
+  /** Aborts when a write finds that there is a newer owner. */
+  readonly lost: AbortSignal
+
+  /** Whether it can be written; asked by writing where the last write failed. */
+  writable(): Promise<boolean>
 
   /** Records a command. A queued edit that it supersedes ends in the same transaction, its text taken along. */
   accept(acceptance: Acceptance): Promise<Accepted>
@@ -161,14 +183,14 @@ export interface Journal extends AsyncDisposable {
   /** running → saving: the commit is made, the branch is about to move. */
   saving(of: CommandRef, saving: Saving): Promise<Answer>
   /**
-   * → ended: the result, its delivery, the checkpoint and the thread's totals, all at once.
+   * → ended: the result, its delivery, the checkpoint and the thread's totals, all at once. Attachments are not kept any longer.
    * Where its message was never heard, `heir`, queued in the same thread, or whoever superseded that one, takes it along.
    */
   end(of: CommandRef, result: Result, heir?: CommandId): Promise<Answer>
   /** → queued again, with what the next attempt should know. A commit made by then becomes a checkpoint. */
   requeue(of: CommandRef, how: Requeue): Promise<Answer>
 
-  /** The thread, created where it is not known. */
+  /** The thread, created where it is not known. @throws Fenced */
   openThread(ref: ThreadRef, at: number): Promise<ThreadRecord>
   updateThread(ref: ThreadRef, change: ThreadChange): Promise<Answer>
   /**
@@ -176,6 +198,9 @@ export interface Journal extends AsyncDisposable {
    * from it only in letter case, with `+` and a hash behind it. The same for ever.
    */
   nameFor(scope: string, id: string): Promise<string>
+
+  /** Removes at most `limit` commands that ended before `before` and whose results have arrived; answers how many. Their ids may be used again then. */
+  forget(before: number, limit: number): Promise<number>
 
   outboxDue(at: number, limit: number): Promise<readonly Delivery[]>
   outboxSent(eventId: string): Promise<void>

@@ -1,45 +1,108 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Fenced } from './journal.ts'
 
-/** Another service holds the workspace folder. */
-export class WorkspaceHeld extends Error {
-  readonly holder: string
-  constructor(folder: string, holder: string) {
-    super(`${folder} is in use by another Branchline (${holder}). Stop that one first, or set WORKSPACE_PATH to another folder.`)
-    this.name = 'WorkspaceHeld'
-    this.holder = holder
-  }
+/** Who owns a workspace, as it stands in its journal. */
+export interface Lease {
+  /** The machine that its owner runs on. */
+  readonly owner: string
+  /** Rises by one with every owner. */
+  readonly epoch: number
+  /** Rises by one with every renewal. */
+  readonly beat: number
+  /** Its owner has given it up. */
+  readonly released: boolean
 }
 
-const SQLITE_BUSY = 5
+/** Where the lease lies. Each write is conditional, and says as a value whether it took place. */
+export interface LeaseStore {
+  read(): Promise<Lease>
+  /** Makes `owner` the next one, where the lease is still as it was `seen`; answers the new epoch. */
+  take(seen: Lease, owner: string): Promise<number | undefined>
+  renew(epoch: number): Promise<boolean>
+  release(epoch: number): Promise<void>
+}
+
+export interface LeaseTerms {
+  readonly owner: string
+  /**
+   * How long an owner that is not heard of is waited for. 0 where a lock that the kernel frees has shown already that nobody else
+   * on this machine, the only one, holds the workspace.
+   */
+  readonly ttlMs: number
+}
+
+/** Looks at a held lease this many times within its term. */
+const LOOKS = 10
 
 /**
- * Holds the lease of a folder on this machine: an exclusive lock that the kernel frees when the process dies, so it never
- * goes stale. Who holds it stands in a file beside it, because a contender cannot read the locked one.
+ * Takes the lease: at once where it was given up, or held on this machine, whose kernel has freed the lock of its owner; else when it
+ * has been seen unchanged for one term of our own monotonic clock. Wall clocks are never compared.
  *
- * @throws WorkspaceHeld
+ * @returns the new epoch, or the lease as it was when its owner showed that it is alive, or another one was faster
  */
-export function holdLease(folder: string): Disposable {
-  const beside = join(folder, 'lock.json')
-  const lock = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 })
-  try {
-    lock.exec('PRAGMA journal_mode = delete')
-    lock.exec('BEGIN EXCLUSIVE')
-  } catch (error) {
-    lock.close()
-    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) throw new WorkspaceHeld(folder, holderIn(beside))
-    throw error
+export async function takeLease(store: LeaseStore, { owner, ttlMs }: LeaseTerms): Promise<number | Lease> {
+  const seen = await store.read()
+  if (ttlMs > 0 && !seen.released && seen.owner !== owner) {
+    for (let look = 0; look < LOOKS; look += 1) {
+      await delay(ttlMs / LOOKS)
+      const now = await store.read()
+      if (now.epoch !== seen.epoch || now.beat !== seen.beat) return now
+    }
   }
-  writeFileSync(beside, JSON.stringify({ pid: process.pid, since: new Date().toISOString() }))
-  return { [Symbol.dispose]: () => lock.close() }
+  return (await store.take(seen, owner)) ?? (await store.read())
 }
 
-function holderIn(file: string): string {
-  try {
-    const { pid, since } = JSON.parse(readFileSync(file, 'utf8'))
-    return `process ${Number(pid)} since ${String(since).slice(0, 30)}`
-  } catch {
-    return 'it has not said which process'
+/**
+ * Keeps a lease that was taken: renews it every third of its term. Trust in it counts from when the last renewal that succeeded was
+ * sent, and ends after two thirds of the term, before anybody else may take it: then `lost` aborts, and nothing more may be written.
+ */
+export class Tenure implements AsyncDisposable {
+  readonly epoch: number
+  readonly #store: LeaseStore
+  readonly #ttlMs: number
+  readonly #lost = new AbortController()
+  readonly #stop = new AbortController()
+  readonly #renewing: Promise<void>
+  #trustedFrom = performance.now()
+
+  constructor(store: LeaseStore, epoch: number, ttlMs: number) {
+    this.epoch = epoch
+    this.#store = store
+    this.#ttlMs = ttlMs
+    this.#renewing = ttlMs === 0 ? Promise.resolve() : this.#renew()
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  /** Whether the workspace may be written to, as far as this service can know by itself. Asked before every write. */
+  holds(): boolean {
+    if (this.#ttlMs > 0 && performance.now() - this.#trustedFrom > (this.#ttlMs * 2) / 3) this.overtaken()
+    return !this.#lost.signal.aborted
+  }
+
+  /** A write has found a newer owner. */
+  overtaken(): void {
+    this.#lost.abort(new Fenced())
+  }
+
+  async #renew(): Promise<void> {
+    let wait = this.#ttlMs / 3
+    while (!this.#stop.signal.aborted && !this.#lost.signal.aborted) {
+      await delay(wait, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {}) // stopped
+      if (this.#stop.signal.aborted || !this.holds()) return
+      const sent = performance.now()
+      const renewed = await this.#store.renew(this.epoch).catch(() => undefined) // the store may be back before trust ends
+      wait = renewed === undefined ? this.#ttlMs / 30 : this.#ttlMs / 3
+      if (renewed === true) this.#trustedFrom = sent
+      else if (renewed === false) this.overtaken()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#renewing
+    if (this.holds()) await this.#store.release(this.epoch).catch(() => {}) // whoever comes next waits for one term
   }
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { appendFileSync, closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NewEvent, RunEvent } from '../command/event.ts'
 import type { ThreadId } from '../command/ids.ts'
@@ -81,12 +81,12 @@ export class EventLog {
       } else waiting.push(event)
       wake()
     }
-    const kept = this.#kept(after) // no event can come between these two lines
+    using kept = this.#kept() // no event can come between these two lines
     this.#listeners.add(listen)
     const ended = (): void => wake()
     stop.addEventListener('abort', ended)
     try {
-      for (const event of kept) {
+      for (const event of this.#later(kept.events(), after)) {
         if (stop.aborted || overrun) return
         yield event
       }
@@ -103,26 +103,57 @@ export class EventLog {
     }
   }
 
-  #kept(after: string | undefined): readonly RunEvent[] {
-    const events = [this.#former, this.#file].flatMap((file) => eventsIn(file))
+  /** What the files hold at this moment, read piece by piece: a reader may take its time, and there may be many. */
+  #kept(): Disposable & { events(): Generator<RunEvent, void> } {
+    const files = [this.#former, this.#file].filter((file) => existsSync(file)).map((file) => openSync(file, 'r'))
+    const sizes = files.map((file) => fstatSync(file).size)
+    return {
+      *events() {
+        for (const [at, file] of files.entries()) yield* eventsIn(file, sizes[at] ?? 0)
+      },
+      [Symbol.dispose]: () => files.forEach((file) => closeSync(file)),
+    }
+  }
+
+  /** Those after an id; where some before the first of them are gone, a `gap` says so. */
+  *#later(events: Iterable<RunEvent>, after: string | undefined): Generator<RunEvent, void> {
     const from = after === undefined ? undefined : positionOf(after)
-    if (from === undefined || after === undefined) return events
-    const later = events.filter((event) => isAfter(positionOf(event.id) ?? from, from))
-    const [oldest, first] = [events[0], later[0]]
-    const missed = first !== undefined && oldest === first && events.every((event) => event.id !== after)
-    return missed ? [{ id: after, at: first.at, threadId: this.#threadId, type: 'gap', from: after, to: first.id }, ...later] : later
+    let before: 'nothing' | 'something' = 'nothing'
+    let begun = false
+    for (const event of events) {
+      const later = from === undefined || isAfter(positionOf(event.id) ?? from, from)
+      if (later && !begun && before === 'nothing' && after !== undefined && from !== undefined)
+        yield { id: after, at: event.at, threadId: this.#threadId, type: 'gap', from: after, to: event.id }
+      begun ||= later
+      if (later) yield event
+      else before = 'something'
+    }
   }
 }
 
-function eventsIn(file: string): readonly RunEvent[] {
-  if (!existsSync(file)) return []
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      try {
-        return line === '' ? [] : [JSON.parse(line) as RunEvent] // oxlint-disable-line typescript/no-unsafe-type-assertion -- written by append above
-      } catch {
-        return [] // the service was ended in the middle of this line
-      }
-    })
+const PIECE_BYTES = 64 * 1024
+
+function* eventsIn(file: number, size: number): Generator<RunEvent, void> {
+  const piece = Buffer.alloc(PIECE_BYTES)
+  let rest = Buffer.alloc(0)
+  for (let at = 0; at < size;) {
+    const read = readSync(file, piece, 0, Math.min(PIECE_BYTES, size - at), at)
+    if (read === 0) return
+    at += read
+    const text = Buffer.concat([rest, piece.subarray(0, read)])
+    const end = text.lastIndexOf(10) + 1
+    rest = text.subarray(end)
+    for (const line of text.subarray(0, end).toString('utf8').split('\n')) {
+      const event = eventOf(line)
+      if (event !== undefined) yield event
+    }
+  }
+}
+
+function eventOf(line: string): RunEvent | undefined {
+  try {
+    return line === '' ? undefined : (JSON.parse(line) as RunEvent) // oxlint-disable-line typescript/no-unsafe-type-assertion -- written by append above
+  } catch {
+    return undefined // the service was ended in the middle of this line
+  }
 }

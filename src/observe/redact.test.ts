@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { redactor } from './redact.ts'
+import { redactor, secretFinder } from './redact.ts'
 import { firstLine, printable } from './text.ts'
 
 it('a secret is redacted in every form in which it may turn up', () => {
@@ -18,6 +18,20 @@ it('a secret is redacted in every form in which it may turn up', () => {
       }
     }),
   )
+})
+
+it('a secret in the middle of something encoded is redacted, and a file that holds it is found', () => {
+  const secret = 'CANARY-of-the-model-key'
+  for (const around of ['', 'x', 'xy', 'xyz', 'user:']) {
+    const text = `${around}${secret}${around}`
+    for (const form of [text, Buffer.from(text).toString('base64'), Buffer.from(text).toString('base64url'), Buffer.from(text).toString('hex').toUpperCase()]) {
+      const redacted = redactor([secret])(form)
+      expect(redacted).toContain('[redacted]')
+      expect(Buffer.from(redacted, 'base64').toString('latin1')).not.toContain('the-model')
+      expect(secretFinder([secret])(Buffer.from(`in a file ${form}`))).toBe(true)
+    }
+  }
+  expect(secretFinder([secret])(Buffer.from('CANARY-of-another-key'))).toBe(false)
 })
 
 it('without secrets nothing changes, and short ones would hide ordinary words', () => {

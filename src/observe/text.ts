@@ -1,6 +1,9 @@
 /** Text for a log, an event or a result: no control characters but line feed and tab, no bidirectional overrides, at most `max` characters. */
 export function printable(text: string, max: number): string {
-  const clean = text.replaceAll(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '').toWellFormed()
+  const clean = text
+    .slice(0, max * 4)
+    .replaceAll(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '')
+    .toWellFormed()
   return clean.length <= max ? clean : `${clean.slice(0, max - 1).toWellFormed()}…`
 }
 

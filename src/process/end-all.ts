@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { run } from './run.ts'
-import { belongsTo, processTable } from './table.ts'
+import { belongsTo, processTable, type ProcessEntry } from './table.ts'
 import type { Identity } from './start.ts'
 
 /** Processes of a run were still alive after everything that may end them was tried. */
@@ -31,10 +31,19 @@ const PAUSE_MS = 20
  * @throws Unkillable after seven seconds
  */
 export async function endAll({ slot, identity }: Slot, keep: ReadonlySet<number> = new Set()): Promise<number> {
+  return end((entry) => belongsTo(entry, slot, identity) && !keep.has(entry.pid), identity)
+}
+
+/** Ends every git that works on a repository below a folder: of a service that was killed, they may still write. @throws Unkillable */
+export async function endGits(folder: string): Promise<number> {
+  return end((entry) => entry.gitDir?.startsWith(`${folder}/`) === true && entry.pid !== process.pid, {})
+}
+
+async function end(wanted: (entry: ProcessEntry) => boolean, identity: Identity): Promise<number> {
   const ended = new Set<number>()
   const began = performance.now()
   for (;;) {
-    const left = (await processTable()).filter((entry) => belongsTo(entry, slot, identity) && !keep.has(entry.pid)).map((entry) => entry.pid)
+    const left = (await processTable()).filter(wanted).map((entry) => entry.pid)
     if (left.length === 0) return ended.size
     const elapsed = performance.now() - began
     if (elapsed > LIMIT_MS) throw new Unkillable(left)

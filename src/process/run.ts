@@ -4,7 +4,7 @@ import { start, type StartOptions } from './start.ts'
 
 export interface RunOptions extends Omit<StartOptions, 'stdio'> {
   readonly input?: string | Buffer | undefined
-  /** Ends the program, and its process group where it leads one. */
+  /** Ends the program, and its process group where it leads one: SIGTERM, and SIGKILL a second later. */
   readonly stop?: AbortSignal | undefined
   readonly timeoutMs?: number | undefined
   /** Bytes of output kept; past that the beginning is dropped. */
@@ -29,6 +29,8 @@ export class ProgramTimeout extends Error {
 }
 
 const KEEP_BYTES = 256 * 1024 * 1024
+/** How long a program that is to end may take to put away what it holds, such as the locks of git. */
+const GRACE_MS = 1000
 /** How long output may still come from what the program left behind, after it ended. */
 const LINGER_MS = 500
 
@@ -47,9 +49,11 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   child.stdin?.end(input)
 
   let cause: unknown
+  let grace: NodeJS.Timeout | undefined
   const end = (reason: unknown): void => {
     cause ??= reason
-    endGroup(child, options.detached ?? false)
+    signalGroup(child, options.detached ?? false, 'SIGTERM')
+    grace ??= setTimeout(() => signalGroup(child, options.detached ?? false, 'SIGKILL'), GRACE_MS)
   }
   const stopped = (): void => end(stop?.reason)
   stop?.addEventListener('abort', stopped, { once: true })
@@ -61,6 +65,8 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     return { code, signal, stdout: stdout(), stderr: stderr() }
   } finally {
     clearTimeout(timer)
+    clearTimeout(grace)
+    if (cause !== undefined) signalGroup(child, options.detached ?? false, 'SIGKILL') // what its leader left behind
     stop?.removeEventListener('abort', stopped)
   }
 }
@@ -80,10 +86,10 @@ async function lingering(child: ChildProcess, closed: Promise<void>): Promise<vo
   clearTimeout(timer)
 }
 
-function endGroup(child: ChildProcess, leadsGroup: boolean): void {
+function signalGroup(child: ChildProcess, leadsGroup: boolean, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return
   try {
-    process.kill(leadsGroup ? -child.pid : child.pid, 'SIGKILL')
+    process.kill(leadsGroup ? -child.pid : child.pid, signal)
   } catch {
     // it has ended already
   }

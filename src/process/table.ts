@@ -11,6 +11,8 @@ export interface ProcessEntry {
   readonly parent: number
   /** The value of `BRANCHLINE_SLOT` in its environment, where that can be read. */
   readonly slot: string | undefined
+  /** `GIT_DIR` in its environment: a git that a service has started. */
+  readonly gitDir?: string | undefined
 }
 
 /** The living processes of this machine, without zombies. */
@@ -30,9 +32,9 @@ async function linuxEntry(pid: number): Promise<ProcessEntry | undefined> {
     const field = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)`, 'm').exec(status)?.[1] ?? ''
     // The first thread of a killed process may be a zombie while others still finish what they were writing.
     if (field('State') === 'Z' && Number(field('Threads')) <= 1) return undefined
-    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '') // another user's: its uid tells
-    const slot = new RegExp(`(?:^|\\0)${SLOT_VARIABLE}=([^\\0]*)`).exec(environment)?.[1]
-    return { pid, uid: Number(field('Uid')), parent: Number(field('PPid')), slot }
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '') // another user's: its uid tells
+    const variable = (name: string): string | undefined => new RegExp(`(?:^|\\0)${name}=([^\\0]*)`).exec(environment)?.[1]
+    return { pid, uid: Number(field('Uid')), parent: Number(field('PPid')), slot: variable(SLOT_VARIABLE), gitDir: variable('GIT_DIR') }
   } catch {
     return undefined // it ended while we looked
   }
@@ -47,8 +49,8 @@ async function psTable(): Promise<readonly ProcessEntry[]> {
     .flatMap((line) => {
       const [, pid, parent, uid, state, command] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? []
       if (pid === undefined || state?.startsWith('Z')) return []
-      const slot = new RegExp(`(?:^| )${SLOT_VARIABLE}=(\\S*)`).exec(command ?? '')?.[1]
-      return [{ pid: Number(pid), parent: Number(parent), uid: Number(uid), slot }]
+      const variable = (name: string): string | undefined => new RegExp(`(?:^| )${name}=(\\S*)`).exec(command ?? '')?.[1]
+      return [{ pid: Number(pid), parent: Number(parent), uid: Number(uid), slot: variable(SLOT_VARIABLE), gitDir: variable('GIT_DIR') }]
     })
 }
 

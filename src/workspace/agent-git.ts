@@ -1,7 +1,9 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { exists } from './files.ts'
 import { branchRef, type Sha } from '../git/branch.ts'
 import { git } from '../git/git.ts'
+import { removeTree } from '../process/remove-tree.ts'
 import type { Identity } from '../process/start.ts'
 
 /** The work tree of a slot and whom its agent runs as. */
@@ -16,8 +18,10 @@ interface AgentTree {
 
 /** Whatever the agent may have put in its place, it does not hold up the thread. */
 const TIMEOUT_MS = 5000
-/** Configuration that has precedence over the agent's own: none of its hooks and programs run. */
+/** Configuration that has precedence over the agent's own: none of its hooks and programs run, and nothing is fetched. */
 const INERT = {
+  GIT_ALLOW_PROTOCOL: 'none',
+  GIT_NO_LAZY_FETCH: '1',
   GIT_CONFIG_COUNT: '2',
   GIT_CONFIG_KEY_0: 'core.hooksPath',
   GIT_CONFIG_VALUE_0: '/dev/null',
@@ -40,10 +44,13 @@ export async function renewAgentGit(tree: AgentTree, tip: Sha): Promise<void> {
     await git(['read-tree', '--reset', tip], options)
   }
   try {
+    // Where agents are not users of their own, a link here would lead to the refs of another repository.
+    // A lock of its configuration is left where its making was broken off.
+    if (!(await lstat(gitDir)).isDirectory() || (await exists(join(gitDir, 'config.lock')))) throw new Error('the git directory of the agent is not whole')
     await follow()
   } catch {
     // not there yet, or the agent has made something else of it
-    await rm(gitDir, { recursive: true, force: true })
+    await removeTree(gitDir)
     await template(tree)
     await git(['init', '--quiet', `--template=${tree.template}`, `--initial-branch=${tree.branch}`, tree.workTree], options)
     await follow()

@@ -12,6 +12,8 @@ interface Line {
   readonly tip: string
   /** Oldest first. */
   readonly checkpoints: readonly Step[]
+  /** Checkpoints in the middle of runs, which a wish may name too. */
+  readonly steps?: readonly Pick<Step, 'commit' | 'subject'>[]
 }
 
 export interface Target {
@@ -26,7 +28,7 @@ export interface Target {
  */
 export function targetOf(wish: string, line: Line): Target | undefined {
   if (wish === '') return stepBack(line)
-  const matches = [line.base, ...line.checkpoints.map((step) => step.commit)].filter((commit) => commit.startsWith(wish))
+  const matches = [line.base, ...[...line.checkpoints, ...(line.steps ?? [])].map((step) => step.commit)].filter((commit) => commit.startsWith(wish))
   const [found] = matches
   return found !== undefined && new Set(matches).size === 1 ? shown(found, line) : undefined
 }
@@ -49,7 +51,7 @@ function standsAt(commit: string, { checkpoints }: Line): string {
   return at
 }
 
-function shown(commit: string, { checkpoints }: Line): Target {
-  const subject = checkpoints.find((step) => step.commit === commit)?.subject
+function shown(commit: string, { checkpoints, steps = [] }: Line): Target {
+  const subject = [...checkpoints, ...steps].find((step) => step.commit === commit)?.subject
   return { commit, shown: subject === undefined ? `the start of the thread (${commit.slice(0, 8)})` : `“${subject}” (${commit.slice(0, 8)})` }
 }

@@ -5,6 +5,7 @@ import { RunFailure } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
 import type { Identities } from '../process/identity.ts'
 import { readPlainFile } from '../process/plain-file.ts'
+import { removeTree } from '../process/remove-tree.ts'
 import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
@@ -119,11 +120,15 @@ async function npm(verb: 'ci' | 'install', cwd: string, home: string, options: I
       cwd,
       as: options.identities.install(),
       umask: 0o022,
+      contained: true,
       env: {
         ...options.networkEnv,
         PATH: `${join(process.execPath, '..')}:${SYSTEM_PATH}`,
         HOME: home,
         npm_config_cache: join(home, 'cache'),
+        // A package from git brings an .npmrc of its own; what that may name as a program is named here.
+        npm_config_git: 'git',
+        npm_config_script_shell: '/bin/sh',
         [SLOT_VARIABLE]: options.slot,
       },
       detached: true,
@@ -145,7 +150,7 @@ async function npm(verb: 'ci' | 'install', cwd: string, home: string, options: I
 export async function linkDependencies(workTree: string, key: string, slotNumber: number, { store, identities }: InstallOptions): Promise<void> {
   const [from, to] = [join(store, key, 'node_modules'), join(workTree, 'node_modules')]
   const making = `${to}.making`
-  await rm(making, { recursive: true, force: true })
+  await removeTree(making)
   const as = identities.install(slotNumber)
   const { code, stderr } = await run(
     'cp',
@@ -160,7 +165,7 @@ export async function linkDependencies(workTree: string, key: string, slotNumber
     await copyFile(join(from, '.package-lock.json'), lock)
     await chmod(lock, 0o664)
   }
-  await rm(to, { recursive: true, force: true })
+  await removeTree(to)
   await rename(making, to)
   await writeFile(markerOf(workTree), key)
 }

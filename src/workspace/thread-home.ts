@@ -1,3 +1,4 @@
+import { failpoint } from '../observe/failpoint.ts'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
@@ -40,12 +41,14 @@ const GROUP_ONLY = 0o007
 /**
  * Makes sure that branch, index and work tree of a thread are there. Files that are there are never overwritten:
  * what differs from the branch counts as changed and is saved with the next run.
+ *
+ * @throws BranchGone where a thread that began here has lost its branch
  */
 export async function openThreadHome(place: ThreadPlace): Promise<ThreadHome> {
   const { paths } = place
   const at: Checkout = { gitDir: paths.repository, workTree: paths.workTree, indexFile: paths.index }
-  const { tip, resumed } = await ensureBranch(place)
-  const home = { ...place, checkout: at, base: place.knownBase ?? tip, resumed }
+  const { tip, resumed, base } = await ensureBranch(place)
+  const home = { ...place, checkout: at, base, resumed }
   await passage(dirname(paths.workTree))
   await mkdir(dirname(paths.index), { recursive: true, mode: 0o700 })
   if (!(await exists(paths.workTree))) {
@@ -63,7 +66,9 @@ async function makeWorkTree({ checkout: at, slot }: Pick<ThreadHome, 'checkout' 
   await Promise.all([rm(making.indexFile, { force: true }), rm(at.indexFile, { force: true })])
   await mkdir(making.workTree)
   await checkoutTree({ checkout: making, slot }, tip)
+  await failpoint('thread.checked_out')
   await rename(making.workTree, at.workTree)
+  await failpoint('thread.tree_moved')
   await rename(making.indexFile, at.indexFile)
 }
 
@@ -88,22 +93,34 @@ export async function ensureAgentGit(home: ThreadHome): Promise<void> {
 /** The agent's own git sees what was committed. */
 export async function showCommit(home: ThreadHome, tip: Sha): Promise<void> {
   await renewAgentGit({ ...home.paths, branch: home.branch, identity: home.slot.identity, template: home.template }, tip)
+  await failpoint('agent_git.renewed')
+}
+
+/** The branch of a thread names no commit. */
+export class BranchGone extends Error {
+  constructor(branch: string, repository: string) {
+    super(`${branch} is gone from ${repository}`)
+    this.name = 'BranchGone'
+  }
 }
 
 /** The commit that the thread is at. */
 export async function tipOf(home: Pick<ThreadHome, 'branch' | 'paths'>): Promise<Sha> {
   const tip = await resolve(home.paths.repository, branchRef(home.branch))
-  if (tip === undefined) throw new Error(`${home.branch} is gone from ${home.paths.repository}`)
+  if (tip === undefined) throw new BranchGone(home.branch, home.paths.repository)
   return tip
 }
 
-async function ensureBranch({ paths: { repository }, branch, startFrom }: ThreadPlace): Promise<{ tip: Sha; resumed: boolean }> {
+async function ensureBranch({ paths: { repository }, branch, startFrom, knownBase }: ThreadPlace): Promise<{ tip: Sha; resumed: boolean; base: Sha }> {
   const known = await resolve(repository, branchRef(branch))
-  if (known !== undefined) return { tip: known, resumed: true }
+  if (known !== undefined) return { tip: known, resumed: true, base: knownBase ?? known }
+  // Without the commit that it began from, this is another repository, made in the place of one that was damaged.
+  if (knownBase !== undefined && (await resolve(repository, knownBase)) !== undefined) throw new BranchGone(branch, repository)
   const atOrigin = await resolve(repository, originRef(branch))
   const tip = atOrigin ?? (await startingPoint(repository, startFrom))
   await moveRef(repository, branchRef(branch), tip, undefined)
-  return { tip, resumed: atOrigin !== undefined }
+  await failpoint('thread.branched')
+  return { tip, resumed: atOrigin !== undefined, base: tip }
 }
 
 async function startingPoint(repository: string, startFrom: string | undefined): Promise<Sha> {

@@ -1,55 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { commandHash, type Command } from '../../src/command/command.ts'
-import { ClientId, CommandId, ProjectId, ThreadId, UserId } from '../../src/command/ids.ts'
-import type { Result } from '../../src/command/result.ts'
-import { refOf, type Acceptance, type Journal, type Saving } from '../../src/journal/journal.ts'
+import { refOf, type Journal } from '../../src/journal/journal.ts'
+import { acceptance, command, result, saving } from './records.ts'
 
 /** A place where one journal can be opened again and again. */
 export interface JournalPlace extends AsyncDisposable {
   open(): Promise<Journal>
 }
-
-export const command = (commandId: string, threadId = 'one', more: Partial<Command> = {}): Command => ({
-  clientId: ClientId.parse('acme'),
-  userId: UserId.parse('me'),
-  projectId: ProjectId.parse('project'),
-  threadId: ThreadId.parse(threadId),
-  commandId: CommandId.parse(commandId),
-  sessionId: threadId,
-  timestamp: 1,
-  type: 'edit',
-  instruction: `do ${commandId}`,
-  mode: 'execute',
-  delivery: 'interrupt',
-  attachments: [],
-  ...more,
-})
-
-const acceptance = async (of: Command, more: Partial<Acceptance> = {}): Promise<Acceptance> => ({
-  command: of,
-  hash: await commandHash(of),
-  way: 'http',
-  at: 1000,
-  begin: false,
-  ...more,
-})
-const result = (of: Command, more: Partial<Result> = {}): Result => ({
-  sessionId: of.sessionId,
-  commandId: of.commandId,
-  timestamp: 2000,
-  success: true,
-  summary: 'done',
-  ...more,
-})
-const saving = (commit: string, before: string, more: Partial<Saving> = {}): Saving => ({
-  ending: { kind: 'completed', summary: 'done' },
-  commit,
-  before,
-  subject: `made ${commit}`,
-  files: ['a'],
-  skipped: [],
-  ...more,
-})
 
 /** What every journal keeps. */
 export function journalContract(name: string, place: () => Promise<JournalPlace>): void {
@@ -253,6 +209,42 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
         for (const id of ['a', 'b', 'c']) await journal.accept(await acceptance(command(id, `t-${id}`), { at: id.charCodeAt(0) }))
         expect((await journal.threads(command('x'), { limit: 2 })).map((each) => each.ref.threadId)).toEqual(['t-c', 't-b'])
         expect((await journal.threads(command('x'), { limit: 2, after: 2 })).map((each) => each.ref.threadId)).toEqual(['t-a'])
+      }),
+    )
+  })
+
+  describe(`${name}: what is kept`, () => {
+    it(
+      'attachments are kept until their command has ended, and the same body is still known as the same',
+      withJournal(async (journal) => {
+        const attachments = [{ name: 'a.txt', mediaType: 'text/plain' as const, data: Buffer.from('x'.repeat(10_000)).toString('base64') }]
+        const [first, second] = [command('a', 'one', { attachments }), command('b', 'one', { attachments })]
+        await journal.accept(await acceptance(first))
+        await journal.accept(await acceptance(second)) // takes the first one along
+        expect((await journal.command(refOf(second)))?.carried).toMatchObject([{ commandId: 'a', attachments }])
+        await journal.begin(refOf(second), 1)
+        await journal.end(refOf(second), result(second))
+        const ended = await journal.command(refOf(second))
+        expect(JSON.stringify(ended).length).toBeLessThan(2000)
+        expect(await journal.accept(await acceptance(second))).toMatchObject({ outcome: 'duplicate', record: { result: { success: true } } })
+      }),
+    )
+    it(
+      'old commands are forgotten once their results have arrived; what they made and what goes on stays',
+      withJournal(async (journal) => {
+        for (const [at, id] of ['old', 'undelivered', 'recent'].entries()) {
+          const each = command(id, `t-${id}`)
+          await journal.accept(await acceptance(each, { begin: true }))
+          await journal.saving(refOf(each), saving(`c-${id}`, 'c0'))
+          await journal.end(refOf(each), result(each, { timestamp: at < 2 ? 1000 : 9000 }))
+        }
+        await journal.accept(await acceptance(command('open')))
+        for (const { eventId, result: of } of await journal.outboxDue(10_000, 10)) if (of.commandId !== 'undelivered') await journal.outboxSent(eventId)
+        expect(await journal.forget(5000, 10)).toBe(1)
+        expect(await journal.forget(5000, 10)).toBe(0)
+        expect(await journal.command(refOf(command('old')))).toBeUndefined()
+        expect(await journal.checkpoints(command('x', 't-old'))).toMatchObject([{ commit: 'c-old' }])
+        for (const id of ['undelivered', 'recent', 'open']) expect(await journal.command(refOf(command(id)))).toBeDefined()
       }),
     )
   })

@@ -242,7 +242,7 @@ it('the description of the interface holds every route and every field', async (
 
 it('without a fixed client a request needs one; with one, another is refused; tokens and roles hold', async () => {
   const env = { CLIENT_ID: 'acme', API_TOKEN: 'CANARY-api-token-93ab', ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a' }
-  await using guarded = await startService({ env })
+  await using guarded = await startService({ env, said: ['CANARY-api-token-93ab'] })
   const closed = clientOf(guarded)
   expect((await closed.send('t', 'hello')).status).toBe(401)
   expect((await closed.call('GET', '/health')).status).toBe(200)

@@ -6,7 +6,7 @@ import { commandHash, type Command } from '../../src/command/command.ts'
 import { CommandId } from '../../src/command/ids.ts'
 import { refOf, type Journal, type Saving } from '../../src/journal/journal.ts'
 import { openSqliteJournal } from '../../src/journal/sqlite/sqlite-journal.ts'
-import { command as someCommand } from '../contract/journal.ts'
+import { command as someCommand } from '../contract/records.ts'
 import { clientOf, type Client } from '../support/client.ts'
 import { startModel, type Model } from '../support/model.ts'
 import { startService, type Service } from '../support/service.ts'
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 /** What a service that was ended hard has left in the journal. */
 async function left(write: (journal: Journal) => Promise<void>): Promise<void> {
-  await using journal = openSqliteJournal(join(service.workspace, '.branchline'))
+  await using journal = await openSqliteJournal(join(service.workspace, '.branchline'))
   await write(journal)
 }
 

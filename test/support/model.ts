@@ -5,10 +5,10 @@ import { answer, lastInstruction, startScriptedModel } from '../../src/agent/sim
 export interface Model extends AsyncDisposable {
   readonly url: string
   readonly requests: readonly ChatCompletionRequest[]
-  /** Requests whose instruction holds `text` wait until `release`. */
-  hold(text: string): { readonly reached: Promise<void>; release(): void }
-  /** The next `times` requests whose instruction holds `text` are refused with `status`. */
-  fail(text: string, status: number, times: number): void
+  /** Requests whose instruction holds `text`, and that come after so many answers of tools, wait until `release`. */
+  hold(text: string, after?: number): { readonly reached: Promise<void>; release(): void }
+  /** The next `times` requests whose instruction holds `text`, and that come after so many answers of tools, are refused with `status`. */
+  fail(text: string, status: number, times: number, after?: number): void
   /** Answers to instructions that hold `text`, but for the first, are said to have used a million tokens. */
   price(text: string): void
 }
@@ -16,12 +16,18 @@ export interface Model extends AsyncDisposable {
 /** Instructions that hold this word are answered with text that takes about a minute to stream. */
 export const SLOWLY = 'slowly'
 
+const TYPES: Readonly<Record<number, string>> = { 401: 'authentication_error', 429: 'rate_limit_error', 529: 'overloaded_error' }
+
+const answers = ({ messages }: ChatCompletionRequest): number => messages.filter((message) => message.role === 'tool').length
+
 export async function startModel(): Promise<Model> {
   const requests: ChatCompletionRequest[] = []
-  const holds: { text: string; reached: () => void; released: Promise<void> }[] = []
+  const holds: { text: string; after: number; reached: () => void; released: Promise<void> }[] = []
   const prices: string[] = []
-  const failures: { text: string; status: number; left: number }[] = []
-  const failing = (request: ChatCompletionRequest) => failures.find((each) => each.left > 0 && lastInstruction(request).includes(each.text))
+  const failures: { text: string; after: number; status: number; left: number }[] = []
+  const meant = (request: ChatCompletionRequest, { text, after }: { text: string; after: number }): boolean =>
+    lastInstruction(request).includes(text) && answers(request) >= after
+  const failing = (request: ChatCompletionRequest) => failures.find((each) => each.left > 0 && meant(request, each))
   const scripted = await startScriptedModel({
     fixtures: [
       {
@@ -30,7 +36,7 @@ export async function startModel(): Promise<Model> {
           const failure = failing(request)
           if (failure !== undefined) failure.left -= 1
           return {
-            error: { message: 'the model fails as it was told', type: failure?.status === 529 ? 'overloaded_error' : 'permission_error' },
+            error: { message: 'the model fails as it was told', type: TYPES[failure?.status ?? 500] ?? 'permission_error' },
             status: failure?.status ?? 500,
           }
         },
@@ -48,7 +54,7 @@ export async function startModel(): Promise<Model> {
         match: { predicate: () => true },
         response: async (request) => {
           requests.push(request)
-          const held = holds.find((each) => lastInstruction(request).includes(each.text))
+          const held = holds.find((each) => meant(request, each))
           held?.reached()
           await held?.released
           const dear = request.messages.some((message) => message.role === 'tool') && prices.some((text) => lastInstruction(request).includes(text))
@@ -61,12 +67,12 @@ export async function startModel(): Promise<Model> {
   return {
     url: scripted.url,
     requests,
-    hold(text) {
+    hold(text, after = 0) {
       const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-      holds.push({ text, reached: reached.resolve, released: released.promise })
+      holds.push({ text, after, reached: reached.resolve, released: released.promise })
       return { reached: reached.promise, release: () => released.resolve() }
     },
-    fail: (text, status, times) => void failures.push({ text, status, left: times }),
+    fail: (text, status, times, after = 0) => void failures.push({ text, after, status, left: times }),
     price: (text) => void prices.push(text),
     [Symbol.asyncDispose]: async () => {
       await scripted[Symbol.asyncDispose]()

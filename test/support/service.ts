@@ -4,6 +4,7 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { check } from '../faults/checker.ts'
 import { MARK } from './global-setup.ts'
 import { makeRepository } from './repository.ts'
 
@@ -23,6 +24,8 @@ export interface Service extends AsyncDisposable {
   kill(): Promise<void>
   /** SIGTERM; answers the exit code. */
   terminate(): Promise<number | null>
+  /** It runs. */
+  readonly alive: boolean
   /** Starts it again on the same folder. */
   restart(env?: Readonly<Record<string, string>>): Promise<void>
 }
@@ -33,6 +36,10 @@ export interface ServiceOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly node?: string
   readonly workspace?: string
+  /** Secrets that the test itself says in messages: they are where messages are kept. */
+  readonly said?: readonly string[]
+  /** The test destroys what the checker reads. */
+  readonly destroyed?: boolean
 }
 
 /** A temporary folder that users other than its owner can reach into. */
@@ -42,7 +49,14 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-export async function startService({ env = {}, node = process.execPath, workspace, example = false }: ServiceOptions = {}): Promise<Service> {
+export async function startService({
+  env = {},
+  node = process.execPath,
+  workspace,
+  example = false,
+  said = [],
+  destroyed = false,
+}: ServiceOptions = {}): Promise<Service> {
   const folder = workspace ?? (await temporaryFolder())
   const origin = example || workspace !== undefined ? {} : { REPO_URL: await makeRepository(join(folder, 'origin')) }
   let [child, url, output] = [undefined as ChildProcess | undefined, '', '']
@@ -61,6 +75,7 @@ export async function startService({ env = {}, node = process.execPath, workspac
         WORKSPACE_PATH: join(folder, 'workspace'),
         MIN_RUN_MS: '0',
         RETRY_BASE_MS: '50',
+        DISK_RESERVE_MB: '0',
         ...env,
         ...more,
       },
@@ -94,6 +109,9 @@ export async function startService({ env = {}, node = process.execPath, workspac
     get pid() {
       return child?.pid ?? 0
     },
+    get alive() {
+      return child !== undefined && child.exitCode === null && child.signalCode === null
+    },
     workspace: join(folder, 'workspace'),
     output: () => output,
     kill: async () => void (await end('SIGKILL')),
@@ -106,6 +124,10 @@ export async function startService({ env = {}, node = process.execPath, workspac
       await end('SIGTERM')
       const left = await processesBelow(folder)
       if (left.length > 0) throw new Error(`processes of the service are left: ${left.join(', ')}\n${output.slice(-2000)}`)
+      const canaries = Object.values(env).flatMap((value) => /CANARY-[\w-]+/.exec(value) ?? [])
+      const unsaid = canaries.filter((canary) => !said.includes(canary))
+      const problems = destroyed ? [] : await check(join(folder, 'workspace'), { quiet: false, canaries: unsaid, output })
+      if (problems.length > 0) throw new Error(`the checker found:\n${problems.join('\n')}`)
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }

@@ -85,6 +85,12 @@ export function inherit(statements: Statements, from: CommandRecord, heir: Comma
     .run(JSON.stringify([...textsOf(from), ...to.carried]), JSON.stringify(withWishes(to.command, from.command)), ...keyOf(refOf(to.command)))
 }
 
+/** Attachments that one message takes along, in bytes of base64. With more it waits for its turn like others, so that rows and requests stay bounded. */
+const MAX_CARRIED_BYTES = 20 * 1024 * 1024
+
+const bytesOf = (texts: readonly Pick<Carried, 'attachments'>[]): number =>
+  texts.flatMap(({ attachments }) => attachments).reduce((sum, { data }) => sum + data.length, 0)
+
 /** A message for a thread whose last one, of the same kind, has not begun takes that one's text along. */
 function supersedes(command: Command, before: CommandRecord): boolean {
   return (
@@ -94,7 +100,8 @@ function supersedes(command: Command, before: CommandRecord): boolean {
     before.command.type === 'edit' &&
     command.type === 'edit' &&
     command.mode === before.command.mode &&
-    command.delivery === 'interrupt'
+    command.delivery === 'interrupt' &&
+    bytesOf([...textsOf(before), command]) <= MAX_CARRIED_BYTES
   )
 }
 

@@ -67,4 +67,9 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX outbox_due ON outbox (due_at);
   `,
+  `
+  CREATE INDEX commands_ended ON commands (ended_at) WHERE state = 'ended';
+  CREATE TABLE lease (owner TEXT NOT NULL, beat INTEGER NOT NULL, released INTEGER NOT NULL) STRICT;
+  INSERT INTO lease VALUES ('', 0, 1);
+  `,
 ]

@@ -3,36 +3,53 @@ import { join } from 'node:path'
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { CommandId, ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
-import { outcomeOf } from '../../command/ending.ts'
-import { holdLease } from '../lease.ts'
-import type { Acceptance, Accepted, Answer, CommandRecord, CommandRef, Delivery, Journal, Requeue, Saving, ThreadChange, ThreadRecord } from '../journal.ts'
+import { addCheckpoints } from './checkpoints.ts'
+import { COMMAND, THREAD, threadValues, WORKSPACE, workspaceValues } from './keys.ts'
+import { lockFolder, WorkspaceHeld } from '../folder-lock.ts'
+import { takeLease, Tenure } from '../lease.ts'
+import {
+  Fenced,
+  type Acceptance,
+  type Accepted,
+  type Answer,
+  type CommandRecord,
+  type CommandRef,
+  type Delivery,
+  type Journal,
+  type Requeue,
+  type Saving,
+  type ThreadChange,
+  type ThreadRecord,
+} from '../journal.ts'
 import { accept, ensureThread, find, inherit, keyOf, markInterrupted } from './accept.ts'
-import { openDatabase } from './database.ts'
+import { openDatabase, placeOf } from './database.ts'
 import { checkpointFrom, commandFrom, deliveryFrom, threadFrom } from './rows.ts'
+import { leaseIn, thisMachine } from './lease-store.ts'
 import { Statements } from './statements.ts'
-import { Writer } from './writer.ts'
+import { Writer, type Place } from './writer.ts'
 
-const COMMAND = 'client_id = ? AND user_id = ? AND project_id = ? AND command_id = ?'
-const WORKSPACE = 'client_id = ? AND user_id = ? AND project_id = ?'
-const THREAD = `${WORKSPACE} AND thread_id = ?`
-
-const workspaceValues = (of: WorkspaceId): [string, string, string] => [of.clientId, of.userId, of.projectId]
-const threadValues = (of: ThreadRef): [string, string, string, string] => [...workspaceValues(of), of.threadId]
+/** Where the journal is shared with other machines, how long one that is not heard of is waited for; 0 on one machine. */
+export interface Sharing {
+  readonly ttlMs: number
+  /** Tells machines apart. */
+  readonly machine?: string
+}
 
 /**
  * The journal in `{folder}/journal.sqlite`, and the lease of that folder, held until it is disposed of.
  *
- * @throws WorkspaceHeld, JournalTooNew, JournalDamaged
+ * @throws WorkspaceHeld, JournalTooNew, JournalDamaged, JournalMissing, JournalUnreadable
  */
-export function openSqliteJournal(folder: string): Journal {
-  const lease = holdLease(folder)
-  try {
-    const { database, epoch } = openDatabase(join(folder, 'journal.sqlite'))
-    return new SqliteJournal(database, epoch, lease)
-  } catch (error) {
-    lease[Symbol.dispose]()
-    throw error
-  }
+export async function openSqliteJournal(folder: string, { ttlMs, machine = thisMachine() }: Sharing = { ttlMs: 0 }): Promise<Journal> {
+  await using parts = new AsyncDisposableStack()
+  const lock = parts.use(lockFolder(folder))
+  const path = join(folder, 'journal.sqlite')
+  const database = parts.adopt(openDatabase(path, ttlMs > 0), (open) => open.close())
+  const store = leaseIn(database)
+  const taken = await takeLease(store, { owner: machine, ttlMs })
+  if (typeof taken !== 'number') throw new WorkspaceHeld(folder, `on another machine, ${taken.owner}`)
+  parts.move()
+  return new SqliteJournal(database, new Tenure(store, taken, ttlMs), lock, placeOf(path))
 }
 
 class SqliteJournal implements Journal {
@@ -40,25 +57,44 @@ class SqliteJournal implements Journal {
   readonly #database: DatabaseSync
   readonly #statements: Statements
   readonly #writer: Writer
-  readonly #lease: Disposable
+  readonly #tenure: Tenure
+  readonly #lock: Disposable
 
-  constructor(database: DatabaseSync, epoch: number, lease: Disposable) {
+  constructor(database: DatabaseSync, tenure: Tenure, lock: Disposable, place: Place) {
     this.#database = database
     this.#statements = new Statements(database)
-    this.epoch = epoch
-    this.#lease = lease
-    this.#writer = new Writer(this.#statements, epoch)
+    this.epoch = tenure.epoch
+    this.#tenure = tenure
+    this.#lock = lock
+    this.#writer = new Writer(this.#statements, tenure, place)
+  }
+
+  get lost(): AbortSignal {
+    return this.#tenure.lost
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#database.isOpen) return
     this.#writer.flush()
+    await this.#tenure[Symbol.asyncDispose]()
     this.#database.close()
-    this.#lease[Symbol.dispose]()
+    this.#lock[Symbol.dispose]()
   }
 
   accept(acceptance: Acceptance): Promise<Accepted> {
     return this.#writer.write<Accepted>(() => accept(this.#statements, acceptance, (of, result) => this.#finish(of, result)), { outcome: 'lost' })
+  }
+
+  async writable(): Promise<boolean> {
+    if (!this.#writer.failing && this.#writer.inPlace) return true
+    const probe = (): Answer => {
+      this.#run("INSERT INTO outbox (event_id, way, client_id, user_id, project_id, result, due_at) VALUES ('probe', '', '', '', '', hex(zeroblob(16000)), 0)")
+      return this.#run("DELETE FROM outbox WHERE event_id = 'probe'")
+    }
+    return this.#writer.write<Answer>(probe, 'lost').then(
+      (answer) => answer === 'done',
+      () => false,
+    )
   }
 
   begin(of: CommandRef, at: number): Promise<CommandRecord | undefined> {
@@ -87,7 +123,7 @@ class SqliteJournal implements Journal {
     return this.#writer.write<Answer>(() => {
       const record = find(this.#statements, of)
       if (record === undefined || record.state === 'ended') return 'lost'
-      this.#checkpoint(record, result.timestamp)
+      addCheckpoints(this.#statements, record, result.timestamp)
       if (heir !== undefined) inherit(this.#statements, record, heir)
       this.#finish(of, result)
       const { threadId } = record.command
@@ -107,7 +143,7 @@ class SqliteJournal implements Journal {
     return this.#writer.write<Answer>(() => {
       const record = find(this.#statements, of)
       if (record === undefined || (record.state !== 'running' && record.state !== 'saving')) return 'lost'
-      this.#checkpoint(record, at)
+      addCheckpoints(this.#statements, record, at)
       return this.#run(
         `UPDATE commands SET state = 'queued', saving = NULL, note = ?, attempt = attempt - ?, crashes = crashes + ? WHERE ${COMMAND}`,
         JSON.stringify(note),
@@ -125,7 +161,7 @@ class SqliteJournal implements Journal {
         return this.#thread(ref)
       }, undefined)
       .then((record) => {
-        if (record === undefined) throw new Error('the journal has a newer owner')
+        if (record === undefined) throw new Fenced()
         return record
       })
   }
@@ -153,6 +189,20 @@ class SqliteJournal implements Journal {
       this.#run('INSERT INTO names (scope, id, name, folded) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING', scope, id, name, name.toLowerCase())
       return String(this.#statements.prepare('SELECT name FROM names WHERE scope = ? AND id = ?').get(scope, id)?.['name'])
     }, beside)
+  }
+
+  forget(before: number, limit: number): Promise<number> {
+    const waits =
+      'SELECT 1 FROM outbox WHERE outbox.client_id = commands.client_id AND outbox.user_id = commands.user_id AND outbox.project_id = commands.project_id'
+    return this.#writer.write<number>(() => {
+      const { changes } = this.#statements
+        .prepare(
+          `DELETE FROM commands WHERE seq IN (SELECT seq FROM commands WHERE state = 'ended' AND ended_at < ?
+             AND NOT EXISTS (${waits} AND json_extract(outbox.result, '$.commandId') = commands.command_id) ORDER BY ended_at LIMIT ?)`,
+        )
+        .run(before, limit)
+      return Number(changes)
+    }, 0)
   }
 
   async outboxDue(at: number, limit: number): Promise<readonly Delivery[]> {
@@ -225,7 +275,13 @@ class SqliteJournal implements Journal {
   /** The result and its delivery. */
   #finish(of: CommandRef, result: Result): void {
     const [clientId, userId, projectId] = workspaceValues(of.workspace)
-    this.#run(`UPDATE commands SET state = 'ended', result = ?, ended_at = ? WHERE ${COMMAND}`, JSON.stringify(result), result.timestamp, ...keyOf(of))
+    this.#run(
+      `UPDATE commands SET state = 'ended', result = ?, ended_at = ?, saving = NULL, note = NULL, carried = '[]',
+         command = json_set(command, '$.attachments', json('[]')) WHERE ${COMMAND}`,
+      JSON.stringify(result),
+      result.timestamp,
+      ...keyOf(of),
+    )
     this.#run(
       'INSERT INTO outbox (event_id, way, client_id, user_id, project_id, result, due_at) SELECT ?, way, ?, ?, ?, ?, ? FROM commands WHERE ' + COMMAND,
       randomUUID(),
@@ -236,30 +292,5 @@ class SqliteJournal implements Journal {
       result.timestamp,
       ...keyOf(of),
     )
-  }
-
-  /** A commit that was made becomes a checkpoint; commits that a rebase replaced are known by their new names. */
-  #checkpoint({ command, saving }: CommandRecord, at: number): void {
-    if (saving === undefined) return
-    const { commit, before, subject, ending, restores, rebased, kept } = saving
-    for (const { from, to, parent } of rebased ?? []) {
-      this.#run(`UPDATE checkpoints SET commit_id = ?, parent = ? WHERE commit_id = ? AND ${THREAD}`, to, parent, from, ...threadValues(command))
-      this.#run(`UPDATE checkpoints SET restores = ? WHERE restores = ? AND ${THREAD}`, to, from, ...threadValues(command))
-    }
-    if (rebased !== undefined) return
-    const add = (made: string, parent: string, about: string, back: string | null): Answer =>
-      this.#run(
-        'INSERT INTO checkpoints (client_id, user_id, project_id, thread_id, commit_id, parent, subject, outcome, command_id, at, restores) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-        ...threadValues(command),
-        made,
-        parent,
-        about,
-        outcomeOf(ending),
-        command.commandId,
-        at,
-        back,
-      )
-    if (kept !== undefined) add(kept.commit, before, kept.subject, null)
-    add(commit, kept?.commit ?? before, subject, restores ?? null)
   }
 }

@@ -1,5 +1,12 @@
+import { NotRecorded } from '../journal.ts'
+import type { Tenure } from '../lease.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Statements } from './statements.ts'
+
+/** Throws where the file that is written to is not the one that the next start would find. */
+export interface Place {
+  check(): void
+}
 
 interface Waiting {
   readonly work: () => unknown
@@ -14,14 +21,32 @@ interface Waiting {
 export class Writer {
   readonly #statements: Statements
   readonly #database: DatabaseSync
-  readonly #epoch: number
+  readonly #tenure: Tenure
+  readonly #place: Place
   #waiting: Waiting[] = []
   #scheduled: NodeJS.Immediate | undefined
+  #failing = false
 
-  constructor(statements: Statements, epoch: number) {
+  constructor(statements: Statements, tenure: Tenure, place: Place) {
     this.#statements = statements
     this.#database = statements.database
-    this.#epoch = epoch
+    this.#tenure = tenure
+    this.#place = place
+  }
+
+  /** The last write failed. */
+  get failing(): boolean {
+    return this.#failing
+  }
+
+  /** What is written is where the next start will look for it. */
+  get inPlace(): boolean {
+    try {
+      this.#place.check()
+      return true
+    } catch {
+      return false
+    }
   }
 
   /** Runs `work` as one transaction; `lost` where the journal has a newer owner. */
@@ -33,7 +58,10 @@ export class Writer {
   }
 
   #owned(): boolean {
-    return this.#statements.prepare("SELECT value FROM meta WHERE key = 'epoch'").get()?.['value'] === this.#epoch
+    if (!this.#tenure.holds()) return false
+    const owned = this.#statements.prepare("SELECT value FROM meta WHERE key = 'epoch'").get()?.['value'] === this.#tenure.epoch
+    if (!owned) this.#tenure.overtaken()
+    return owned
   }
 
   /** Commits what waits. */
@@ -45,14 +73,17 @@ export class Writer {
     if (batch.length === 0) return
     const answers: (() => void)[] = []
     try {
+      this.#place.check()
       this.#statements.prepare('BEGIN IMMEDIATE').run()
       for (const each of batch) answers.push(this.#one(each))
       this.#statements.prepare('COMMIT').run()
     } catch (error) {
       if (this.#database.isTransaction) this.#statements.prepare('ROLLBACK').run()
-      for (const { reject } of batch) reject(error)
+      this.#failing = true
+      for (const { reject } of batch) reject(new NotRecorded(error))
       return
     }
+    this.#failing = false
     for (const answer of answers) answer()
   }
 

@@ -80,6 +80,9 @@ export const Checkpoints = z
     checkpoints: z.array(
       z.object({ commit: z.string(), subject: z.string(), outcome: z.string(), commandId: z.string(), at: iso, restores: z.string().optional() }),
     ),
+    steps: z
+      .array(z.object({ commit: z.string(), subject: z.string(), commandId: z.string(), at: iso }))
+      .describe('In the middle of runs of the last week: after each tool that changed files, and before shell commands.'),
   })
   .meta({ id: 'Checkpoints' })
 export const Files = z.object({ commit: z.string().optional(), files: z.array(z.object({ path: z.string(), bytes: z.int() })) }).meta({ id: 'Files' })
@@ -91,7 +94,7 @@ export const PullRequestAnswer = z
   .meta({ id: 'PullRequestMade' })
 export const Health = z
   .object({
-    status: z.enum(['healthy', 'draining']),
+    status: z.enum(['healthy', 'draining', 'full', 'unwritable']),
     timestamp: iso,
     version: z.string(),
     uptime: z.number().describe('Seconds.'),

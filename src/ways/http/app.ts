@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { ShuttingDown } from '../../engine/reasons.ts'
+import { NotRecorded } from '../../journal/journal.ts'
 import { messageOf } from '../../observe/text.ts'
 import { requireRole, type Callers } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
@@ -22,7 +23,7 @@ export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Ho
   const app = new Hono()
   app.onError((error, c) => {
     const problem = problemOf(error)
-    if (problem.status >= 500 && problem.status !== 503)
+    if (problem.status === 500 || error instanceof NotRecorded)
       desk.tools.log.error({ event: 'request.failed', method: c.req.method, path: c.req.routePath, err: error })
     return c.body(JSON.stringify(problem.body()), problem.status, { ...problem.headers, 'content-type': 'application/problem+json' })
   })
@@ -61,5 +62,10 @@ function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof ShuttingDown)
     return new Problem(503, 'Shutting down', 'The service is shutting down; send the same request again in a moment.', [], { 'retry-after': '5' })
+  if (error instanceof NotRecorded) {
+    return new Problem(503, 'Not recorded', 'The journal cannot be written, so nothing was accepted; send the same request again later.', [], {
+      'retry-after': '30',
+    })
+  }
   return new Problem(500, 'Not accepted', `The service could not do this: ${messageOf(error).slice(0, 300)}`)
 }

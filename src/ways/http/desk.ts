@@ -73,6 +73,8 @@ async function recorded(command: Command, { engine }: Desk): Promise<CommandReco
   switch (accepted.kind) {
     case 'closed':
       throw new Problem(503, 'Shutting down', 'The service is shutting down; send the same command again in a moment.', [], { 'retry-after': '5' })
+    case 'full':
+      throw full()
     case 'conflict':
       throw new Problem(409, 'Conflict', `commandId: ${command.commandId} was used before for another command`, [
         { pointer: '#/commandId', detail: 'was used before for another command' },
@@ -82,6 +84,17 @@ async function recorded(command: Command, { engine }: Desk): Promise<CommandReco
       return accepted.record
   }
 }
+
+export const full = (): Problem =>
+  new Problem(
+    507,
+    'No room',
+    'The disk of the service is full, so what this message asks for could not be kept. Nothing was accepted; send it again later.',
+    [],
+    {
+      'retry-after': '60',
+    },
+  )
 
 /** A workspace keeps the repository that it began from. @throws Problem 409 */
 export async function refuseOtherRepository(of: WorkspaceId, repoUrl: string | undefined, desk: Desk): Promise<void> {

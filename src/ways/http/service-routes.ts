@@ -21,12 +21,16 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
       operationId: 'getHealth',
       summary: 'Whether the service accepts messages',
       role: undefined,
-      answers: { 200: { about: 'It does.', schema: Health }, 503: { about: 'It is shutting down.', schema: Health } },
+      answers: {
+        200: { about: 'It does.', schema: Health },
+        503: { about: 'It is shutting down, its disk is full, or its journal cannot be written.', schema: Health },
+      },
       serve: async ({ c }) => {
+        const status = await engine.health()
         const { rss, heapUsed } = process.memoryUsage()
         const { user, system } = process.cpuUsage()
         const health = {
-          status: engine.accepting ? 'healthy' : 'draining',
+          status,
           timestamp: new Date().toISOString(),
           version,
           uptime: Math.round(process.uptime()),
@@ -39,7 +43,7 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
           isolation: tools.identities.level,
           simulated: tools.simulated,
         }
-        return c.json(health, engine.accepting ? 200 : 503)
+        return c.json(health, status === 'healthy' ? 200 : 503)
       },
     }),
     route({

@@ -1,5 +1,5 @@
 import { streamSSE } from 'hono/streaming'
-import { standing, threadChangedFiles, threadDiff, threadFile, threadFiles } from '../../engine/inspect.ts'
+import { standing, threadChangedFiles, threadDiff, threadFile, threadFiles, threadSteps } from '../../engine/inspect.ts'
 import { threadKey, type ThreadRef } from '../../command/ids.ts'
 import type { ThreadRecord } from '../../journal/journal.ts'
 import { requireReach, type Caller } from './access.ts'
@@ -126,7 +126,9 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       answers: { 200: { about: 'All of them.', schema: Checkpoints } },
       serve: async ({ path, query, c, caller }) => {
         const ref = reached(caller, { ...path, ...query })
-        const { record } = await knownThread(ref, desk)
+        const thread = await knownThread(ref, desk)
+        const { base } = thread.record
+        const steps = (await threadSteps(thread)).map(({ commit, subject, commandId, at }) => ({ commit, subject, commandId, at: iso(at) }))
         const checkpoints = (await journal.checkpoints(ref)).map(({ commit, subject, outcome, commandId, at, restores }) => ({
           commit,
           subject,
@@ -135,7 +137,7 @@ export function threadRoutes(desk: Desk): readonly Route[] {
           at: iso(at),
           ...(restores === undefined ? {} : { restores }),
         }))
-        return c.json({ ...(record.base === undefined ? {} : { base: record.base }), checkpoints })
+        return c.json({ ...(base === undefined ? {} : { base }), checkpoints, steps })
       },
     }),
     route({
