@@ -1,6 +1,7 @@
 import { failpoint } from '../observe/failpoint.ts'
 import { readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Ending } from '../command/ending.ts'
 import { threadKey, workspaceKey } from '../command/ids.ts'
 import { branchRef, isAncestor, moveRef } from '../git/branch.ts'
 import { removeStaleLocks } from '../git/locks.ts'
@@ -17,7 +18,7 @@ import type { Thread } from './thread.ts'
 import { endingOf } from './reasons.ts'
 import { conclude, notSaved, type Ran } from './run-command.ts'
 import { quiet } from './quiet.ts'
-import { save } from './save.ts'
+import { save, type Saved } from './save.ts'
 import type { Tools } from './tools.ts'
 
 /**
@@ -91,16 +92,23 @@ export async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran>
   if (run.saving !== undefined) await finishSaving(run.saving, thread)
   await failpoint('recovery.saving_finished')
   if (run.command.type === 'push') return again(run, undefined, tools)
-  if (run.saving !== undefined) return conclude(run, run.saving.ending, { kind: 'committed', ...run.saving }, thread, tools)
+  if (run.saving !== undefined && run.saving.ending.kind !== 'recovered')
+    return conclude(run, run.saving.ending, { kind: 'committed', ...run.saving }, thread, tools)
 
-  await quiet(thread, tools)
-  const left = await save(run, { kind: 'recovered' }, thread, tools).catch((error: unknown) => notSaved(error, { kind: 'recovered' }, tools))
+  const left = await saveLeft(run, thread, tools)
   if (left.kind === 'failed') return conclude(run, left, { kind: 'nothing', skipped: [] }, thread, tools)
   await failpoint('recovery.left_saved')
   await showCommit(thread.home, await tipOf(thread.home))
   if (run.interruptedBy !== undefined) return conclude(run, { kind: 'interrupted', by: run.interruptedBy }, left, thread, tools)
   if (run.crashes + 1 >= tools.rules.crashes) return conclude(run, { kind: 'recovered' }, left, thread, tools)
   return again(run, left.kind === 'committed' ? left.commit : run.note?.commit, tools)
+}
+
+/** What the run had written; a recovery that was broken off may have committed it. */
+async function saveLeft(run: CommandRecord, thread: Thread, tools: Tools): Promise<Saved | Extract<Ending, { kind: 'failed' }>> {
+  if (run.saving !== undefined) return { kind: 'committed', ...run.saving }
+  await quiet(thread, tools)
+  return save(run, { kind: 'recovered' }, thread, tools).catch((error: unknown) => notSaved(error, { kind: 'recovered' }, tools))
 }
 
 async function again(run: CommandRecord, commit: string | undefined, tools: Tools): Promise<Ran> {

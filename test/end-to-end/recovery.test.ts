@@ -91,6 +91,19 @@ describe.each(['before', 'after'] as const)('a crash %s the branch moved', (when
     expect(await client.git('rev-parse', 'thread-one')).toBe(commit)
     expect((await client.run('one', 'hello')).commit).toBeUndefined()
   })
+
+  it('in the recovery from a first crash counts as the same one: the command goes on', async () => {
+    const { commit, before } = await commitOf('thread-one^{tree}')
+    const saving: Saving = { ending: { kind: 'recovered' }, commit, before, subject: 'Recovered after a crash', files: [], skipped: [] }
+    await left(async (journal) => {
+      await begun(journal, forged('goes-on', { instruction: 'write b.txt: b' }))
+      await journal.saving(refOf(forged('goes-on')), saving)
+    })
+    if (when === 'after') await client.git('update-ref', 'refs/heads/thread-one', commit)
+    await service.restart()
+    expect(await client.result('goes-on')).toMatchObject({ success: true, filesChanged: ['b.txt'] })
+    expect(await client.git('rev-parse', 'thread-one^')).toBe(commit)
+  })
 })
 
 it('a command that waits and has to give way ends as interrupted after a restart, its text taken along by its heir', async () => {
