@@ -1,10 +1,13 @@
+import { randomUUID, type UUID as Uuid } from 'node:crypto'
 import { setImmediate as immediately, setTimeout as delay } from 'node:timers/promises'
 import { query, type HookCallback, type Options, type Query, type SDKMessage, type SDKUserMessage, type SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { endAll, family, type Slot } from '../process/end-all.ts'
 import { halt, resume } from '../process/halt.ts'
 import { start, type Child } from '../process/start.ts'
 import { Mailbox } from './mailbox.ts'
-import { diedEnd, turnEnd, type TurnEnd } from './turn-end.ts'
+import { questionIn } from './question.ts'
+import { Steering } from './steering.ts'
+import { diedEnd, turnEnd, type TurnEnd, type Turned } from './turn-end.ts'
 
 export interface AgentOptions {
   readonly binary: string
@@ -15,9 +18,8 @@ export interface AgentOptions {
   /** What the process shows to the broker; handed over through a pipe that only it can read, once. */
   readonly token: string
   readonly sessionId: string
-  /** Go on with the conversation of that id instead of beginning it. */
-  readonly resume: boolean
-  readonly maxBudgetUsd?: number | undefined
+  /** The conversation to go on with, up to the message `at`: that of `sessionId`, or another one, of which it becomes a branch. */
+  readonly resume: { readonly sessionId: string; readonly at?: string | undefined } | undefined
   readonly model?: string | undefined
 }
 
@@ -44,11 +46,12 @@ export interface ToolUse {
   readonly input: unknown
 }
 
-const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep']
+const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep', 'AskUserQuestion']
 const GUIDANCE = [
   'You work in a checkout of your own, on a branch of its own. The service around you saves every file you leave there as one commit when you have finished, and pushes it when it is told to: do not commit, push or switch branches yourself.',
   'Everything you start is ended with your turn, so leave no servers or watchers running.',
-  'Nobody can answer while you work. Begin your last message with one line of at most 72 characters that says what you changed, fit for the subject of a commit.',
+  'Nobody can answer while you work. Where you cannot go on without an answer, use AskUserQuestion: it ends your turn, and the answer comes as the next message.',
+  'Begin your last message with one line of at most 72 characters that says what you changed, fit for the subject of a commit.',
 ].join('\n')
 
 /** How often an interrupt is said again: one that overtakes the message it is meant for would be forgotten. */
@@ -57,6 +60,9 @@ const REPEAT_MS = 250
 const SILENCE_TICK_MS = 1000
 /** Of its grace, what an agent that does not answer gets after SIGINT. */
 const SIGNAL_GRACE_MS = 1000
+
+/** How long a process may take to go through a message that says nothing. */
+const REHEARSAL_MS = 10_000
 
 /** One living process of Claude Code: one conversation, one work tree, one turn at a time. */
 export class Agent implements AsyncDisposable {
@@ -72,15 +78,32 @@ export class Agent implements AsyncDisposable {
   #hear: (message: SDKMessage) => void = () => {}
   #note: (use: ToolUse) => Promise<void> = async () => {}
   #alive = true
+  #fresh = true
+  #warming: Promise<void> | undefined
+  #question: string | undefined
+  readonly #steering = new Steering((content, uuid) => this.#say(content, uuid))
 
   constructor(options: AgentOptions) {
     this.sessionId = options.sessionId
     this.#slot = options.slot
     this.#query = query({
       prompt: this.#prompts,
-      options: { ...sdkOptions(options, (spawn) => (this.#child = startClaudeCode(spawn, options))), hooks: hooks((use) => this.#note(use)) },
+      options: {
+        ...sdkOptions(options, (spawn) => (this.#child = startClaudeCode(spawn, options))),
+        hooks: hooks((use) => this.#note(use)),
+        // Everything is allowed without asking, so only what needs a person comes here: a question, which is the end of the turn.
+        canUseTool: async (tool, input) => {
+          this.#question = questionIn(input)
+          return { behavior: 'deny', message: `${tool}: it was passed on; the answer is the next message.`, interrupt: true }
+        },
+      },
     })
     this.#gone = this.#read()
+  }
+
+  /** It has had no turn: nothing that a repository or a message brought has run in it, or as its user, since it was started. */
+  get fresh(): boolean {
+    return this.#fresh
   }
 
   get alive(): boolean {
@@ -102,23 +125,57 @@ export class Agent implements AsyncDisposable {
     await Promise.race([this.#query.initializationResult(), this.#gone])
   }
 
-  /** Sends one message and waits for the end of the agent's turn, whatever it is. Nothing but the idle agent is alive then. */
-  async turn(turn: Turn): Promise<TurnEnd> {
-    resume(this.#kept)
-    const early = await this.#begun(turn.stop)
-    if (early !== undefined) return early
+  /**
+   * Pays beforehand for what Claude Code does at its first message: it goes through one that says nothing, which leaves no trace in the
+   * conversation and asks no model. Then the process stands still until its turn.
+   */
+  async warm(): Promise<void> {
+    await (this.#warming ??= this.#rehearse())
+  }
+
+  async #rehearse(): Promise<void> {
+    await this.ready()
+    if (!this.#alive) return
+    const gone = new Promise<void>((resolve) => {
+      this.#hear = ({ type }) => void (type === 'result' && resolve())
+    })
+    this.#prompts.put({ type: 'user', message: { role: 'user', content: [] }, parent_tool_use_id: null, shouldQuery: false })
+    const through = await Promise.race([gone.then(() => true), this.#gone.then(() => false), delay(REHEARSAL_MS, false, { ref: false })])
+    this.#hear = () => {}
     if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
-    const end = await this.#converse(turn)
-    const keep = this.#alive && end.kind !== 'silent' && (await halt(this.#kept)) ? this.#kept : undefined
+    if (!through || !(await halt(this.#kept))) await this[Symbol.asyncDispose]()
+  }
+
+  /** Adds to the message that is being worked on; false where no turn is open that could hear it. */
+  steer(content: Content, key: string): boolean {
+    return this.#steering.put(content, key)
+  }
+
+  /** Sends one message and waits for the end of the agent's turn, whatever it is. Nothing but the idle agent is alive then. */
+  async turn(turn: Turn): Promise<Turned> {
+    const early = await this.#begun(turn.stop)
+    if (early !== undefined) return { end: early, unread: [] }
+    this.#fresh = false
+    if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
+    const turned = await this.#converse(turn)
+    // A message that it holds and has not begun with would begin a turn that nobody asked for.
+    const stays = this.#alive && turned.end.kind !== 'silent' && !this.#steering.holding
+    const keep = stays && (await halt(this.#kept)) ? this.#kept : undefined
     await endAll(this.#slot, keep)
     if (keep === undefined) await this[Symbol.asyncDispose]()
-    return end
+    return turned
+  }
+
+  #say(content: Content, uuid: Uuid): void {
+    this.#prompts.put({ type: 'user', message: { role: 'user', content }, parent_tool_use_id: null, uuid })
   }
 
   /** Waits for the process to be ready, as long as nobody stops it; answers how the turn ended where it cannot begin. */
   async #begun(stop: AbortSignal): Promise<TurnEnd | undefined> {
     const over = new AbortController()
     try {
+      await this.#warming
+      resume(this.#kept)
       await Promise.race([this.ready(), new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true, signal: over.signal }))])
       return stop.aborted ? { kind: 'stopped', heard: false } : undefined
     } catch (error) {
@@ -129,18 +186,28 @@ export class Agent implements AsyncDisposable {
     }
   }
 
-  async #converse({ content, mode, stop, silenceMs, graceMs, onMessage, onTool }: Turn): Promise<TurnEnd> {
-    if (stop.aborted) return { kind: 'stopped', heard: false }
+  async #converse({ content, mode, stop, silenceMs, graceMs, onMessage, onTool }: Turn): Promise<Turned> {
+    if (stop.aborted) return { end: { kind: 'stopped', heard: false }, unread: [] }
     const over = new AbortController()
     let lastSign = performance.now()
+    let said: string | undefined
+    const texts: string[] = []
     this.#note = onTool
+    this.#question = undefined
     const answered = new Promise<TurnEnd>((resolve) => {
       this.#hear = (message) => {
         lastSign = performance.now()
         onMessage(message)
-        if (message.type === 'result') resolve(turnEnd(message, stop.aborted))
+        this.#steering.hear(message)
+        if ((message.type === 'assistant' || message.type === 'user') && message.uuid !== undefined) said = message.uuid
+        if (message.type !== 'result') return
+        const end = turnEnd(message, { stopped: stop.aborted, question: this.#question, before: texts })
+        // What was steered in too late for this turn gets one of its own, which belongs to the same run.
+        if (end.kind === 'answered' && end.question === undefined && this.#steering.holding && !stop.aborted) texts.push(end.text)
+        else resolve(end)
       }
     })
+    const turned = (end: TurnEnd): Turned => ({ end, said, unread: this.#steering.close() })
     const silent = async (): Promise<TurnEnd> => {
       // Counted in ticks: while the service itself stands still nothing can be heard, however much the agent says.
       const tick = Math.min(SILENCE_TICK_MS, silenceMs / 4)
@@ -154,13 +221,15 @@ export class Agent implements AsyncDisposable {
     const died = this.#gone.then((why) => (stop.aborted ? { kind: 'stopped' as const, heard: true } : diedEnd(why)))
     try {
       await this.#enter(mode)
-      if (stop.aborted) return { kind: 'stopped', heard: false }
-      this.#prompts.put({ type: 'user', message: { role: 'user', content }, parent_tool_use_id: null })
+      if (stop.aborted) return turned({ kind: 'stopped', heard: false })
+      this.#say(content, randomUUID())
+      this.#steering.open()
       const ended = Promise.race([answered, died, silent()])
       ended.catch(() => {}) // the race below hears it
-      return await Promise.race([ended, this.#stopped(stop, over.signal, ended, graceMs)])
+      return turned(await Promise.race([ended, this.#stopped(stop, over.signal, ended, graceMs)]))
     } finally {
       over.abort()
+      this.#steering.close()
       this.#hear = () => {}
       this.#note = async () => {}
     }
@@ -180,7 +249,7 @@ export class Agent implements AsyncDisposable {
     })
     const deadline = performance.now() + Math.max(0, graceMs - SIGNAL_GRACE_MS)
     while (performance.now() < deadline && !over.aborted) {
-      this.#query.interrupt().catch(() => {}) // an agent that is gone says so through `ended`
+      this.#interrupt().catch(() => {}) // an agent that is gone says so through `ended`
       await Promise.race([ended, delay(Math.min(REPEAT_MS, deadline - performance.now()))])
     }
     if (!over.aborted) this.#child?.kill('SIGINT')
@@ -249,7 +318,7 @@ function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
 
 /** Claude Code as it may be run on a repository that nobody vouches for: nothing that the repository brings is configuration. */
 function sdkOptions(
-  { binary, workTree, env, sessionId, resume, maxBudgetUsd, model }: AgentOptions,
+  { binary, workTree, env, sessionId, resume, model }: AgentOptions,
   spawnClaudeCodeProcess: NonNullable<Options['spawnClaudeCodeProcess']>,
 ): Options {
   return {
@@ -261,12 +330,18 @@ function sdkOptions(
     settings: { cleanupPeriodDays: 3650, crossSessionInbound: 'refuse' },
     strictMcpConfig: true,
     tools: TOOLS,
-    permissionMode: 'bypassPermissions',
+    // Said to the program itself: the SDK warns, once in each process, that it will not ask about what is allowed anyway.
+    extraArgs: { 'permission-mode': 'bypassPermissions' },
     allowDangerouslySkipPermissions: true,
     systemPrompt: { type: 'preset', preset: 'claude_code', append: GUIDANCE },
     includePartialMessages: true,
-    ...(resume ? { resume: sessionId } : { sessionId }),
-    ...(maxBudgetUsd === undefined ? {} : { maxBudgetUsd }),
+    ...(resume === undefined ? { sessionId } : goingOn(resume, sessionId)),
     ...(model === undefined ? {} : { model }),
   }
+}
+
+/** Another conversation is taken up as a branch of its own, which leaves that one as it is. */
+function goingOn({ sessionId: from, at }: NonNullable<AgentOptions['resume']>, sessionId: string): Partial<Options> {
+  if (from === sessionId) return { resume: sessionId }
+  return { resume: from, forkSession: true, sessionId, ...(at === undefined ? {} : { resumeSessionAt: at }) }
 }

@@ -1,23 +1,41 @@
 import type { SDKResultMessage } from '@anthropic-ai/claude-agent-sdk'
-import type { Ending, Usage } from '../command/ending.ts'
+import type { Ending } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
 
-/** How a turn of the agent ended. `agentTotalUsd` is what its whole conversation has cost so far. */
+/** How a turn of the agent ended. */
 export type TurnEnd =
-  | { readonly kind: 'answered'; readonly text: string; readonly usage: Usage; readonly agentTotalUsd: number }
+  /** `question`: what it wants to know before it goes on. */
+  | { readonly kind: 'answered'; readonly text: string; readonly question?: string | undefined }
   /** `heard`: the message had been sent to the agent by then. */
-  | { readonly kind: 'stopped'; readonly heard: boolean; readonly usage?: Usage; readonly agentTotalUsd?: number }
+  | { readonly kind: 'stopped'; readonly heard: boolean }
   /** Nothing was heard of it for too long. */
   | { readonly kind: 'silent' }
-  | { readonly kind: 'failed'; readonly failure: Extract<Ending, { kind: 'failed' }>; readonly agentTotalUsd?: number }
+  /** `refused`: the model itself answered with an error. */
+  | { readonly kind: 'failed'; readonly failure: Extract<Ending, { kind: 'failed' }>; readonly refused?: boolean }
+
+/** A turn that is over, and where it left the conversation. */
+export interface Turned {
+  readonly end: TurnEnd
+  /** The last message of the conversation, where any was heard. */
+  readonly said?: string | undefined
+  /** Keys of the messages that were steered in and that the agent never read. */
+  readonly unread: readonly string[]
+}
+
+interface Circumstances {
+  readonly stopped: boolean
+  readonly question: string | undefined
+  /** What it answered to earlier messages of the same run. */
+  readonly before: readonly string[]
+}
 
 /** Reads the agent's result by its `is_error`; `subtype` says `success` of a refusal by the API too. */
-export function turnEnd(result: SDKResultMessage, stopped: boolean): TurnEnd {
-  const agentTotalUsd = result.total_cost_usd
-  const usage = usageOf(result)
-  if (!result.is_error) return { kind: 'answered', text: result.subtype === 'success' ? result.result : '', usage, agentTotalUsd }
-  if (stopped) return { kind: 'stopped', heard: true, usage, agentTotalUsd }
-  return { kind: 'failed', agentTotalUsd, failure: { kind: 'failed', ...reasonOf(result), usage } }
+export function turnEnd(result: SDKResultMessage, { stopped, question, before }: Circumstances): TurnEnd {
+  if (!result.is_error) return { kind: 'answered', text: [...before, result.subtype === 'success' ? result.result : ''].join('\n\n') }
+  if (stopped) return { kind: 'stopped', heard: true }
+  if (question !== undefined) return { kind: 'answered', text: question, question }
+  const refused = result.subtype === 'success' && result.terminal_reason === 'api_error'
+  return { kind: 'failed', refused, failure: { kind: 'failed', code: 'agent_failed', ...reasonOf(result) } }
 }
 
 export const diedEnd = (why: string): TurnEnd => ({
@@ -25,27 +43,11 @@ export const diedEnd = (why: string): TurnEnd => ({
   failure: { kind: 'failed', code: 'agent_failed', error: `Claude Code ended by itself: ${printable(why, 1000)}`, mayPass: true },
 })
 
-/** The cost of one turn is not in its result, only the running total; whoever knows the former total takes the difference. */
-function usageOf({ usage }: SDKResultMessage): Usage {
-  return {
-    costUsd: 0,
-    tokens: {
-      input: usage.input_tokens ?? 0,
-      output: usage.output_tokens ?? 0,
-      cacheRead: usage.cache_read_input_tokens ?? 0,
-      cacheWrite: usage.cache_creation_input_tokens ?? 0,
-    },
-  }
-}
-
-function reasonOf(result: SDKResultMessage): { code: 'budget' | 'agent_failed'; error: string; mayPass: boolean } {
-  if (result.subtype === 'error_max_budget_usd' || result.terminal_reason === 'budget_exhausted') {
-    return { code: 'budget', error: 'What this command may cost has been spent (maxCostUsd). What was done is committed.', mayPass: false }
-  }
+function reasonOf(result: SDKResultMessage): { error: string; mayPass: boolean } {
   const said = printable(result.subtype === 'success' ? result.result : result.errors.join('\n'), 2000)
   if (result.subtype !== 'success' || result.terminal_reason !== 'api_error')
-    return { code: 'agent_failed', error: said || `Claude Code ended with ${result.terminal_reason ?? result.subtype}`, mayPass: false }
+    return { error: said || `Claude Code ended with ${result.terminal_reason ?? result.subtype}`, mayPass: false }
   const status = result.api_error_status ?? undefined
   const mayPass = status === undefined || status === 408 || status === 429 || status >= 500
-  return { code: 'agent_failed', error: `The model answered ${status ?? 'nothing'}: ${said}`, mayPass }
+  return { error: `The model answered ${status ?? 'nothing'}: ${said}`, mayPass }
 }

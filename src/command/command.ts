@@ -9,7 +9,7 @@ const MAX_ATTACHMENTS = 10
 
 export const CommandType = z.enum(['edit', 'build', 'commit', 'push'])
 export const Mode = z.enum(['execute', 'plan'])
-export const Delivery = z.enum(['interrupt', 'queue'])
+export const Delivery = z.enum(['interrupt', 'queue', 'steer'])
 
 const text = (max: number) =>
   z
@@ -55,8 +55,14 @@ const shape = {
   context: Context.optional(),
   repoUrl: oneLine(2000).optional().describe('The repository of a workspace that does not exist yet; https only, without credentials.'),
   mode: Mode.describe('`plan` reads and answers but changes nothing.'),
-  delivery: Delivery.describe('`interrupt` stops what stands in its way; `queue` waits for it.'),
+  delivery: Delivery.describe(
+    '`interrupt` stops what stands in its way; `queue` waits for it; `steer` is read by the edit that runs in the thread, and waits where none does.',
+  ),
   maxCostUsd: z.number().positive().max(10_000).optional().describe('What this command may cost; reaching it ends the run with code `budget`.'),
+  onRateLimit: z
+    .enum(['wait', 'fail'])
+    .optional()
+    .describe('Where the model refuses to answer for a while: `wait` (the default) goes on when that is over, `fail` ends the command.'),
   attachments: z.array(Attachment).max(MAX_ATTACHMENTS).optional(),
 }
 
@@ -85,11 +91,12 @@ export interface Command {
   readonly type: 'edit' | 'build' | 'commit' | 'push' | 'restore'
   readonly instruction: string
   readonly mode: 'execute' | 'plan'
-  readonly delivery: 'interrupt' | 'queue'
+  readonly delivery: 'interrupt' | 'queue' | 'steer'
   readonly userEmail?: string | undefined
   readonly context?: z.infer<typeof Context> | undefined
   readonly repoUrl?: string | undefined
   readonly maxCostUsd?: number | undefined
+  readonly onRateLimit?: 'wait' | 'fail' | undefined
   readonly attachments: readonly Attachment[]
 }
 

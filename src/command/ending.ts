@@ -1,29 +1,33 @@
-import type { Code, Tokens } from './result.ts'
-
-/** What a run used of the model; `undefined` where no agent was asked. */
-export interface Usage {
-  readonly costUsd: number
-  readonly tokens: Tokens
-}
+import type { Code } from './result.ts'
 
 /**
  * How the work of a run came to its end, before what it left was saved.
  * Plain data: it is stored with the commit, so that a crash between the two changes nothing.
  */
 export type Ending =
-  | { readonly kind: 'completed'; readonly summary: string; readonly usage?: Usage | undefined; readonly restores?: string; readonly pushed?: boolean }
+  | {
+      readonly kind: 'completed'
+      readonly summary: string
+      /** What the agent wants to know before it goes on. */
+      readonly question?: string | undefined
+      readonly restores?: string
+      readonly pushed?: boolean
+    }
   /** `heard`: the agent had been told the message by then, so its conversation holds it. */
-  | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly heard?: boolean; readonly usage?: Usage | undefined }
-  | { readonly kind: 'shutdown'; readonly usage?: Usage | undefined }
+  | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly heard?: boolean }
+  | { readonly kind: 'shutdown' }
   | { readonly kind: 'recovered' }
-  /** `wedged`: processes of the run are alive and cannot be ended, so its files may not be read yet. */
+  /**
+   * `wedged`: processes of the run are alive and cannot be ended, so its files may not be read yet. `limitedUntil`: the model answers
+   * nothing before that, in ms since the epoch.
+   */
   | {
       readonly kind: 'failed'
       readonly code: Code
       readonly error: string
       readonly mayPass: boolean
-      readonly usage?: Usage | undefined
       readonly wedged?: true
+      readonly limitedUntil?: number | undefined
     }
 
 export type Outcome = 'completed' | 'interrupted' | 'recovered' | 'failed'

@@ -2,6 +2,7 @@ import type { Carried, Command } from '../command/command.ts'
 import type { Ending } from '../command/ending.ts'
 import type { CommandId, ThreadRef, WorkspaceId } from '../command/ids.ts'
 import type { Result, Skipped, Tokens } from '../command/result.ts'
+import type { Spent, Usage } from '../command/spending.ts'
 
 /** The ways by which commands come in and results go out. */
 export type Way = 'http'
@@ -18,9 +19,17 @@ export const refOf = (command: Command): CommandRef => ({ workspace: command, co
 
 /** What the next attempt is told of the one before. */
 export interface Note {
-  readonly reason: 'crash' | 'shutdown' | 'failure'
+  readonly reason: 'crash' | 'shutdown' | 'failure' | 'limit'
   /** The commit that holds what had been done by then. */
   readonly commit?: string | undefined
+  /** It is not to begin before that, in ms since the epoch: the model answers nothing until then. */
+  readonly until?: number | undefined
+}
+
+/** Where a conversation stood: behind the message `at`; without a session nothing had been said. */
+export interface Talk {
+  readonly sessionId?: string | undefined
+  readonly at?: string | undefined
 }
 
 /** A commit that is about to go onto the branch of its thread, and why; enough to finish after a crash. */
@@ -50,6 +59,8 @@ export interface CommandRecord {
   readonly hash: string
   /** What earlier messages asked for that this one took along, oldest first. */
   readonly carried: readonly Carried[]
+  /** The running command that it was steered into; it ends with that one. */
+  readonly joins?: CommandId | undefined
   readonly state: State
   readonly attempt: number
   /** Attempts that ended with the service itself. */
@@ -72,14 +83,18 @@ export interface ThreadRecord {
   readonly slotNumber: number
   /** The agent's conversation. */
   readonly sessionId: string
+  /** Its last message, once there is one. */
+  readonly said?: string | undefined
+  /** Where it begins from when it is not there yet: the thread was taken back. */
+  readonly begins?: Talk | undefined
   /** The commit that the thread began from, once it has been prepared. */
   readonly base?: string | undefined
+  /** The commit whose files were laid out in its work tree before the thread was there. */
+  readonly laidOut?: string | undefined
   readonly createdAt: number
   readonly lastActiveAt: number
   readonly costUsd: number
   readonly tokens: Tokens
-  /** What the agent last said its whole conversation has cost; its results are running totals. */
-  readonly agentTotalUsd: number
 }
 
 /** A commit of the service on a thread's branch: a place the thread can be taken back to. */
@@ -93,6 +108,22 @@ export interface Checkpoint {
   readonly restores?: string | undefined
 }
 
+/** A slot that waits, made ready, for the next new thread of its workspace. */
+export interface Spare {
+  readonly workspace: WorkspaceId
+  readonly slot: string
+  readonly slotNumber: number
+  readonly sessionId: string
+  /** The commit whose files lie there; `undefined` until they all do. */
+  readonly laidOut?: string | undefined
+}
+
+export interface DayCost extends Usage {
+  /** UTC, such as 2026-11-21. */
+  readonly day: string
+  readonly requests: number
+}
+
 export interface Acceptance {
   readonly command: Command
   readonly hash: string
@@ -102,6 +133,8 @@ export interface Acceptance {
   readonly begin: boolean
   /** The command whose run must give way. */
   readonly interrupts?: CommandRef | undefined
+  /** The command to steer into: done where that is an edit of the same thread and mode which runs and need not give way. */
+  readonly joins?: CommandRef | undefined
 }
 
 export type Accepted =
@@ -133,7 +166,15 @@ export type Answer = 'done' | 'lost'
 
 export interface ThreadChange {
   readonly base?: string | undefined
-  readonly agentTotalUsd?: number | undefined
+  readonly said?: string | undefined
+}
+
+/** What becomes of messages that were steered into a run which has ended. */
+export interface Unread {
+  /** Those that the agent has not read; all others end with the run. */
+  readonly unread: readonly CommandId[]
+  /** The message that takes the unread ones along; without it they are queued. */
+  readonly heir?: CommandId | undefined
 }
 
 export interface Requeue {
@@ -185,13 +226,27 @@ export interface Journal extends AsyncDisposable {
   /**
    * → ended: the result, its delivery, the checkpoint and the thread's totals, all at once. Attachments are not kept any longer.
    * Where its message was never heard, `heir`, queued in the same thread, or whoever superseded that one, takes it along.
+   * What was steered into it ends with the same result; a restored checkpoint takes the conversation along.
    */
-  end(of: CommandRef, result: Result, heir?: CommandId): Promise<Answer>
+  end(of: CommandRef, result: Result, heir?: CommandId, steered?: Unread): Promise<Answer>
   /** → queued again, with what the next attempt should know. A commit made by then becomes a checkpoint. */
   requeue(of: CommandRef, how: Requeue): Promise<Answer>
 
   /** The thread, created where it is not known. @throws Fenced */
   openThread(ref: ThreadRef, at: number): Promise<ThreadRecord>
+  /** Adds to what a command, its thread, and its user have spent on a day (UTC); answers the totals. */
+  spend(of: CommandRef, day: string, usage: Usage): Promise<Spent>
+  /** What has been spent by now, and what of it by this command; `used` is undefined where no model was asked. */
+  spent(of: CommandRef, day: string): Promise<Spent & { readonly used: Usage | undefined }>
+  /** What a user has spent, newest day first. */
+  dayCosts(of: Pick<WorkspaceId, 'clientId' | 'userId'>, limit: number): Promise<readonly DayCost[]>
+  /** Commands that were steered into this one, in the order of acceptance. */
+  steeredInto(of: CommandRef): Promise<readonly CommandRecord[]>
+  /** The spare slot of a workspace, reserved where there is none. @throws Fenced */
+  reserveSpare(workspace: WorkspaceId): Promise<Spare>
+  /** Its files are all there; the next new thread of the workspace takes it. */
+  spareReady(workspace: WorkspaceId, laidOut: string | undefined): Promise<Answer>
+  spares(): Promise<readonly Spare[]>
   updateThread(ref: ThreadRef, change: ThreadChange): Promise<Answer>
   /**
    * The name that an id has on disk and in refs, within a scope: the id itself, or where another one differs

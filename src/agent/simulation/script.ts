@@ -1,6 +1,6 @@
 /** A tool that the scripted model asks for. */
 export interface Call {
-  readonly tool: 'Write' | 'Read' | 'Edit' | 'Bash'
+  readonly tool: 'Write' | 'Read' | 'Edit' | 'Bash' | 'AskUserQuestion'
   readonly input: Readonly<Record<string, unknown>>
 }
 
@@ -8,7 +8,7 @@ export interface Call {
 type Step = Generator<Call, string, string>
 
 const REFUSED = /<tool_use_error>|has not been read|Error:|Cannot (write|edit)|plan mode/i
-const INSTRUCTIONS = 'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds; several joined by "then"'
+const INSTRUCTIONS = 'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds · ask QUESTION; several joined by "then"'
 
 const plain = (answer: string): string => answer.replaceAll(/<\/?tool_use_error>/g, '').trim()
 
@@ -31,6 +31,12 @@ function* bash(command: string, said: string, timeout?: number): Step {
   return `${said}\n${answer}`.trim()
 }
 
+function* ask(question: string): Step {
+  const options = ['Yes', 'No'].map((label) => ({ label, description: label }))
+  const answer = yield { tool: 'AskUserQuestion', input: { questions: [{ question, header: 'Question', options, multiSelect: false }] } }
+  return `Asked: ${question}\n${plain(answer)}`
+}
+
 // oxlint-disable-next-line require-yield -- it calls no tool
 function* say(text: string): Step {
   return text
@@ -39,7 +45,7 @@ function* say(text: string): Step {
 /** Plain instructions in the order in which they stand, of one message or of several joined into one. */
 export function stepsOf(message: string): readonly Step[] {
   return message
-    .split(/\n\s*---\s*\n|\s+then\s+(?=(?:write|replace|run|wait)\b)/i)
+    .split(/\n\s*---\s*\n|\s+then\s+(?=(?:write|replace|run|wait|ask)\b)/i)
     .map((part) => part.trim())
     .filter((part) => part !== '')
     .map((part) => stepOf(part))
@@ -54,6 +60,8 @@ function stepOf(part: string): Step {
   if (command !== undefined) return bash(command, `Ran ${command}`)
   const [, seconds] = /^wait (\d{1,3}(?:\.\d+)?) seconds?$/i.exec(part) ?? []
   if (seconds !== undefined) return bash(`echo waiting; sleep ${seconds}`, `Waited ${seconds} seconds`, Math.min(600_000, (Number(seconds) + 5) * 1000))
+  const [, question] = /^ask (.+)$/is.exec(part) ?? []
+  if (question !== undefined) return ask(question)
   return say(`Simulated: ${part}\n\n(No model was asked. This simulation follows plain instructions: ${INSTRUCTIONS}.)`)
 }
 

@@ -1,30 +1,31 @@
-import { randomBytes, randomUUID } from 'node:crypto'
 import type { CommandRef, Accepted, Acceptance, CommandRecord } from '../journal.ts'
 import { refOf } from '../journal.ts'
 import type { Carried, Command } from '../../command/command.ts'
-import type { CommandId, ThreadRef } from '../../command/ids.ts'
+import type { CommandId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
 import { commandFrom } from './rows.ts'
+import { ensureThread } from './spares.ts'
 import type { Statements } from './statements.ts'
 
 /** The transaction that records a command, and with it everything that its arrival changes. */
 export function accept(
   statements: Statements,
-  { command, hash, way, at, begin, interrupts }: Acceptance,
+  { command, hash, way, at, begin, interrupts, joins }: Acceptance,
   endWith: (of: CommandRef, result: Result) => void,
 ): Accepted {
   const known = find(statements, refOf(command))
   if (known !== undefined) return known.hash === hash ? { outcome: 'duplicate', record: known } : { outcome: 'conflict' }
 
   ensureThread(statements, command, at)
+  const host = joins === undefined ? undefined : takesSteering(find(statements, joins), command)
   const before = lastUnfinished(statements, command)
   const superseded = before !== undefined && supersedes(command, before) ? before : undefined
   const carried = superseded === undefined ? [] : textsOf(superseded)
-  const began = begin && before === undefined
+  const began = (begin && before === undefined) || host !== undefined
   statements
     .prepare(
-      `INSERT INTO commands (client_id, user_id, project_id, thread_id, command_id, way, hash, command, carried, state, attempt, accepted_at, begun_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO commands (client_id, user_id, project_id, thread_id, command_id, way, hash, command, carried, joins, state, attempt, accepted_at, begun_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       command.clientId,
@@ -36,27 +37,17 @@ export function accept(
       hash,
       JSON.stringify(superseded === undefined ? command : withWishes(command, superseded.command)),
       JSON.stringify(carried),
+      host?.command.commandId ?? null,
       began ? 'running' : 'queued',
       began ? 1 : 0,
       at,
       began ? at : null,
     )
-  if (superseded !== undefined) endWith(refOf(superseded.command), supersededBy(command, superseded.command, at))
+  if (superseded !== undefined) endWith(refOf(superseded.command), takenAlong(command.commandId, superseded.command, at))
   if (interrupts !== undefined) markInterrupted(statements, interrupts, command.commandId)
   const record = find(statements, refOf(command))
   if (record === undefined) throw new Error('a command that was just recorded is not there')
   return { outcome: 'done', record, superseded: superseded === undefined ? [] : [refOf(superseded.command)] }
-}
-
-/** A thread is known from its first message on; its slot is its own for ever. */
-export function ensureThread(statements: Statements, { clientId, userId, projectId, threadId }: ThreadRef, at: number): void {
-  statements
-    .prepare(
-      `INSERT INTO threads (slot_number, client_id, user_id, project_id, thread_id, slot, session_id, created_at, last_active_at)
-       VALUES ((SELECT coalesce(max(slot_number) + 1, 0) FROM threads), ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (client_id, user_id, project_id, thread_id) DO UPDATE SET last_active_at = max(last_active_at, excluded.last_active_at)`,
-    )
-    .run(clientId, userId, projectId, threadId, randomBytes(6).toString('hex'), randomUUID(), at, at)
 }
 
 /** What a command asks for, with what it took along, oldest first. */
@@ -105,15 +96,22 @@ function supersedes(command: Command, before: CommandRecord): boolean {
   )
 }
 
-const supersededBy = (command: Command, before: Command, at: number): Result => ({
-  sessionId: before.sessionId,
-  commandId: before.commandId,
+/** The run into which a message is steered, where that can still hear it. */
+function takesSteering(host: CommandRecord | undefined, { threadId, mode }: Command): CommandRecord | undefined {
+  if (host?.state !== 'running' || host.interruptedBy !== undefined || host.joins !== undefined) return undefined
+  return host.command.type === 'edit' && host.command.threadId === threadId && host.command.mode === mode ? host : undefined
+}
+
+/** The result of a message whose text another one takes along. */
+export const takenAlong = (heir: CommandId, { sessionId, commandId }: Command, at: number): Result => ({
+  sessionId,
+  commandId,
   timestamp: at,
   success: false,
   summary: 'Taken along by a newer message before it had begun',
   code: 'superseded',
-  error: `A newer message (${command.commandId}) took this one along before it had begun; its text is not lost.`,
-  supersededBy: command.commandId,
+  error: `A newer message (${heir}) took this one along before it had begun; its text is not lost.`,
+  supersededBy: heir,
 })
 
 const WHERE = 'client_id = ? AND user_id = ? AND project_id = ?'

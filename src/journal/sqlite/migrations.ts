@@ -72,4 +72,30 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE lease (owner TEXT NOT NULL, beat INTEGER NOT NULL, released INTEGER NOT NULL) STRICT;
   INSERT INTO lease VALUES ('', 0, 1);
   `,
+  `
+  CREATE TABLE spending (
+    client_id TEXT NOT NULL, user_id TEXT NOT NULL, project_id TEXT NOT NULL, command_id TEXT NOT NULL,
+    day TEXT NOT NULL,
+    cost_usd REAL NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    PRIMARY KEY (client_id, user_id, project_id, command_id, day)
+  ) STRICT;
+  CREATE INDEX spending_of_user ON spending (client_id, user_id, day);
+
+  ALTER TABLE commands ADD COLUMN joins TEXT;
+  CREATE INDEX commands_joined ON commands (client_id, user_id, project_id, joins) WHERE joins IS NOT NULL;
+
+  ALTER TABLE threads DROP COLUMN agent_total_usd;
+  ALTER TABLE threads ADD COLUMN said TEXT;
+  ALTER TABLE threads ADD COLUMN begins TEXT;
+  ALTER TABLE threads ADD COLUMN laid_out TEXT;
+  ALTER TABLE checkpoints ADD COLUMN talk TEXT;
+
+  CREATE TABLE spares (
+    slot_number INTEGER PRIMARY KEY,
+    client_id TEXT NOT NULL, user_id TEXT NOT NULL, project_id TEXT NOT NULL,
+    slot TEXT NOT NULL UNIQUE, session_id TEXT NOT NULL, laid_out TEXT,
+    UNIQUE (client_id, user_id, project_id)
+  ) STRICT;
+  `,
 ]

@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type WorkspaceId } from '../../command/ids.ts'
-import type { Checkpoint, CommandRecord, Delivery, ThreadRecord } from '../journal.ts'
+import type { Checkpoint, CommandRecord, DayCost, Delivery, Spare, ThreadRecord } from '../journal.ts'
 
 type Row = Record<string, SQLOutputValue>
 
@@ -21,6 +21,7 @@ export function commandFrom(row: Row): CommandRecord {
     way: 'http',
     hash: text(row, 'hash'),
     carried: json(row, 'carried'),
+    joins: row['joins'] === null ? undefined : CommandId.parse(row['joins']),
     state: STATES.find((state) => state === row['state']) ?? 'ended',
     attempt: number(row, 'attempt'),
     crashes: number(row, 'crashes'),
@@ -46,12 +47,14 @@ export function threadFrom(row: Row): ThreadRecord {
     slot: text(row, 'slot'),
     slotNumber: number(row, 'slot_number'),
     sessionId: text(row, 'session_id'),
+    said: optionalText(row, 'said'),
+    begins: optionalJson(row, 'begins'),
+    laidOut: optionalText(row, 'laid_out'),
     base: optionalText(row, 'base'),
     createdAt: number(row, 'created_at'),
     lastActiveAt: number(row, 'last_active_at'),
     costUsd: number(row, 'cost_usd'),
     tokens: json(row, 'tokens'),
-    agentTotalUsd: number(row, 'agent_total_usd'),
   }
 }
 
@@ -69,4 +72,23 @@ export function checkpointFrom(row: Row): Checkpoint {
 
 export function deliveryFrom(row: Row): Delivery {
   return { eventId: text(row, 'event_id'), way: 'http', workspace: workspaceOf(row), result: json(row, 'result'), tries: number(row, 'tries') }
+}
+
+export function spareFrom(row: Row): Spare {
+  return {
+    workspace: workspaceOf(row),
+    slot: text(row, 'slot'),
+    slotNumber: number(row, 'slot_number'),
+    sessionId: text(row, 'session_id'),
+    laidOut: optionalText(row, 'laid_out'),
+  }
+}
+
+/** Sums over rows of `spending`. */
+export function usageFrom(row: Row): Omit<DayCost, 'day'> {
+  return {
+    costUsd: number(row, 'cost_usd'),
+    tokens: { input: number(row, 'input'), output: number(row, 'output'), cacheRead: number(row, 'cache_read'), cacheWrite: number(row, 'cache_write') },
+    requests: number(row, 'requests'),
+  }
 }

@@ -1,9 +1,13 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { CommandId, ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
+import type { Spent, Usage } from '../../command/spending.ts'
 import { addCheckpoints } from './checkpoints.ts'
+import { end, finish, steeredInto } from './end.ts'
+import { ensureThread, reserveSpare } from './spares.ts'
+import { dayCosts, spend, spent } from './spending.ts'
 import { COMMAND, THREAD, threadValues, WORKSPACE, workspaceValues } from './keys.ts'
 import { lockFolder, WorkspaceHeld } from '../folder-lock.ts'
 import { takeLease, Tenure } from '../lease.ts'
@@ -18,12 +22,14 @@ import {
   type Journal,
   type Requeue,
   type Saving,
+  type Spare,
   type ThreadChange,
   type ThreadRecord,
+  type Unread,
 } from '../journal.ts'
-import { accept, ensureThread, find, inherit, keyOf, markInterrupted } from './accept.ts'
+import { accept, find, keyOf, markInterrupted } from './accept.ts'
 import { openDatabase, placeOf } from './database.ts'
-import { checkpointFrom, commandFrom, deliveryFrom, threadFrom } from './rows.ts'
+import { checkpointFrom, commandFrom, deliveryFrom, spareFrom, threadFrom } from './rows.ts'
 import { leaseIn, thisMachine } from './lease-store.ts'
 import { Statements } from './statements.ts'
 import { Writer, type Place } from './writer.ts'
@@ -82,7 +88,7 @@ class SqliteJournal implements Journal {
   }
 
   accept(acceptance: Acceptance): Promise<Accepted> {
-    return this.#writer.write<Accepted>(() => accept(this.#statements, acceptance, (of, result) => this.#finish(of, result)), { outcome: 'lost' })
+    return this.#writer.write<Accepted>(() => accept(this.#statements, acceptance, (of, result) => finish(this.#statements, of, result)), { outcome: 'lost' })
   }
 
   async writable(): Promise<boolean> {
@@ -119,24 +125,8 @@ class SqliteJournal implements Journal {
     )
   }
 
-  end(of: CommandRef, result: Result, heir?: CommandId): Promise<Answer> {
-    return this.#writer.write<Answer>(() => {
-      const record = find(this.#statements, of)
-      if (record === undefined || record.state === 'ended') return 'lost'
-      addCheckpoints(this.#statements, record, result.timestamp)
-      if (heir !== undefined) inherit(this.#statements, record, heir)
-      this.#finish(of, result)
-      const { threadId } = record.command
-      const tokens = result.tokens ?? { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 }
-      const add = (name: keyof typeof tokens): string => `'$.${name}', json_extract(tokens, '$.${name}') + ${tokens[name]}`
-      this.#run(
-        `UPDATE threads SET cost_usd = cost_usd + ?, last_active_at = ?, tokens = json_set(tokens, ${add('input')}, ${add('output')}, ${add('cacheRead')}, ${add('cacheWrite')}) WHERE ${THREAD}`,
-        result.costUsd ?? 0,
-        result.timestamp,
-        ...threadValues({ ...of.workspace, threadId }),
-      )
-      return 'done'
-    }, 'lost')
+  end(of: CommandRef, result: Result, heir?: CommandId, steered: Unread = { unread: [] }): Promise<Answer> {
+    return this.#writer.write<Answer>(() => end(this.#statements, of, result, heir, steered), 'lost')
   }
 
   requeue(of: CommandRef, { counted, crashed, note, at }: Requeue): Promise<Answer> {
@@ -166,17 +156,40 @@ class SqliteJournal implements Journal {
       })
   }
 
-  updateThread(ref: ThreadRef, { base, agentTotalUsd }: ThreadChange): Promise<Answer> {
-    return this.#writer.write<Answer>(
-      () =>
-        this.#run(
-          `UPDATE threads SET base = coalesce(?, base), agent_total_usd = coalesce(?, agent_total_usd) WHERE ${THREAD}`,
-          base ?? null,
-          agentTotalUsd ?? null,
-          ...threadValues(ref),
-        ),
-      'lost',
-    )
+  spend(of: CommandRef, day: string, usage: Usage): Promise<Spent> {
+    return this.#writer.write(() => spend(this.#statements, of, day, usage), { command: 0, thread: 0, day: 0 })
+  }
+
+  async spent(of: CommandRef, day: string) {
+    return spent(this.#statements, of, day)
+  }
+
+  async dayCosts(of: Pick<WorkspaceId, 'clientId' | 'userId'>, limit: number) {
+    return dayCosts(this.#statements, of, limit)
+  }
+
+  async steeredInto(of: CommandRef) {
+    return steeredInto(this.#statements, of)
+  }
+
+  async reserveSpare(workspace: WorkspaceId): Promise<Spare> {
+    const spare = await this.#writer.write(() => reserveSpare(this.#statements, workspace), undefined)
+    if (spare === undefined) throw new Fenced()
+    return spare
+  }
+
+  spareReady(workspace: WorkspaceId, laidOut: string | undefined): Promise<Answer> {
+    const set = `UPDATE spares SET laid_out = ? WHERE ${WORKSPACE}`
+    return this.#writer.write<Answer>(() => this.#run(set, laidOut ?? null, ...workspaceValues(workspace)), 'lost')
+  }
+
+  async spares(): Promise<readonly Spare[]> {
+    return this.#all('SELECT * FROM spares ORDER BY slot_number').map(spareFrom)
+  }
+
+  updateThread(ref: ThreadRef, { base, said }: ThreadChange): Promise<Answer> {
+    const set = `UPDATE threads SET base = coalesce(?, base), said = coalesce(?, said) WHERE ${THREAD}`
+    return this.#writer.write<Answer>(() => this.#run(set, base ?? null, said ?? null, ...threadValues(ref)), 'lost')
   }
 
   async nameFor(scope: string, id: string): Promise<string> {
@@ -270,27 +283,5 @@ class SqliteJournal implements Journal {
   #thread(ref: ThreadRef): ThreadRecord | undefined {
     const row = this.#statements.prepare(`SELECT * FROM threads WHERE ${THREAD}`).get(...threadValues(ref))
     return row === undefined ? undefined : threadFrom(row)
-  }
-
-  /** The result and its delivery. */
-  #finish(of: CommandRef, result: Result): void {
-    const [clientId, userId, projectId] = workspaceValues(of.workspace)
-    this.#run(
-      `UPDATE commands SET state = 'ended', result = ?, ended_at = ?, saving = NULL, note = NULL, carried = '[]',
-         command = json_set(command, '$.attachments', json('[]')) WHERE ${COMMAND}`,
-      JSON.stringify(result),
-      result.timestamp,
-      ...keyOf(of),
-    )
-    this.#run(
-      'INSERT INTO outbox (event_id, way, client_id, user_id, project_id, result, due_at) SELECT ?, way, ?, ?, ?, ?, ? FROM commands WHERE ' + COMMAND,
-      randomUUID(),
-      clientId,
-      userId,
-      projectId,
-      JSON.stringify(result),
-      result.timestamp,
-      ...keyOf(of),
-    )
   }
 }
