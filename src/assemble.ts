@@ -20,6 +20,7 @@ import { openLog } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
 import { redactor, secretFinder } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
+import { isLocal, peerUser } from './process/peer.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
 import { readCallers } from './ways/http/access.ts'
@@ -121,6 +122,11 @@ export async function assemble(config: Config): Promise<Service> {
   const app = httpApp({ engine, tools, waiting, defaults, version, github, stopping: stopping.signal }, callers, {
     hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed] : undefined,
     origins: list(config.CORS_ORIGINS),
+    isAgent: async (connection) => {
+      if (identities.level === 'same' || !isLocal(connection)) return false
+      const user = await peerUser(connection)
+      return user === undefined || identities.owns(user)
+    },
   })
   const listening = parts.use(await listen(app, config.HOST, config.PORT))
   // Stopped in this order: runs are interrupted and saved and their results delivered, then open requests end.

@@ -1,34 +1,19 @@
-import { spawnSync } from 'node:child_process'
-import { copyFileSync, linkSync } from 'node:fs'
-import { chmod, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { findClaudeCode } from '../../src/agent/binary.ts'
 import { clientOf, type Client } from '../support/client.ts'
 import { startModel, type Model } from '../support/model.ts'
+import { nodeForAll, noSeparateUsers } from '../support/separate.ts'
 import { startService, temporaryFolder, type Service } from '../support/service.ts'
 
-/** Why agents cannot run as users of their own here, if they cannot. */
-function obstacle(): string | undefined {
-  if (process.platform !== 'linux') return 'not Linux'
-  if (process.getuid?.() !== 0) return 'not root'
-  const reached = spawnSync('/usr/bin/test', ['-x', findClaudeCode()], { uid: 30_000, gid: 30_000 }).status === 0
-  return reached ? undefined : 'this checkout is in a folder that other users cannot reach'
-}
-const why = obstacle()
+const why = noSeparateUsers()
 
 describe.skipIf(why !== undefined)(`agents as users of their own${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
   let [model, service, client, folder]: [Model, Service, Client, string] = [undefined!, undefined!, undefined!, '']
 
   beforeAll(async () => {
     folder = await temporaryFolder()
-    const node = join(folder, 'node')
-    try {
-      linkSync(process.execPath, node)
-    } catch {
-      copyFileSync(process.execPath, node)
-    }
-    await chmod(node, 0o755)
+    const node = await nodeForAll(folder)
     model = await startModel()
     service = await startService({
       node,

@@ -16,12 +16,13 @@ export interface Answer {
 }
 
 /** Talks to a service as somebody's program would. */
-export const clientOf = (service: Service, user = 'me') => {
+export const clientOf = (service: Pick<Service, 'url' | 'workspace' | 'output'>, user = 'me', token?: string) => {
+  const shown: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const ids = { clientId: 'acme', userId: user }
   const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> => {
     const answer = await fetch(`${service.url}${path}`, {
       method,
-      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: { ...shown, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await answer.text()

@@ -7,6 +7,7 @@ import { requireRole, type Callers } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
 import type { Desk } from './desk.ts'
 import { guard, type GuardOptions } from './guard.ts'
+import { refuseAgents, type IsAgent } from './no-agents.ts'
 import { openApiDocument } from './openapi.ts'
 import { Problem } from './problem.ts'
 import { pullRequestRoute } from './pull-request-route.ts'
@@ -17,7 +18,7 @@ import { threadRoutes } from './thread-routes.ts'
 /** Ten attachments of 5 MB as base64 would be 67 MB; what a person sends fits in this. */
 const MAX_BODY_BYTES = 20 * 1024 * 1024
 
-export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Hono {
+export function httpApp(desk: Desk, callers: Callers, options: GuardOptions & { readonly isAgent: IsAgent }): Hono {
   const routes: readonly Route[] = [...serviceRoutes(desk, () => document), ...commandRoutes(desk), ...threadRoutes(desk), pullRequestRoute(desk)]
   const document = openApiDocument(routes, desk.version)
   const app = new Hono()
@@ -30,6 +31,7 @@ export function httpApp(desk: Desk, callers: Callers, options: GuardOptions): Ho
   app.notFound(() => {
     throw new Problem(404, 'Not found', 'There is no such route; /openapi.json lists them.')
   })
+  app.use(refuseAgents(options.isAgent))
   app.use(guard(options))
   app.use(
     bodyLimit({
