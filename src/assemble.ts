@@ -3,7 +3,8 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
-import { Broker } from './agent/broker.ts'
+import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
+import { Broker, type Upstream } from './agent/broker.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
@@ -59,10 +60,12 @@ export async function assemble(config: Config): Promise<Service> {
   const journal = parts.use(await openSqliteJournal(paths.own, { ttlMs: config.LEASE_TTL_SECONDS * 1000 }))
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
-  const broker = parts.use(new Broker(model === undefined ? config.upstream : { url: model.url, credential: undefined }, log))
+  const broker = parts.use(new Broker(await upstreamOf(config, model?.url), log))
   await broker.start()
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
-  const agents = parts.use(new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, env: agentEnv(config) }, broker))
+  const agents = parts.use(
+    new Agents({ binary, model: config.ANTHROPIC_MODEL, bedrockRegion: bedrockRegion(config), path, keep: config.AGENTS_KEPT, env: agentEnv(config) }, broker),
+  )
 
   const stopping = new AbortController()
   const tools: Tools = {
@@ -130,9 +133,24 @@ export async function assemble(config: Config): Promise<Service> {
   return { url: listening.url, identities, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
+const bedrockRegion = ({ simulated, upstream }: Config): string | undefined => (!simulated && upstream.kind === 'bedrock' ? upstream.region : undefined)
+
 function agentEnv(config: Config): Record<string, string> {
   const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
   return { ...config.agentNetworkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
+}
+
+async function upstreamOf({ upstream }: Config, simulation: string | undefined): Promise<Upstream> {
+  if (simulation !== undefined) return { kind: 'anthropic', url: simulation, credential: undefined }
+  if (upstream.kind === 'anthropic') return upstream
+  const bedrock = new Bedrock(upstream)
+  try {
+    await bedrock.check()
+  } catch (error) {
+    if (!(error instanceof NoAwsCredentials)) throw error
+    throw new BadConfiguration([`CLAUDE_CODE_USE_BEDROCK: ${messageOf(error)}`])
+  }
+  return bedrock
 }
 
 async function makeFolders(root: string): Promise<void> {

@@ -160,6 +160,34 @@ export const VARIABLES = {
     about: 'Another place that speaks the Messages API.',
     shape: z.url({ protocol: /^https?$/ }).default('https://api.anthropic.com'),
   },
+  CLAUDE_CODE_USE_BEDROCK: {
+    group: 'agent',
+    default: 'false',
+    about: 'Whether models are used by Amazon Bedrock. AWS credentials are found as by the AWS command line, and stay in the service.',
+    shape: flag.default(false),
+  },
+  AWS_REGION: {
+    group: 'agent',
+    default: '',
+    about: 'Region of Amazon Bedrock.',
+    shape: z
+      .string()
+      .regex(/^[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}$/, 'must be a region, such as us-east-1')
+      .optional(),
+  },
+  AWS_BEARER_TOKEN_BEDROCK: {
+    group: 'agent',
+    default: '',
+    about: 'API key of Amazon Bedrock, instead of AWS credentials.',
+    shape: word.optional(),
+    secret: true,
+  },
+  ANTHROPIC_BEDROCK_BASE_URL: {
+    group: 'agent',
+    default: 'that of the region',
+    about: 'Another place that speaks the API of Amazon Bedrock.',
+    shape: z.url({ protocol: /^https?$/ }).optional(),
+  },
   ANTHROPIC_MODEL: { group: 'agent', default: "Claude Code's own", about: 'Model to use.', shape: word.optional() },
   CLAUDE_CODE_MAX_OUTPUT_TOKENS: {
     group: 'agent',

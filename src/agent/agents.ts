@@ -21,6 +21,8 @@ export interface AgentPlace {
 export interface AgentSettings {
   readonly binary: string
   readonly model: string | undefined
+  /** The models are those of Amazon Bedrock, in this region. */
+  readonly bedrockRegion?: string | undefined
   /** Variables that are passed on as they are: the model's options, proxies, certificates. */
   readonly env: Readonly<Record<string, string>>
   readonly path: string
@@ -94,7 +96,7 @@ export class Agents implements AsyncDisposable {
       ...place,
       binary: this.#settings.binary,
       model: this.#settings.model,
-      env: this.#environment(place),
+      env: this.#environment(place, pass),
       token: pass.token,
       resume: conversation !== undefined,
     })
@@ -159,7 +161,8 @@ export class Agents implements AsyncDisposable {
     return conversation
   }
 
-  #environment({ folders, slot }: AgentPlace): Record<string, string> {
+  #environment({ folders, slot }: AgentPlace, { token }: Pass): Record<string, string> {
+    const { bedrockRegion } = this.#settings
     return {
       ...this.#settings.env,
       ...FLAGS,
@@ -167,13 +170,22 @@ export class Agents implements AsyncDisposable {
       HOME: folders.home,
       CLAUDE_CONFIG_DIR: folders.config,
       TMPDIR: folders.tmp,
-      ANTHROPIC_BASE_URL: this.#broker.url,
+      ...(bedrockRegion === undefined ? { ANTHROPIC_BASE_URL: this.#broker.url } : bedrockEnvironment(this.#broker.url, bedrockRegion, token)),
       [SLOT_VARIABLE]: slot.slot,
       // Claude Code refuses to run unattended as root unless it is told that this is meant.
       ...(slot.identity.uid === undefined && process.getuid?.() === 0 ? { IS_SANDBOX: '1' } : {}),
     }
   }
 }
+
+/** With Bedrock, Claude Code takes no token from a pipe. */
+const bedrockEnvironment = (url: string, region: string, token: string): Record<string, string> => ({
+  CLAUDE_CODE_USE_BEDROCK: '1',
+  CLAUDE_CODE_SKIP_BEDROCK_AUTH: '1',
+  ANTHROPIC_BEDROCK_BASE_URL: url,
+  AWS_REGION: region,
+  ANTHROPIC_AUTH_TOKEN: token,
+})
 
 /** Where a conversation is kept. */
 export const conversationFile = (sessions: string, sessionId: string): string => join(sessions, `${sessionId}.jsonl`)

@@ -19,7 +19,7 @@ beforeEach(async () => {
   const address = model.address()
   const port = address === null || typeof address === 'string' ? 0 : address.port
   broker = new Broker(
-    { url: `http://127.0.0.1:${port}/gateway`, credential: { header: 'x-api-key', value: 'the-real-key' } },
+    { kind: 'anthropic', url: `http://127.0.0.1:${port}/gateway`, credential: { header: 'x-api-key', value: 'the-real-key' } },
     openLog('silent', (text) => text),
   )
   await broker.start()

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, request as httpRequest, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { once } from 'node:events'
 import { messageOf } from '../observe/text.ts'
 import type { Log } from '../observe/log.ts'
+import { bedrockEndpoint, MAX_BEDROCK_BODY, type Bedrock } from './bedrock.ts'
 
 /** The real credential; it never leaves this room. */
 export interface Credential {
@@ -13,11 +14,15 @@ export interface Credential {
   readonly oauth?: boolean
 }
 
-export interface Upstream {
+export interface MessagesApi {
+  readonly kind: 'anthropic'
   /** Where the Messages API is. */
   readonly url: string
   readonly credential: Credential | undefined
 }
+
+/** Where the model is, and what puts the real credential into requests. */
+export type Upstream = MessagesApi | Bedrock
 
 /** What one agent process may use instead of a key. */
 export interface Pass extends Disposable {
@@ -78,11 +83,13 @@ export class Broker implements AsyncDisposable {
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const refusal = this.#refusal(request)
-    if (refusal === undefined) {
-      this.#forward(request, response)
-    } else {
+    if (refusal !== undefined) {
       request.resume()
       refuse(response, refusal.status, refusal.message)
+    } else if (this.#upstream.kind === 'bedrock') {
+      void this.#forwardSigned(this.#upstream, request, response)
+    } else {
+      this.#forward(this.#upstream, request, response)
     }
   }
 
@@ -91,20 +98,37 @@ export class Broker implements AsyncDisposable {
     const pass = typeof shown === 'string' ? this.#passes.get(shown) : undefined
     if (pass === undefined) return { status: 401, message: 'this is not the token of a running agent' }
     if (!pass.open) return { status: 403, message: 'no run is open for this agent' }
-    if (request.method !== 'POST' || endpointOf(request) === undefined) return { status: 404, message: 'only the Messages API is served here' }
+    if (endpointOf(this.#upstream, request) === undefined) return { status: 404, message: 'only requests for a model are served here' }
     return undefined
   }
 
-  #forward(request: IncomingMessage, response: ServerResponse): void {
-    const target = new URL(this.#upstream.url)
-    target.pathname = target.pathname.replace(/\/$/, '') + endpointOf(request)
-    target.search = /\?.*$/s.exec(request.url ?? '')?.[0] ?? ''
+  #forward(upstream: MessagesApi, request: IncomingMessage, response: ServerResponse): void {
+    const target = targetOf(upstream, request)
     const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !DROPPED.has(name)))
-    const { credential } = this.#upstream
+    const { credential } = upstream
     if (credential !== undefined) {
       headers[credential.header] = credential.header === 'authorization' ? `Bearer ${credential.value}` : credential.value
       if (credential.oauth === true) headers['anthropic-beta'] = [headers['anthropic-beta'], OAUTH_BETA].filter((beta) => beta !== undefined).join(',')
     }
+    request.pipe(this.#send(target, headers, response))
+  }
+
+  /** A signature covers the body, so the request is there as a whole before it is sent. */
+  async #forwardSigned(upstream: Bedrock, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const body = await bodyOf(request, MAX_BEDROCK_BODY)
+      if (body === undefined) return refuse(response, 413, 'the request is too large')
+      const url = targetOf(upstream, request)
+      const headers = await upstream.authorize({ method: 'POST', url, headers: request.headers, body })
+      if (!response.destroyed) this.#send(url, headers, response).end(body)
+    } catch (error) {
+      if (response.destroyed) return
+      this.#log.warn({ event: 'model.unreachable', error: messageOf(error) })
+      refuse(response, 502, 'the request could not be signed')
+    }
+  }
+
+  #send(target: URL, headers: OutgoingHttpHeaders, response: ServerResponse): ClientRequest {
     const send = target.protocol === 'https:' ? httpsRequest : httpRequest
     const onward = send(target, { method: 'POST', headers })
     onward.on('response', (answer) => {
@@ -120,13 +144,33 @@ export class Broker implements AsyncDisposable {
     })
     // An agent that was interrupted hangs up; the model must not go on writing.
     response.on('close', () => onward.destroy())
-    request.pipe(onward)
+    return onward
   }
 }
 
 /** Which of the endpoints a request is for; only its plain path counts, so that nothing in it can lead elsewhere. */
-function endpointOf({ url = '' }: IncomingMessage): string | undefined {
+function endpointOf(upstream: Upstream, { method = '', url = '' }: IncomingMessage): string | undefined {
+  if (upstream.kind === 'bedrock') return bedrockEndpoint(method, url)
+  if (method !== 'POST') return undefined
   return ENDPOINTS.find((endpoint) => url === endpoint || url.startsWith(`${endpoint}?`))
+}
+
+function targetOf(upstream: Upstream, request: IncomingMessage): URL {
+  const target = new URL(upstream.url)
+  target.pathname = target.pathname.replace(/\/$/, '') + endpointOf(upstream, request)
+  if (upstream.kind === 'anthropic') target.search = /\?.*$/s.exec(request.url ?? '')?.[0] ?? ''
+  return target
+}
+
+/** The body as a whole, or undefined where it is longer than `max`. */
+async function bodyOf(request: IncomingMessage, max: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request) {
+    length += chunk.length
+    if (length <= max) chunks.push(chunk)
+  }
+  return length <= max ? Buffer.concat(chunks) : undefined
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {
