@@ -3,14 +3,17 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
+import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
+import type { Upstream } from './agent/upstream.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
 import { Engine } from './engine/engine.ts'
 import { keepBounded } from './engine/retention.ts'
-import { oneAtATime } from './engine/once.ts'
+import { oneAtATime } from './process/one-at-a-time.ts'
 import { Outbox } from './engine/outbox.ts'
+import { Steered } from './engine/steered.ts'
 import type { Tools } from './engine/tools.ts'
 import { SYSTEM_PATH } from './git/git.ts'
 import type { Remote } from './git/remote.ts'
@@ -60,10 +63,27 @@ export async function assemble(config: Config): Promise<Service> {
   const journal = parts.use(await openSqliteJournal(paths.own, { ttlMs: config.LEASE_TTL_SECONDS * 1000 }))
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
-  const broker = parts.use(new Broker(model === undefined ? config.upstream : { url: model.url, credential: undefined }, log))
+  const broker = parts.use(
+    new Broker(await upstreamOf(config, model?.url), { log, silenceMs: config.MODEL_SILENCE_SECONDS * 1000, networkEnv: config.networkEnv }),
+  )
   await broker.start()
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
-  const agents = parts.use(new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, env: agentEnv(config) }, broker))
+  const agents = parts.use(
+    new Agents(
+      {
+        binary,
+        model: config.ANTHROPIC_MODEL,
+        bedrockRegion: bedrockRegion(config),
+        path,
+        keep: config.AGENTS_KEPT,
+        memoryReserve: config.MEMORY_RESERVE_MB * 1_000_000,
+        env: agentEnv(config),
+      },
+      broker,
+    ),
+  )
+
+  agents.start()
 
   const stopping = new AbortController()
   const tools: Tools = {
@@ -87,7 +107,11 @@ export async function assemble(config: Config): Promise<Service> {
       retryBaseMs: config.RETRY_BASE_MS,
       attempts: ATTEMPTS,
       crashes: CRASHES,
+      limitWaitMs: config.RATE_LIMIT_WAIT,
     },
+    budgets: { command: config.MAX_COST_USD, thread: config.MAX_COST_USD_PER_THREAD, day: config.MAX_COST_USD_PER_DAY },
+    steered: new Steered(),
+    spareAgent: config.SPARE_AGENT && config.AGENTS_KEPT > 0,
     author: { name: config.GIT_AUTHOR_NAME, email: config.GIT_AUTHOR_EMAIL },
     log,
     redact,
@@ -136,9 +160,24 @@ export async function assemble(config: Config): Promise<Service> {
   return { url: listening.url, identities, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
+const bedrockRegion = ({ simulated, upstream }: Config): string | undefined => (!simulated && upstream.kind === 'bedrock' ? upstream.region : undefined)
+
 function agentEnv(config: Config): Record<string, string> {
   const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
   return { ...config.agentNetworkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
+}
+
+async function upstreamOf({ upstream }: Config, simulation: string | undefined): Promise<Upstream> {
+  if (simulation !== undefined) return { kind: 'anthropic', url: simulation, credential: undefined }
+  if (upstream.kind === 'anthropic') return upstream
+  const bedrock = new Bedrock(upstream)
+  try {
+    await bedrock.check()
+  } catch (error) {
+    if (!(error instanceof NoAwsCredentials)) throw error
+    throw new BadConfiguration([`CLAUDE_CODE_USE_BEDROCK: ${messageOf(error)}`])
+  }
+  return bedrock
 }
 
 async function makeFolders(root: string): Promise<void> {

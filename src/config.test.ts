@@ -24,6 +24,14 @@ it('a credential means the real model', () => {
   expect(readConfig({ ANTHROPIC_API_KEY: 'sk-x', SIMULATION: 'true' }).simulated).toBe(true)
 })
 
+it('models of Amazon Bedrock need a region, and no key', () => {
+  const upstream = { kind: 'bedrock', url: 'https://bedrock-runtime.eu-central-1.amazonaws.com', region: 'eu-central-1', bearer: undefined }
+  const environment = { CLAUDE_CODE_USE_BEDROCK: '1', AWS_REGION: 'eu-central-1', AWS_SECRET_ACCESS_KEY: 'a secret key' }
+  expect(readConfig(environment)).toMatchObject({ simulated: false, upstream, secrets: ['a secret key'] })
+  expect(problemsOf({ CLAUDE_CODE_USE_BEDROCK: '1' })).toEqual([expect.stringMatching(/^AWS_REGION: /)])
+  expect(problemsOf({ CLAUDE_CODE_USE_BEDROCK: '1', AWS_REGION: 'evil.example/' })).toEqual([expect.stringMatching(/^AWS_REGION: /)])
+})
+
 it('every problem is reported at once, by name', () => {
   const problems = problemsOf({
     PORT: 'x',
@@ -56,7 +64,7 @@ describe('secrets', () => {
     await writeFile(file, 'sk-from-a-file\n')
     const config = readConfig({ ANTHROPIC_API_KEY_FILE: file, REPO_URL: 'https://ada:p%40ss@example.com/a/b.git' })
     await rm(folder, { recursive: true })
-    expect(config.upstream.credential?.value).toBe('sk-from-a-file')
+    expect(config.upstream).toMatchObject({ credential: { value: 'sk-from-a-file' } })
     expect(config.secrets).toEqual(expect.arrayContaining(['sk-from-a-file', 'p@ss']))
     expect(config.origin).toMatchObject({ url: 'https://example.com/a/b.git' })
     expect(problemsOf({ ANTHROPIC_API_KEY_FILE: '/nowhere' })[0]).toContain('ANTHROPIC_API_KEY_FILE')

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Credential, Upstream } from './agent/broker.ts'
+import type { BedrockAccess } from './agent/bedrock.ts'
+import type { Credential, MessagesApi } from './agent/upstream.ts'
 import type { Remote } from './git/remote.ts'
 import { inWords } from './command/words.ts'
 import { VARIABLES, type Values } from './variables.ts'
@@ -22,6 +23,9 @@ const PASSED_ON = [
   'GIT_SSL_CAINFO',
 ]
 
+/** Read by Amazon's own way of finding credentials; here for redaction alone. */
+const AWS_SECRETS = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']
+
 /** The environment has problems; all of them. */
 export class BadConfiguration extends Error {
   readonly problems: readonly string[]
@@ -37,7 +41,7 @@ export class BadConfiguration extends Error {
 export interface Config extends Omit<Values, 'REPO_URL'> {
   readonly workspacePath: string
   readonly simulated: boolean
-  readonly upstream: Upstream
+  readonly upstream: MessagesApi | BedrockAccess
   readonly origin: Remote | undefined
   /** Variables that let programs reach the network as this machine does. */
   readonly networkEnv: Readonly<Record<string, string>>
@@ -69,8 +73,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     problems.push(`HOST: ${values.HOST} can be reached by others, so API_TOKEN or API_TOKENS_FILE must be set`)
   }
   const credential = credentialOf(values)
-  if (values.SIMULATION === false && credential === undefined && given['ANTHROPIC_BASE_URL'] === undefined) {
-    problems.push('SIMULATION: is false, so ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN must be set')
+  const real = credential !== undefined || given['ANTHROPIC_BASE_URL'] !== undefined || values.CLAUDE_CODE_USE_BEDROCK
+  if (values.SIMULATION === false && !real) {
+    problems.push('SIMULATION: is false, so ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN or CLAUDE_CODE_USE_BEDROCK must be set')
+  }
+  if (values.CLAUDE_CODE_USE_BEDROCK && values.AWS_REGION === undefined && given['AWS_REGION'] === undefined) {
+    problems.push('AWS_REGION: CLAUDE_CODE_USE_BEDROCK is set, so the region must be too, such as us-east-1')
   }
   if (problems.length > 0) throw new BadConfiguration(problems)
   const { REPO_URL, ...rest } = values
@@ -82,12 +90,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return {
     ...rest,
     workspacePath: resolve(values.WORKSPACE_PATH),
-    simulated: values.SIMULATION ?? (credential === undefined && given['ANTHROPIC_BASE_URL'] === undefined),
-    upstream: { url: values.ANTHROPIC_BASE_URL, credential },
+    simulated: values.SIMULATION ?? !real,
+    upstream: values.CLAUDE_CODE_USE_BEDROCK ? bedrockAccess(values) : { kind: 'anthropic', url: values.ANTHROPIC_BASE_URL, credential },
     origin,
     networkEnv: Object.fromEntries(network),
     agentNetworkEnv: Object.fromEntries(network.filter((_, at) => passwords[at] === '')),
-    secrets: [...secretsOf(values, REPO_URL, origin), ...passwords.filter((password) => password !== '')],
+    secrets: [
+      ...secretsOf(values, REPO_URL, origin),
+      ...[...passwords, ...AWS_SECRETS.map((name) => environment[name] ?? '')].filter((secret) => secret !== ''),
+    ],
     npmCli: environment['npm_execpath'],
   }
 }
@@ -125,6 +136,12 @@ function credentialOf(values: Values): Credential | undefined {
   if (values.ANTHROPIC_AUTH_TOKEN !== undefined) return { header: 'authorization', value: values.ANTHROPIC_AUTH_TOKEN }
   if (values.CLAUDE_CODE_OAUTH_TOKEN !== undefined) return { header: 'authorization', value: values.CLAUDE_CODE_OAUTH_TOKEN, oauth: true }
   return undefined
+}
+
+function bedrockAccess(values: Values): BedrockAccess {
+  const region = values.AWS_REGION ?? ''
+  const url = values.ANTHROPIC_BEDROCK_BASE_URL ?? `https://bedrock-runtime.${region}.amazonaws.com`
+  return { kind: 'bedrock', url, region, bearer: values.AWS_BEARER_TOKEN_BEDROCK }
 }
 
 function secretsOf(values: Values, repoUrl: string | undefined, origin: Remote | undefined): readonly string[] {

@@ -15,6 +15,11 @@ const minutes = z
   .transform((value) => Math.round(Number(value) * 60_000))
   .refine((value) => value > 0, 'must be more than 0')
 const milliseconds = whole(0, 3_600_000)
+const usd = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,6})?$/, 'must be an amount in USD, such as 2.50')
+  .transform(Number)
+  .refine((value) => value > 0, 'must be more than 0')
 const word = z.string().min(1).max(10_000)
 
 /**
@@ -138,6 +143,25 @@ export const VARIABLES = {
     about: 'Milliseconds that an agent has to answer an interrupt before it is killed.',
     shape: whole(0, 60_000).default(5000),
   },
+  MAX_COST_USD: {
+    group: 'runs',
+    default: 'no limit',
+    about: 'What one message may cost, in USD; it may ask for less by `maxCostUsd`. Reaching it ends the run, and what was done is committed.',
+    shape: usd.optional(),
+  },
+  MAX_COST_USD_PER_THREAD: { group: 'runs', default: 'no limit', about: 'What all messages of one thread may cost together.', shape: usd.optional() },
+  MAX_COST_USD_PER_DAY: {
+    group: 'runs',
+    default: 'no limit',
+    about: 'What all messages of one user may cost on one day (UTC).',
+    shape: usd.optional(),
+  },
+  RATE_LIMIT_WAIT: {
+    group: 'runs',
+    default: '360',
+    about: 'Minutes that a message may wait for a model that takes no requests (its rate limit, or the window of a subscription) before it fails.',
+    shape: minutes.default(360 * 60_000),
+  },
   INSTALL_SCRIPTS: { group: 'runs', default: 'false', about: 'Whether packages may run scripts when dependencies are installed.', shape: flag.default(false) },
   ANTHROPIC_API_KEY: {
     group: 'agent',
@@ -160,6 +184,34 @@ export const VARIABLES = {
     about: 'Another place that speaks the Messages API.',
     shape: z.url({ protocol: /^https?$/ }).default('https://api.anthropic.com'),
   },
+  CLAUDE_CODE_USE_BEDROCK: {
+    group: 'agent',
+    default: 'false',
+    about: 'Whether models are used by Amazon Bedrock. AWS credentials are found as by the AWS command line, and stay in the service.',
+    shape: flag.default(false),
+  },
+  AWS_REGION: {
+    group: 'agent',
+    default: '',
+    about: 'Region of Amazon Bedrock.',
+    shape: z
+      .string()
+      .regex(/^[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}$/, 'must be a region, such as us-east-1')
+      .optional(),
+  },
+  AWS_BEARER_TOKEN_BEDROCK: {
+    group: 'agent',
+    default: '',
+    about: 'API key of Amazon Bedrock, instead of AWS credentials.',
+    shape: word.optional(),
+    secret: true,
+  },
+  ANTHROPIC_BEDROCK_BASE_URL: {
+    group: 'agent',
+    default: 'that of the region',
+    about: 'Another place that speaks the API of Amazon Bedrock.',
+    shape: z.url({ protocol: /^https?$/ }).optional(),
+  },
   ANTHROPIC_MODEL: { group: 'agent', default: "Claude Code's own", about: 'Model to use.', shape: word.optional() },
   CLAUDE_CODE_MAX_OUTPUT_TOKENS: {
     group: 'agent',
@@ -178,6 +230,24 @@ export const VARIABLES = {
     default: 'true without a credential',
     about: 'Whether a scripted model answers instead of a real one.',
     shape: flag.optional(),
+  },
+  MODEL_SILENCE_SECONDS: {
+    group: 'agent',
+    default: '90',
+    about: 'Seconds without a sign of life after which an answer of the model is cut off and asked for again.',
+    shape: whole(1, 3600).default(90),
+  },
+  SPARE_AGENT: {
+    group: 'agent',
+    default: 'true',
+    about: 'Whether a work tree with a waiting agent is kept ready for the next new thread; it counts as one of AGENTS_KEPT.',
+    shape: flag.default(true),
+  },
+  MEMORY_RESERVE_MB: {
+    group: 'agent',
+    default: '512',
+    about: 'Memory, in MB, that idle agents leave free: when less is available they are ended, the longest unused first.',
+    shape: whole(0, 1_000_000).default(512),
   },
   AGENTS_KEPT: {
     group: 'agent',

@@ -2,10 +2,11 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { endAll, type Slot } from '../process/end-all.ts'
+import { oneAtATime } from '../process/one-at-a-time.ts'
 import { removeTree } from '../process/remove-tree.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import type { Broker, Pass } from './broker.ts'
-import { Agent } from './claude-code.ts'
+import { Agent, type AgentOptions } from './claude-code.ts'
 import { placeConversation, readConversation } from './conversation.ts'
 
 /** Everything that the agent of one thread is started with. */
@@ -15,17 +16,22 @@ export interface AgentPlace {
   /** Folders of the agent's own, below `folder`, which is emptied for every new process. */
   readonly folders: { readonly folder: string; readonly home: string; readonly config: string; readonly tmp: string }
   readonly sessionId: string
-  readonly maxBudgetUsd?: number | undefined
+  /** Another conversation that this one begins from, up to a message; without a session it begins with nothing. */
+  readonly begins?: { readonly sessionId?: string | undefined; readonly at?: string | undefined } | undefined
 }
 
 export interface AgentSettings {
   readonly binary: string
   readonly model: string | undefined
+  /** The models are those of Amazon Bedrock, in this region. */
+  readonly bedrockRegion?: string | undefined
   /** Variables that are passed on as they are: the model's options, proxies, certificates. */
   readonly env: Readonly<Record<string, string>>
   readonly path: string
   /** Agents that may stay, idle, for the next message of their thread. */
   readonly keep: number
+  /** Memory that idle agents leave free, in bytes. */
+  readonly memoryReserve: number
 }
 
 /** How conversations are kept outside the agent's reach, and how files are handed to it. */
@@ -38,7 +44,7 @@ export interface Keeping {
 export interface Ready {
   readonly agent: Agent
   readonly pass: Pass
-  /** The conversation could not be gone on with and begins anew. */
+  /** When its process was started there was no conversation to go on with. */
   readonly forgot: boolean
 }
 
@@ -51,20 +57,21 @@ const FLAGS = {
   CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
   CLAUDE_CODE_DISABLE_CRON: '1',
   CLAUDE_ENABLE_BYTE_WATCHDOG: '1',
-  CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: '60000',
+  CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: '600000', // the broker notices it first
   CLAUDE_CODE_MAX_RETRIES: '5',
   CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR: '3',
   LANG: 'C.UTF-8',
 }
 
-interface Living {
-  readonly agent: Agent
-  readonly pass: Pass
+interface Living extends Ready {
   /** The user of its own, where it has one. */
   readonly uid: number | undefined
   usedAt: number
   busy: boolean
 }
+
+/** How often it is looked whether idle agents take memory that others want. */
+const LOOK_MS = 5000
 
 /** The living agents, at most one for each slot: two processes on one conversation would lose turns. */
 export class Agents implements AsyncDisposable {
@@ -72,6 +79,9 @@ export class Agents implements AsyncDisposable {
   readonly #broker: Broker
   readonly #living = new Map<string, Living>()
   readonly #ending = new Map<string, Promise<void>>()
+  /** A slot that waits, warm, may be taken by a thread at that very moment. */
+  readonly #inTurn = oneAtATime()
+  #timer: NodeJS.Timeout | undefined
 
   constructor(settings: AgentSettings, broker: Broker) {
     this.#settings = settings
@@ -80,26 +90,57 @@ export class Agents implements AsyncDisposable {
 
   /** The agent of a slot, living or started; busy until `release`. */
   async take(place: AgentPlace, keeping: Keeping): Promise<Ready> {
+    return this.#inTurn(place.slot.slot, () => this.#take(place, keeping))
+  }
+
+  async #take(place: AgentPlace, keeping: Keeping): Promise<Ready> {
     await this.#ending.get(place.slot.slot)
     const known = this.#living.get(place.slot.slot)
-    if (known?.agent.alive === true && place.maxBudgetUsd === undefined && known.agent.sessionId === place.sessionId) {
+    if (known?.agent.alive === true && known.agent.sessionId === place.sessionId) {
       known.busy = true
-      return { ...known, forgot: false }
+      return known
     }
-    if (known !== undefined) await this.#end(place.slot.slot)
+    return this.#start(place, keeping, true)
+  }
+
+  /**
+   * Starts the agent of a slot before its next message comes, where none is living, and leaves it idle. Call it in the thread's turn;
+   * it resolves when the process has been started, and is ready some time later.
+   */
+  async warm(place: AgentPlace, keeping: Keeping): Promise<void> {
+    await this.#inTurn(place.slot.slot, () => this.#warm(place, keeping))
+    await this.#makeRoom()
+  }
+
+  async #warm(place: AgentPlace, keeping: Keeping): Promise<void> {
+    await this.#ending.get(place.slot.slot)
+    const known = this.#living.get(place.slot.slot)
+    if (this.#settings.keep === 0 || known?.busy === true || this.#shortOfMemory()) return
+    if (known?.agent.alive === true && known.agent.sessionId === place.sessionId) {
+      known.usedAt = performance.now()
+      return
+    }
+    const { agent } = await this.#start(place, keeping, false)
+    agent.warm().catch(() => agent[Symbol.asyncDispose]()) // its thread's next message starts another one
+  }
+
+  async #start(place: AgentPlace, keeping: Keeping, busy: boolean): Promise<Living> {
+    await this.#end(place.slot.slot)
     await endAll(place.slot)
-    const conversation = await this.#freshFolders(place, keeping)
+    const resume = await this.#freshFolders(place, keeping)
     const pass = this.#broker.pass()
     const agent = new Agent({
       ...place,
       binary: this.#settings.binary,
       model: this.#settings.model,
-      env: this.#environment(place),
+      env: this.#environment(place, pass),
       token: pass.token,
-      resume: conversation !== undefined,
+      resume,
     })
-    this.#living.set(place.slot.slot, { agent, pass, uid: place.slot.identity.uid, usedAt: performance.now(), busy: true })
-    return { agent, pass, forgot: conversation === undefined }
+    const forgot = resume === undefined && (place.begins === undefined || place.begins.sessionId !== undefined)
+    const living: Living = { agent, pass, forgot, uid: place.slot.identity.uid, usedAt: performance.now(), busy }
+    this.#living.set(place.slot.slot, living)
+    return living
   }
 
   /** A turn is over: its conversation is kept, the agent stays for the next message where there is room. */
@@ -110,9 +151,19 @@ export class Agents implements AsyncDisposable {
     if (living === undefined) return
     living.busy = false
     living.usedAt = performance.now()
-    // A budget counts over the life of a process, so one that was started with one is not used again.
-    if (!living.agent.alive || place.maxBudgetUsd !== undefined) await this.#end(place.slot.slot)
+    if (!living.agent.alive) await this.#end(place.slot.slot)
     await this.#makeRoom()
+  }
+
+  /** Looks at the machine's memory from time to time: other programs want some too. Ends with this. */
+  start(): void {
+    this.#timer ??= setInterval(() => void this.#makeRoom().catch(() => {}), LOOK_MS).unref() // a process that will not end is told of when its slot is used
+  }
+
+  /** How many agents wait, idle, and how many of those have had no turn yet. */
+  counts(): { readonly idle: number; readonly fresh: number } {
+    const idle = [...this.#living.values()].filter(({ busy, agent }) => !busy && agent.alive)
+    return { idle: idle.length, fresh: idle.filter(({ agent }) => agent.fresh).length }
   }
 
   /** The processes of a slot that may stay between its runs: its idle agent's. */
@@ -122,12 +173,24 @@ export class Agents implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer)
     await Promise.all([...this.#living.keys()].map((slot) => this.#end(slot)))
   }
 
   async #makeRoom(): Promise<void> {
     const idle = [...this.#living].filter(([, { busy }]) => !busy).toSorted(([, a], [, b]) => a.usedAt - b.usedAt)
-    await Promise.all(idle.slice(0, Math.max(0, idle.length - this.#settings.keep)).map(([slot]) => this.#end(slot)))
+    const many = Math.max(0, idle.length - this.#settings.keep)
+    await Promise.all(idle.slice(0, many).map(([slot]) => this.#end(slot)))
+    // One after the other: what ending one gives back may be enough.
+    for (const [slot] of idle.slice(many)) {
+      if (!this.#shortOfMemory()) return
+      await this.#end(slot)
+    }
+  }
+
+  /** What is left of the machine's memory, or of the container's. */
+  #shortOfMemory(): boolean {
+    return process.availableMemory() < this.#settings.memoryReserve
   }
 
   /** Resolves when the agent of a slot has ended; whoever wants the slot meanwhile waits for the same. */
@@ -147,7 +210,7 @@ export class Agents implements AsyncDisposable {
   }
 
   /** HOME and configuration are made anew for every process, so nothing that a run planted there is found by the next. */
-  async #freshFolders({ folders, sessionId, slot }: AgentPlace, keeping: Keeping): Promise<Buffer | undefined> {
+  async #freshFolders({ folders, sessionId, begins, slot }: AgentPlace, keeping: Keeping): Promise<AgentOptions['resume']> {
     const left = await readConversation(folders.config, sessionId, slot.identity) // of a process that a crash ended
     const kept = await keeping.read(sessionId)
     const conversation = left !== undefined && left.length > (kept?.length ?? 0) ? left : kept
@@ -155,11 +218,15 @@ export class Agents implements AsyncDisposable {
     await removeTree(folders.folder)
     for (const path of [folders.folder, folders.home, folders.config, folders.tmp]) await mkdir(path, { mode: 0o770 })
     for (const path of [folders.home, folders.config, folders.tmp, folders.folder]) await keeping.give(path)
-    if (conversation !== undefined) await placeConversation(folders.config, sessionId, conversation, keeping.give)
-    return conversation
+    const from = conversation === undefined ? begins?.sessionId : sessionId
+    const content = conversation ?? (from === undefined ? undefined : await keeping.read(from))
+    if (content === undefined || from === undefined) return undefined
+    await placeConversation(folders.config, from, content, keeping.give)
+    return { sessionId: from, at: from === sessionId ? undefined : begins?.at }
   }
 
-  #environment({ folders, slot }: AgentPlace): Record<string, string> {
+  #environment({ folders, slot }: AgentPlace, { token }: Pass): Record<string, string> {
+    const { bedrockRegion } = this.#settings
     return {
       ...this.#settings.env,
       ...FLAGS,
@@ -167,13 +234,22 @@ export class Agents implements AsyncDisposable {
       HOME: folders.home,
       CLAUDE_CONFIG_DIR: folders.config,
       TMPDIR: folders.tmp,
-      ANTHROPIC_BASE_URL: this.#broker.url,
+      ...(bedrockRegion === undefined ? { ANTHROPIC_BASE_URL: this.#broker.url } : bedrockEnvironment(this.#broker.url, bedrockRegion, token)),
       [SLOT_VARIABLE]: slot.slot,
       // Claude Code refuses to run unattended as root unless it is told that this is meant.
       ...(slot.identity.uid === undefined && process.getuid?.() === 0 ? { IS_SANDBOX: '1' } : {}),
     }
   }
 }
+
+/** With Bedrock, Claude Code takes no token from a pipe. */
+const bedrockEnvironment = (url: string, region: string, token: string): Record<string, string> => ({
+  CLAUDE_CODE_USE_BEDROCK: '1',
+  CLAUDE_CODE_SKIP_BEDROCK_AUTH: '1',
+  ANTHROPIC_BEDROCK_BASE_URL: url,
+  AWS_REGION: region,
+  ANTHROPIC_AUTH_TOKEN: token,
+})
 
 /** Where a conversation is kept. */
 export const conversationFile = (sessions: string, sessionId: string): string => join(sessions, `${sessionId}.jsonl`)

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { someAccount } from '../../test/support/account.ts'
 import { openLog } from '../observe/log.ts'
 import { Broker, type Pass } from './broker.ts'
 
@@ -19,8 +20,8 @@ beforeEach(async () => {
   const address = model.address()
   const port = address === null || typeof address === 'string' ? 0 : address.port
   broker = new Broker(
-    { url: `http://127.0.0.1:${port}/gateway`, credential: { header: 'x-api-key', value: 'the-real-key' } },
-    openLog('silent', (text) => text),
+    { kind: 'anthropic', url: `http://127.0.0.1:${port}/gateway`, credential: { header: 'x-api-key', value: 'the-real-key' } },
+    { log: openLog('silent', (text) => text), silenceMs: 60_000, networkEnv: {} },
   )
   await broker.start()
   pass = broker.pass()
@@ -44,7 +45,7 @@ async function ask(line: string, token = pass.token): Promise<string> {
 
 it('puts the real key in the place of the token, while a run is open', async () => {
   expect(await ask('POST /v1/messages?beta=true')).toBe('403')
-  pass.open()
+  pass.open(someAccount())
   expect(await ask('POST /v1/messages?beta=true')).toBe('200')
   pass.close()
   expect(await ask('POST /v1/messages')).toBe('403')
@@ -55,7 +56,7 @@ it('puts the real key in the place of the token, while a run is open', async () 
 })
 
 it('sends nothing anywhere else, however the request is written, and goes on', async () => {
-  pass.open()
+  pass.open(someAccount())
   for (const line of [
     'POST host://x/v1/messages',
     'POST http://x/v1/messages',

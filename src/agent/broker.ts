@@ -1,26 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { Agent as HttpAgent, createServer, request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { createServer, request as httpRequest, type Agent as Connections, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { once } from 'node:events'
 import { messageOf } from '../observe/text.ts'
 import type { Log } from '../observe/log.ts'
 import type { Account } from './account.ts'
 import { Silence } from './silence.ts'
+import { connectionsTo, endpointOf, limitedUntil, modelOf, outgoing, TooLarge, type Upstream } from './upstream.ts'
 import { UsageReader } from './usage.ts'
-
-/** The real credential; it never leaves this room. */
-export interface Credential {
-  readonly header: 'x-api-key' | 'authorization'
-  readonly value: string
-  /** A subscription's token: the API takes it only with this beta named. */
-  readonly oauth?: boolean
-}
-
-export interface Upstream {
-  /** Where the Messages API is. */
-  readonly url: string
-  readonly credential: Credential | undefined
-}
 
 export interface BrokerOptions {
   readonly log: Log
@@ -39,26 +26,30 @@ export interface Pass extends Disposable {
   close(): void
 }
 
-const ENDPOINTS = ['/v1/messages', '/v1/messages/count_tokens']
-const OAUTH_BETA = 'oauth-2025-04-20'
-const DROPPED = new Set(['host', 'connection', 'x-api-key', 'authorization', 'proxy-authorization', 'transfer-encoding', 'accept-encoding'])
+/** The model was silent for too long. */
+class Silent extends Error {
+  constructor() {
+    super('nothing was heard from the model for too long')
+    this.name = 'Silent'
+  }
+}
 
 /**
  * Stands on loopback between the agents and the model. An agent shows the token of its pass; the broker lets only requests
- * of the Messages API through, only while that agent has an open run and that run may spend, puts the real credential in the
+ * for a model through, only while that agent has an open run and that run may spend, puts the real credential in the
  * token's place, and counts what each answer costs.
  */
 export class Broker implements AsyncDisposable {
   readonly #upstream: Upstream
   readonly #options: BrokerOptions
-  readonly #agent: HttpAgent
+  readonly #connections: Connections
   readonly #passes = new Map<string, { account: Account | undefined }>()
   readonly #server = createServer((request, response) => this.#serve(request, response))
 
   constructor(upstream: Upstream, options: BrokerOptions) {
     this.#upstream = upstream
     this.#options = options
-    this.#agent = agentFor(upstream.url, options.networkEnv)
+    this.#connections = connectionsTo(upstream.url, options.networkEnv)
   }
 
   async start(): Promise<void> {
@@ -73,7 +64,7 @@ export class Broker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#agent.destroy()
+    this.#connections.destroy()
     if (!this.#server.listening) return
     this.#server.close()
     this.#server.closeAllConnections()
@@ -95,48 +86,45 @@ export class Broker implements AsyncDisposable {
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const shown = request.headers['x-api-key'] ?? request.headers.authorization?.replace(/^Bearer /, '')
     const pass = typeof shown === 'string' ? this.#passes.get(shown) : undefined
+    const endpoint = endpointOf(this.#upstream, request)
     const refused = (status: number, message: string): void => {
       request.resume()
       refuse(response, status, message)
     }
     if (pass === undefined) return refused(401, 'this is not the token of a running agent')
     if (pass.account === undefined) return refused(403, 'no run is open for this agent')
-    if (request.method !== 'POST' || endpointOf(request) === undefined) return refused(404, 'only the Messages API is served here')
+    if (endpoint === undefined) return refused(404, 'only requests for a model are served here')
     if (pass.account.over.aborted) return refused(403, messageOf(pass.account.over.reason))
-    this.#forward(request, response, pass.account)
+    void this.#forward(endpoint, request, response, pass.account).catch((error: unknown) => this.#failed(error, response))
   }
 
-  #forward(request: IncomingMessage, response: ServerResponse, account: Account): void {
-    const onward = this.#onward(request)
+  async #forward(endpoint: string, request: IncomingMessage, response: ServerResponse, account: Account): Promise<void> {
+    const { target, headers, body } = await outgoing(this.#upstream, endpoint, request)
+    if (response.destroyed) return
+    const send = target.protocol === 'https:' ? httpsRequest : httpRequest
+    const onward = send(target, { method: 'POST', headers, agent: this.#connections })
     const silence = new Silence(this.#options.silenceMs, () => onward.destroy(new Silent()))
-    request.on('data', (chunk: Buffer) => silence.asked(chunk))
     onward.on('response', (answer) => {
       silence.answered(answer)
       account.limited(limitedUntil(answer))
-      this.#answer(answer, response, account).catch(() => response.destroy())
+      this.#answer(answer, response, account, modelOf(this.#upstream, endpoint)).catch(() => response.destroy())
     })
-    onward.on('error', (error) => {
-      silence.over()
-      if (response.destroyed) return
-      this.#options.log.warn({ event: 'model.unreachable', error: messageOf(error) })
-      if (response.headersSent) response.destroy()
-      else if (error instanceof Silent) refuse(response, 504, 'the model did not answer in time')
-      else refuse(response, 502, 'the model cannot be reached')
-    })
-    // An agent that was interrupted hangs up, and one whose budget is spent is cut off: the model must not go on writing.
-    const stop = (): void => void onward.destroy()
-    account.over.addEventListener('abort', stop)
-    response.on('close', () => {
-      account.over.removeEventListener('abort', stop)
-      silence.over()
-      stop()
-    })
-    request.pipe(onward)
+    onward.on('error', (error) => this.#failed(error, response))
+    stopWith(onward, response, account)
+    response.on('close', () => silence.over())
+    if (body === undefined) {
+      request.on('data', (chunk: Buffer) => silence.asked(chunk))
+      request.pipe(onward)
+    } else {
+      silence.watch(endpoint.endsWith('stream'))
+      onward.end(body)
+    }
   }
 
   /** Hands an answer on, piece by piece as it comes, and counts what it used, however it ends. */
-  async #answer(answer: IncomingMessage, response: ServerResponse, account: Account): Promise<void> {
-    const usage = new UsageReader(answer.headers['content-type'] ?? '', account.request())
+  async #answer(answer: IncomingMessage, response: ServerResponse, account: Account, model: string | undefined): Promise<void> {
+    const count = account.request()
+    const usage = new UsageReader(answer.headers['content-type'] ?? '', (named, tokens, final) => count(named ?? model, tokens, final))
     answer.on('data', (chunk: Buffer) => usage.write(chunk))
     answer.on('error', () => response.destroy())
     answer.on('close', () => {
@@ -145,57 +133,32 @@ export class Broker implements AsyncDisposable {
     })
     answer.pause()
     await account.ready
+    if (response.destroyed) return
     response.writeHead(answer.statusCode ?? 502, answer.headers)
     answer.pipe(response)
   }
 
-  #onward(request: IncomingMessage): ClientRequest {
-    const target = new URL(this.#upstream.url)
-    target.pathname = target.pathname.replace(/\/$/, '') + endpointOf(request)
-    target.search = /\?.*$/s.exec(request.url ?? '')?.[0] ?? ''
-    const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !DROPPED.has(name)))
-    headers['accept-encoding'] = 'identity' // what it used is read out of it
-    const { credential } = this.#upstream
-    if (credential !== undefined) {
-      headers[credential.header] = credential.header === 'authorization' ? `Bearer ${credential.value}` : credential.value
-      if (credential.oauth === true) headers['anthropic-beta'] = [headers['anthropic-beta'], OAUTH_BETA].filter((beta) => beta !== undefined).join(',')
-    }
-    const send = target.protocol === 'https:' ? httpsRequest : httpRequest
-    return send(target, { method: 'POST', headers, agent: this.#agent })
+  #failed(error: unknown, response: ServerResponse): void {
+    if (response.destroyed) return
+    if (!(error instanceof TooLarge)) this.#options.log.warn({ event: 'model.unreachable', error: messageOf(error) })
+    if (response.headersSent) response.destroy()
+    else if (error instanceof TooLarge) refuse(response, 413, error.message)
+    else if (error instanceof Silent) refuse(response, 504, 'the model did not answer in time')
+    else refuse(response, 502, 'the model cannot be reached')
   }
 }
 
-/** The model was silent for too long. */
-class Silent extends Error {
-  constructor() {
-    super('nothing was heard from the model for too long')
-    this.name = 'Silent'
+/** An agent that was interrupted hangs up, and one whose budget is spent is cut off: the model must not go on writing. */
+function stopWith(onward: ClientRequest, response: ServerResponse, account: Account): void {
+  const cut = (): void => {
+    onward.destroy()
+    response.destroy()
   }
-}
-
-/** Connections are kept, and go through the proxy that the environment names; never for a model on this machine. */
-function agentFor(url: string, networkEnv: Readonly<Record<string, string>>): HttpAgent {
-  const { protocol, hostname } = new URL(url)
-  const local = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
-  const options = { keepAlive: true, ...(local ? {} : { proxyEnv: { ...networkEnv } }) }
-  return protocol === 'https:' ? new HttpsAgent(options) : new HttpAgent(options)
-}
-
-/**
- * Until when a refusal says that asking again is no use, in ms since the epoch, or 0: `Retry-After` (RFC 9110), and the end of the
- * window of a subscription (`anthropic-ratelimit-unified-reset`, seconds since the epoch).
- */
-function limitedUntil({ statusCode = 0, headers }: IncomingMessage): number {
-  if (statusCode !== 429 && statusCode !== 503 && statusCode !== 529) return 0
-  const after = headers['retry-after'] ?? ''
-  const waited = /^\d+(\.\d+)?$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)
-  const reset = statusCode === 429 ? Number(headers['anthropic-ratelimit-unified-reset'] ?? '') * 1000 : 0
-  return Math.max(...[waited, reset].filter((each) => Number.isFinite(each)), 0)
-}
-
-/** Which of the endpoints a request is for; only its plain path counts, so that nothing in it can lead elsewhere. */
-function endpointOf({ url = '' }: IncomingMessage): string | undefined {
-  return ENDPOINTS.find((endpoint) => url === endpoint || url.startsWith(`${endpoint}?`))
+  account.over.addEventListener('abort', cut)
+  response.on('close', () => {
+    account.over.removeEventListener('abort', cut)
+    onward.destroy()
+  })
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {

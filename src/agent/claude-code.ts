@@ -1,9 +1,10 @@
 import { randomUUID, type UUID as Uuid } from 'node:crypto'
 import { setImmediate as immediately, setTimeout as delay } from 'node:timers/promises'
-import { query, type HookCallback, type Options, type Query, type SDKMessage, type SDKUserMessage, type SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
+import { query, type Query, type SDKMessage, type SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import { endAll, family, type Slot } from '../process/end-all.ts'
 import { halt, resume } from '../process/halt.ts'
-import { start, type Child } from '../process/start.ts'
+import type { Child } from '../process/start.ts'
+import { hooks, sdkOptions, startClaudeCode } from './launch.ts'
 import { Mailbox } from './mailbox.ts'
 import { questionIn } from './question.ts'
 import { Steering } from './steering.ts'
@@ -37,6 +38,8 @@ export interface Turn {
   readonly onMessage: (message: SDKMessage) => void
   /** The agent waits for it: before a shell command, after each tool that may change files. Must not reject. */
   readonly onTool: (use: ToolUse) => Promise<void>
+  /** From here on messages can be added to it. */
+  readonly onOpen: () => void
 }
 
 /** A tool that the agent is about to use, or has used. */
@@ -45,14 +48,6 @@ export interface ToolUse {
   readonly tool: string
   readonly input: unknown
 }
-
-const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep', 'AskUserQuestion']
-const GUIDANCE = [
-  'You work in a checkout of your own, on a branch of its own. The service around you saves every file you leave there as one commit when you have finished, and pushes it when it is told to: do not commit, push or switch branches yourself.',
-  'Everything you start is ended with your turn, so leave no servers or watchers running.',
-  'Nobody can answer while you work. Where you cannot go on without an answer, use AskUserQuestion: it ends your turn, and the answer comes as the next message.',
-  'Begin your last message with one line of at most 72 characters that says what you changed, fit for the subject of a commit.',
-].join('\n')
 
 /** How often an interrupt is said again: one that overtakes the message it is meant for would be forgotten. */
 const REPEAT_MS = 250
@@ -166,6 +161,12 @@ export class Agent implements AsyncDisposable {
     return turned
   }
 
+  /** The request takes more than its type says: what the process holds and has not begun with is given up too. */
+  async #interrupt(): Promise<void> {
+    const interrupt: (how: { readonly cancelQueued: boolean }) => Promise<unknown> = this.#query.interrupt.bind(this.#query)
+    await interrupt({ cancelQueued: true })
+  }
+
   #say(content: Content, uuid: Uuid): void {
     this.#prompts.put({ type: 'user', message: { role: 'user', content }, parent_tool_use_id: null, uuid })
   }
@@ -186,7 +187,7 @@ export class Agent implements AsyncDisposable {
     }
   }
 
-  async #converse({ content, mode, stop, silenceMs, graceMs, onMessage, onTool }: Turn): Promise<Turned> {
+  async #converse({ content, mode, stop, silenceMs, graceMs, onMessage, onTool, onOpen }: Turn): Promise<Turned> {
     if (stop.aborted) return { end: { kind: 'stopped', heard: false }, unread: [] }
     const over = new AbortController()
     let lastSign = performance.now()
@@ -224,6 +225,7 @@ export class Agent implements AsyncDisposable {
       if (stop.aborted) return turned({ kind: 'stopped', heard: false })
       this.#say(content, randomUUID())
       this.#steering.open()
+      onOpen()
       const ended = Promise.race([answered, died, silent()])
       ended.catch(() => {}) // the race below hears it
       return turned(await Promise.race([ended, this.#stopped(stop, over.signal, ended, graceMs)]))
@@ -277,71 +279,4 @@ export class Agent implements AsyncDisposable {
     this.#query.close()
     await endAll(this.#slot)
   }
-}
-
-/** Tools that may change files. */
-const CHANGING = 'Bash|Edit|Write'
-
-function hooks(note: (use: ToolUse) => Promise<void>): NonNullable<Options['hooks']> {
-  const callback =
-    (when: ToolUse['when']): HookCallback =>
-    async (input) => {
-      if ('tool_name' in input) await note({ when, tool: input.tool_name, input: input.tool_input })
-      return {}
-    }
-  const [before, after] = [callback('before'), callback('after')]
-  return {
-    PreToolUse: [{ matcher: 'Bash', hooks: [before] }],
-    PostToolUse: [{ matcher: CHANGING, hooks: [after] }],
-    PostToolUseFailure: [{ matcher: CHANGING, hooks: [after] }],
-  }
-}
-
-function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
-  const env = Object.fromEntries(Object.entries(spawn.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
-  const child = start(spawn.command, spawn.args, {
-    cwd: spawn.cwd ?? '/',
-    env,
-    as: slot.identity,
-    umask: 0o007,
-    contained: true,
-    stdio: ['pipe', 'pipe', 'ignore', 'pipe'],
-    detached: true,
-  })
-  const [stdin, stdout, , pipe] = child.stdio
-  if (!stdin || !stdout || !pipe || !('write' in pipe)) throw new Error('Claude Code was started without its pipes')
-  pipe.on('error', () => {}) // it ended before it read its token; that is seen elsewhere
-  stdin.on('error', () => {})
-  pipe.end(token)
-  return Object.assign(child, { stdin, stdout })
-}
-
-/** Claude Code as it may be run on a repository that nobody vouches for: nothing that the repository brings is configuration. */
-function sdkOptions(
-  { binary, workTree, env, sessionId, resume, model }: AgentOptions,
-  spawnClaudeCodeProcess: NonNullable<Options['spawnClaudeCodeProcess']>,
-): Options {
-  return {
-    pathToClaudeCodeExecutable: binary,
-    spawnClaudeCodeProcess,
-    cwd: workTree,
-    env: { ...env },
-    settingSources: [],
-    settings: { cleanupPeriodDays: 3650, crossSessionInbound: 'refuse' },
-    strictMcpConfig: true,
-    tools: TOOLS,
-    // Said to the program itself: the SDK warns, once in each process, that it will not ask about what is allowed anyway.
-    extraArgs: { 'permission-mode': 'bypassPermissions' },
-    allowDangerouslySkipPermissions: true,
-    systemPrompt: { type: 'preset', preset: 'claude_code', append: GUIDANCE },
-    includePartialMessages: true,
-    ...(resume === undefined ? { sessionId } : goingOn(resume, sessionId)),
-    ...(model === undefined ? {} : { model }),
-  }
-}
-
-/** Another conversation is taken up as a branch of its own, which leaves that one as it is. */
-function goingOn({ sessionId: from, at }: NonNullable<AgentOptions['resume']>, sessionId: string): Partial<Options> {
-  if (from === sessionId) return { resume: sessionId }
-  return { resume: from, forkSession: true, sessionId, ...(at === undefined ? {} : { resumeSessionAt: at }) }
 }

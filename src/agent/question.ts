@@ -13,7 +13,11 @@ export function questionIn(input: unknown): string {
   const asked = Asked.safeParse(input)
   if (!asked.success) return 'The agent has a question that cannot be read; ask it what it wants to know.'
   const text = asked.data.questions
-    .map(({ question, options = [] }) => [question, ...options.map(({ label, description = '' }) => `- ${label}${description === '' || description === label ? '' : `: ${description}`}`)].join('\n'))
+    .map(({ question, options = [] }) =>
+      [question, ...options.map(({ label, description = '' }) => `- ${label}${description === '' || description === label ? '' : `: ${description}`}`)].join(
+        '\n',
+      ),
+    )
     .join('\n\n')
   return printable(text, MAX_LENGTH)
 }

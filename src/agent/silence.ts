@@ -31,6 +31,12 @@ export class Silence {
     if (this.#streamed) this.#heard()
   }
 
+  /** The request is known to be for a streamed answer. */
+  watch(streamed: boolean): void {
+    this.#streamed = streamed
+    if (streamed) this.#heard()
+  }
+
   answered(answer: IncomingMessage): void {
     if (!this.#streamed) return
     this.#heard()

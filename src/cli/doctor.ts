@@ -2,6 +2,7 @@ import { mkdir, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { dirname } from 'node:path'
+import { Bedrock } from '../agent/bedrock.ts'
 import { findClaudeCode } from '../agent/binary.ts'
 import { readConfig, type Config } from '../config.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
@@ -33,7 +34,7 @@ export async function doctor(): Promise<number> {
     ['node', async () => ok(process.version)],
     ['git', git],
     ['agent', agent],
-    ['model', async () => model(config)],
+    ['model', () => model(config)],
     ['npm', async () => ok(findNpm(config.npmCli))],
     ['workspace', () => workspace(config)],
     ['port', () => port(config)],
@@ -66,8 +67,13 @@ async function agent(): Promise<Finding> {
   return code === 0 ? ok(stdout.toString('utf8').trim()) : wrong(`${binary} does not start: ${stderr.toString('utf8').slice(0, 300)}`)
 }
 
-function model(config: Config): Finding {
-  if (config.simulated) return note('simulation: set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN to use a real model')
+async function model(config: Config): Promise<Finding> {
+  if (config.simulated)
+    return note('simulation: set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN or CLAUDE_CODE_USE_BEDROCK to use a real model')
+  if (config.upstream.kind === 'bedrock') {
+    await new Bedrock(config.upstream).check()
+    return ok(`${config.upstream.url}, with ${config.upstream.bearer === undefined ? 'AWS credentials' : 'a key of Bedrock'}`)
+  }
   return ok(
     `${config.upstream.url}, with ${config.upstream.credential === undefined ? 'no credential' : `a credential in ${config.upstream.credential.header}`}`,
   )

@@ -23,7 +23,23 @@ const oneLine = (max: number) => text(max).regex(/^[^\p{Cc}]*$/u, 'must be one l
 export const Attachment = z
   .strictObject({
     name: oneLine(200).min(1),
-    mediaType: z.enum(['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'text/plain', 'text/markdown', 'text/csv', 'application/json']),
+    mediaType: z
+      .enum([
+        'image/png',
+        'image/jpeg',
+        'image/gif',
+        'image/webp',
+        'image/svg+xml',
+        'application/pdf',
+        'text/plain',
+        'text/markdown',
+        'text/csv',
+        'text/html',
+        'text/css',
+        'application/json',
+        'application/octet-stream',
+      ])
+      .describe('What the model is shown of it depends on this; `application/octet-stream` is a file that the agent may use and the model cannot read.'),
     data: z
       .base64()
       .max(Math.ceil((MAX_ATTACHMENT_BYTES * 4) / 3) + 4, `must be at most ${MAX_ATTACHMENT_BYTES} bytes, base64`)

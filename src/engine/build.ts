@@ -9,7 +9,7 @@ import { removeTree } from '../process/remove-tree.ts'
 import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { give } from '../workspace/files.ts'
-import { ensureDependencies } from './dependencies.ts'
+import { ensureDependencies, wantingOf } from './dependencies.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
@@ -30,7 +30,7 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
       mayPass: false,
     }
   }
-  await ensureDependencies(thread, tools, stop)
+  await ensureDependencies(wantingOf(thread, tools), tools, stop)
   await removeTree(folders.folder)
   await mkdir(folders.tmp, { recursive: true, mode: 0o770 })
   for (const path of [folders.tmp, folders.folder]) await give(path, home.slot.identity)

@@ -4,47 +4,56 @@ import { messageOf } from '../observe/text.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
+/** A work tree that wants dependencies, and who is told of it. */
+interface Wanting {
+  readonly workTree: string
+  readonly slotNumber: number
+  readonly tell: (progress: string) => void
+}
+
+export const wantingOf = ({ ref, home, record }: Thread, tools: Tools): Wanting => ({
+  workTree: home.paths.workTree,
+  slotNumber: record.slotNumber,
+  tell: (text) => tools.events(ref).append({ type: 'progress', text }),
+})
+
 /**
  * Makes sure that the work tree has the dependencies that its lockfile names. They are installed once for each lockfile
  * and linked into every work tree that wants the same.
  *
  * @throws RunFailure `workspace_failed`
  */
-export async function ensureDependencies(thread: Thread, tools: Tools, stop: AbortSignal): Promise<void> {
-  const manifests = await readManifests(thread.home.paths.workTree)
-  if (manifests === undefined || (await installedKey(thread.home.paths.workTree)) === manifests.key) return
-  const options = installOptions(thread, tools, stop)
+export async function ensureDependencies(place: Wanting, tools: Tools, stop: AbortSignal): Promise<void> {
+  const manifests = await readManifests(place.workTree)
+  if (manifests === undefined || (await installedKey(place.workTree)) === manifests.key) return
+  const options = installOptions(place, tools, stop)
   await tools.once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options))
-  await linkDependencies(thread.home.paths.workTree, manifests.key, thread.record.slotNumber, options)
+  await linkDependencies(place.workTree, manifests.key, place.slotNumber, options)
 }
 
 /**
  * For an edit: dependencies that are in the store are linked at once; others are installed while the agent already works,
  * and are there for its next message. What goes wrong is told, and fails no edit.
  */
-export async function offerDependencies(thread: Thread, tools: Tools, stop: AbortSignal): Promise<void> {
-  const events = tools.events(thread.ref)
+export async function offerDependencies(place: Wanting, tools: Tools, stop: AbortSignal): Promise<void> {
   try {
-    const { workTree } = thread.home.paths
+    const { workTree } = place
     const manifests = await readManifests(workTree)
     if (manifests === undefined || (await installedKey(workTree)) === manifests.key) return
-    if (await isStored(servicePaths(tools.root).store, manifests.key)) return await ensureDependencies(thread, tools, stop)
-    const options = installOptions(thread, tools, tools.stopping)
+    if (await isStored(servicePaths(tools.root).store, manifests.key)) return await ensureDependencies(place, tools, stop)
+    const options = installOptions(place, tools, tools.stopping)
     void tools
       .once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options))
-      .catch((error: unknown) => events.append({ type: 'progress', text: `Dependencies are not installed: ${messageOf(error)}` }))
+      .catch((error: unknown) => place.tell(`Dependencies are not installed: ${messageOf(error)}`))
   } catch (error) {
-    events.append({ type: 'progress', text: `Dependencies are not installed: ${messageOf(error)}` })
+    place.tell(`Dependencies are not installed: ${messageOf(error)}`)
   }
 }
 
-function installOptions(thread: Thread, tools: Tools, stop: AbortSignal): InstallOptions {
-  const events = tools.events(thread.ref)
-  return {
-    store: servicePaths(tools.root).store,
-    identities: tools.identities,
-    ...tools.installing,
-    onProgress: (text) => events.append({ type: 'progress', text }),
-    stop,
-  }
-}
+const installOptions = ({ tell }: Wanting, tools: Tools, stop: AbortSignal): InstallOptions => ({
+  store: servicePaths(tools.root).store,
+  identities: tools.identities,
+  ...tools.installing,
+  onProgress: tell,
+  stop,
+})

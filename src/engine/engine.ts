@@ -1,19 +1,20 @@
 import { failpoint } from '../observe/failpoint.ts'
 import { commandHash, type Command } from '../command/command.ts'
-import { threadKey, workspaceKey, type ThreadRef } from '../command/ids.ts'
-import { Fenced, refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
+import { threadKey, workspaceKey, type ThreadRef, type WorkspaceId } from '../command/ids.ts'
+import { commandKey, Fenced, refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
 import { messageOf, printable } from '../observe/text.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
 import type { Outbox } from './outbox.ts'
 import { prepareThread, type Wish } from './prepare.ts'
 import type { Thread } from './thread.ts'
 import { beginPush, finishPush, type Pushing } from './push.ts'
-import { ShuttingDown } from './reasons.ts'
 import { TakenUp, whole } from './taken-up.ts'
 import { recover, recoverRun } from './recovery.ts'
 import { conclude, runCommand, type Ran } from './run-command.ts'
-import { showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
+import { about, showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
 import type { Tools } from './tools.ts'
+import { Turns } from './turns.ts'
+import { makeSpare, warmThread } from './warm.ts'
 
 /** What became of a command at the door. */
 export type Acceptance =
@@ -22,8 +23,6 @@ export type Acceptance =
   | { readonly kind: 'closed' }
   /** The disk is full: what it would do could not be kept. */
   | { readonly kind: 'full' }
-
-const keyOf = ({ workspace, commandId }: CommandRef): string => `${workspaceKey(workspace)} ${commandId}`
 
 const FIRST_MEND_MS = 1000
 const LONGEST_MEND_MS = 60_000
@@ -37,14 +36,16 @@ export class Engine implements AsyncDisposable {
   readonly #commands = new WeakMap<Entry, CommandRef>()
   /** What goes on without a turn: pushes, and the agents' own git catching up. */
   readonly #aside = new Set<Promise<unknown>>()
-  /** Work that waits for a turn and will not get one any more when the service stops. */
-  readonly #turns = new Set<(reason: Error) => void>()
+  readonly #turns: Turns
+  /** The workspace that was worked in last. */
+  #latest: WorkspaceId | undefined
   #closed = true
 
   constructor(tools: Tools, outbox: Outbox, rules: LaneRules) {
     this.#tools = tools
     this.#outbox = outbox
-    this.#lanes = new Lanes(rules)
+    this.#lanes = new Lanes(rules, () => this.#idle())
+    this.#turns = new Turns(this.#lanes)
   }
 
   /** Finishes what a former service left and begins to accept. */
@@ -53,12 +54,14 @@ export class Engine implements AsyncDisposable {
     const waiting = await recover(this.#tools)
     this.#closed = false
     for (const record of waiting) {
-      const { entry } = this.#lanes.arrive(this.#placeOf(record.command), false)
+      const { entry } = this.#lanes.arrive(this.#placeOf(record.command), false, { afterMs: Math.max(0, (record.note?.until ?? 0) - Date.now()) })
       if (record.interruptedBy !== undefined) this.#lanes.interrupt(entry, record.interruptedBy)
       this.#enter(record, entry, 'left')
     }
     this.#outbox.start()
     this.#outbox.ring()
+    this.#latest = (await this.#tools.journal.everyThread()).toSorted((a, b) => b.lastActiveAt - a.lastActiveAt)[0]?.ref
+    this.#idle()
   }
 
   /** Whether messages are accepted, and why not. */
@@ -83,11 +86,15 @@ export class Engine implements AsyncDisposable {
     }
     const arrival = this.#lanes.arrive(this.#placeOf(command), command.delivery === 'interrupt' && this.#takesLane(command))
     const interrupts = arrival.inTheWay === undefined ? undefined : this.#commandOf(arrival.inTheWay)
+    const host = command.delivery === 'steer' ? this.#lanes.running(threadKey(command)) : undefined
+    const joins = host === undefined ? undefined : this.#commandOf(host)
     await failpoint('accept.arrived')
-    const accepted = await this.#tools.journal.accept({ command, hash, way, at: Date.now(), begin: arrival.free, interrupts }).catch((error: unknown) => {
-      this.#lanes.leave(arrival.entry)
-      throw error
-    })
+    const accepted = await this.#tools.journal
+      .accept({ command, hash, way, at: Date.now(), begin: arrival.free, interrupts, joins })
+      .catch((error: unknown) => {
+        this.#lanes.leave(arrival.entry)
+        throw error
+      })
     if (accepted.outcome !== 'done') {
       this.#lanes.leave(arrival.entry)
       return accepted.outcome === 'duplicate'
@@ -98,6 +105,11 @@ export class Engine implements AsyncDisposable {
     this.#tell(command, { type: 'command.accepted', instruction: printable(command.instruction, 2000), commandType: command.type }, command.commandId)
     this.#tools.log.info({ event: 'command.accepted', ...about(record) })
     await failpoint('accept.recorded')
+    if (record.joins !== undefined && joins !== undefined) {
+      this.#lanes.leave(arrival.entry)
+      this.#tools.steered.give(joins, record)
+      return { kind: 'accepted', record }
+    }
     for (const superseded of accepted.superseded) this.#dropSuperseded(superseded, command)
     if (arrival.inTheWay !== undefined) {
       this.#tools.log.info({ event: 'run.interrupting', ...about(record), commandInTheWay: interrupts?.commandId })
@@ -107,9 +119,9 @@ export class Engine implements AsyncDisposable {
     return { kind: 'accepted', record }
   }
 
-  /** Stops what a thread is running, without a new message. Answers which command that was. */
+  /** Stops what a thread is running, or waits to try again, without a new message. Answers which command that was. */
   async interrupt(ref: ThreadRef): Promise<string | undefined> {
-    const entry = this.#lanes.running(threadKey(ref))
+    const entry = this.#lanes.current(threadKey(ref))
     const of = entry === undefined ? undefined : this.#commandOf(entry)
     if (entry === undefined || of === undefined || !entry.place.needsLane) return undefined
     if ((await this.#tools.journal.interrupt(of, 'user')) === 'lost') return undefined
@@ -125,14 +137,20 @@ export class Engine implements AsyncDisposable {
 
   /** Prepares a thread, in its turn. */
   async open(ref: ThreadRef, wish: Wish): Promise<Thread> {
-    return this.#inTurn(ref, (stop) => prepareThread(ref, wish, this.#tools, stop))
+    return this.#turns.take(ref, (stop) => prepareThread(ref, wish, this.#tools, stop))
+  }
+
+  /** Somebody looks at a thread, so its next message may come soon. Does nothing where it has, or waits for, its turn. */
+  async look(ref: ThreadRef): Promise<void> {
+    if (this.#closed || (await this.#tools.journal.thread(ref)) === undefined || !this.#lanes.vacant(threadKey(ref))) return
+    this.#beside(this.#turns.take(ref, (stop) => warmThread(ref, this.#tools, stop)))
   }
 
   /** Accepts nothing more, interrupts and saves what runs, keeps the rest for the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
+    this.#turns.close()
     await this.#lanes.close()
-    for (const give of this.#turns) give(new ShuttingDown())
     await Promise.allSettled(this.#aside)
     await this.#outbox[Symbol.asyncDispose]()
   }
@@ -149,7 +167,7 @@ export class Engine implements AsyncDisposable {
   #enter(record: CommandRecord, entry: Entry, as: 'begun' | 'queued' | 'left'): void {
     const of = refOf(record.command)
     this.#commands.set(entry, of)
-    this.#entries.set(keyOf(of), entry)
+    this.#entries.set(commandKey(of), entry)
     let first = as === 'begun' ? record : undefined
     let broken = as === 'left' ? 1 : 0
     this.#lanes.ready(entry, async (stop) => {
@@ -165,7 +183,7 @@ export class Engine implements AsyncDisposable {
         await this.#tools.room.makeRoom().catch(() => {}) // a disk that cannot be asked will not be full alone
         if (!(error instanceof Fenced)) return { againInMs: Math.min(LONGEST_MEND_MS, FIRST_MEND_MS * 2 ** broken++) }
       }
-      this.#entries.delete(keyOf(of))
+      this.#entries.delete(commandKey(of))
       return undefined
     })
   }
@@ -179,10 +197,12 @@ export class Engine implements AsyncDisposable {
 
   async #run(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
     this.#tell(run.command, { type: 'run.started', attempt: run.attempt }, run.command.commandId)
+    this.#latest = run.command
     await failpoint('run.begun')
     if (run.command.type === 'push') return this.#push(run, stop)
     const ran = await runCommand(run, this.#tools, stop)
     this.#ended(run, ran)
+    await this.#endSteered(refOf(run.command))
     // The result is on its way; the agent's own git catches up before the thread's next turn.
     if (ran.kind === 'again' || ran.result.commit !== undefined) await showCommits(run.command, this.#tools)
     return ran
@@ -204,7 +224,7 @@ export class Engine implements AsyncDisposable {
   async #pushAside(pushing: Pushing): Promise<void> {
     const { run } = pushing
     try {
-      const ran = await finishPush(pushing, this.#tools, (work) => this.#inTurn(run.command, (stop) => whole(run, work, this.#tools, stop)))
+      const ran = await finishPush(pushing, this.#tools, (work) => this.#turns.take(run.command, (stop) => whole(run, work, this.#tools, stop)))
       this.#ended(run, ran)
       if (ran.kind === 'again' && !this.#closed) this.#lineUp(run, ran.inMs, 'queued')
     } catch (error) {
@@ -220,7 +240,7 @@ export class Engine implements AsyncDisposable {
 
   /** A command that is queued again takes a place at the end of its thread's line, after a while. */
   #lineUp(run: CommandRecord, inMs: number, as: 'queued' | 'left'): void {
-    const { entry } = this.#lanes.arrive(this.#placeOf(run.command), false, inMs)
+    const { entry } = this.#lanes.arrive(this.#placeOf(run.command), false, { afterMs: inMs })
     this.#enter(run, entry, as)
   }
 
@@ -233,7 +253,7 @@ export class Engine implements AsyncDisposable {
       )
       this.#tools.log.warn({ event: 'run.again', ...about(run), inMs: ran.inMs, why: ran.why })
     } else {
-      const entry = this.#entries.get(keyOf(refOf(run.command)))
+      const entry = this.#entries.get(commandKey(refOf(run.command)))
       if (entry !== undefined) this.#commands.delete(entry) // its turn may last a little longer, the command does not
       tellCommit(run, ran.result, ran.subject, this.#tools)
       tellEnd(run, ran.result, this.#tools)
@@ -242,21 +262,17 @@ export class Engine implements AsyncDisposable {
     this.#beside(showThread(run.command, this.#tools))
   }
 
-  /** Work that wants a thread for itself, without being a command. */
-  #inTurn<Value>(ref: ThreadRef, work: (stop: AbortSignal) => Promise<Value>): Promise<Value> {
-    return new Promise<Value>((resolve, reject) => {
-      if (this.#closed) {
-        reject(new ShuttingDown())
-        return
-      }
-      this.#turns.add(reject)
-      const { entry } = this.#lanes.arrive({ workspace: workspaceKey(ref), thread: threadKey(ref), needsLane: false }, false)
-      this.#lanes.ready(entry, async (stop) => {
-        this.#turns.delete(reject)
-        await work(stop).then(resolve, reject)
-        return undefined
-      })
-    })
+  /** What was steered into a run has ended with it, or is queued where the agent never read it. */
+  async #endSteered(host: CommandRef): Promise<void> {
+    for (const of of this.#tools.steered.close(host)) {
+      const record = await this.#tools.journal.command(of)
+      if (record?.result !== undefined) tellEnd(record, record.result, this.#tools)
+      else if (record?.state === 'queued') this.#enter(record, this.#lanes.arrive(this.#placeOf(record.command), false, { next: true }).entry, 'queued')
+    }
+  }
+
+  #idle(): void {
+    if (this.#latest !== undefined && !this.#closed) this.#beside(makeSpare(this.#latest, this.#tools))
   }
 
   #beside(work: Promise<unknown>): void {
@@ -266,9 +282,9 @@ export class Engine implements AsyncDisposable {
   }
 
   #dropSuperseded(of: CommandRef, by: Command): void {
-    const entry = this.#entries.get(keyOf(of))
+    const entry = this.#entries.get(commandKey(of))
     if (entry !== undefined) this.#lanes.leave(entry)
-    this.#entries.delete(keyOf(of))
+    this.#entries.delete(commandKey(of))
     this.#tell(by, { type: 'run.ended', success: false, code: 'superseded', summary: `Taken along by ${by.commandId}` }, of.commandId)
     this.#outbox.ring()
   }
@@ -277,12 +293,3 @@ export class Engine implements AsyncDisposable {
     this.#tools.events(ref).append({ ...event, commandId })
   }
 }
-
-const about = ({ command, attempt }: CommandRecord) => ({
-  clientId: command.clientId,
-  userId: command.userId,
-  threadId: command.threadId,
-  commandId: command.commandId,
-  type: command.type,
-  attempt,
-})

@@ -56,6 +56,8 @@ const MINUTE = 60_000
 /** Who runs, who waits, who is interrupted: the one record of what is running. It decides; it knows nothing of what a run does. */
 export class Lanes {
   readonly #rules: LaneRules
+  /** Told when the last turn is over. */
+  readonly #onIdle: () => void
   readonly #threads = new Map<ThreadKey, Entry[]>()
   readonly #interrupts = new Map<WorkspaceKey, number[]>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -63,18 +65,23 @@ export class Lanes {
   #closed = false
   #idle: (() => void)[] = []
 
-  constructor(rules: LaneRules) {
+  constructor(rules: LaneRules, onIdle: () => void = () => {}) {
     this.#rules = rules
+    this.#onIdle = onIdle
   }
 
-  /** Takes a place at the end of its thread's line, to have its turn not before `afterMs`. Follow by `ready` or `leave`. */
-  arrive(place: Place, interrupts: boolean, afterMs = 0): Arrival {
+  /**
+   * Takes a place at the end of its thread's line, or with `next` behind the one that has its turn, to have its own not before
+   * `afterMs`. Follow by `ready` or `leave`.
+   */
+  arrive(place: Place, interrupts: boolean, { afterMs = 0, next = false }: { readonly afterMs?: number; readonly next?: boolean } = {}): Arrival {
     const line = this.#threads.get(place.thread) ?? []
     const entry = new Entry(place, ++this.#order)
     const free = afterMs === 0 && line.length === 0 && this.#laneFree(place) && !this.#closed
     if (afterMs > 0) entry.notBefore = performance.now() + afterMs
     const inTheWay = interrupts && !free ? this.#inTheWay(place) : undefined
-    this.#threads.set(place.thread, [...line, entry])
+    const at = next ? line.filter(({ state }) => state === 'running').length : line.length
+    this.#threads.set(place.thread, line.toSpliced(at, 0, entry))
     if (free) this.#take(entry)
     return { entry, free, inTheWay }
   }
@@ -112,6 +119,16 @@ export class Lanes {
   /** The place of a thread whose turn it is. */
   running(thread: ThreadKey): Entry | undefined {
     return this.#threads.get(thread)?.find((entry) => entry.state === 'running')
+  }
+
+  /** The place of a thread whose turn it is, or that waits to be tried again. */
+  current(thread: ThreadKey): Entry | undefined {
+    return this.running(thread) ?? this.#threads.get(thread)?.find((entry) => entry.notBefore > 0)
+  }
+
+  /** Nobody has or wants this thread's turn. */
+  vacant(thread: ThreadKey): boolean {
+    return !this.#threads.has(thread)
   }
 
   /** How many places have their turn, and how many wait. */
@@ -198,7 +215,9 @@ export class Lanes {
   }
 
   #tellIdle(): void {
-    if (this.#running().length === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.#running().length > 0) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+    this.#onIdle()
   }
 
   #remove(entry: Entry): void {

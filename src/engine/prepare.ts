@@ -44,7 +44,8 @@ async function prepareNow(of: ThreadRef, wish: Wish, tools: Tools, stop: AbortSi
   const ref: ThreadRef = { clientId, userId, projectId, threadId }
   const key = threadKey(ref)
   const known = tools.prepared.get(key)
-  if (known !== undefined && (await exists(known.home.paths.workTree))) return { ...known, home: { ...known.home, resumed: true } }
+  if (known !== undefined && (await exists(known.home.paths.workTree)))
+    return { ...known, record: (await tools.journal.thread(ref)) ?? known.record, home: { ...known.home, resumed: true } }
 
   const record = await tools.journal.openThread(ref, Date.now())
   const names = await namesOf(ref, tools)
@@ -60,6 +61,7 @@ async function prepareNow(of: ThreadRef, wish: Wish, tools: Tools, stop: AbortSi
     slot: slotOf(record, tools),
     template: join(servicePaths(tools.root).templates, record.slot),
     knownBase: record.base,
+    laidOut: record.laidOut,
     startFrom: wish.startFrom,
   })
   if (record.base !== home.base) await tools.journal.updateThread(ref, { base: home.base })

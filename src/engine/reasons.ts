@@ -1,5 +1,6 @@
 import { GitError } from '../git/git.ts'
 import { Unkillable } from '../process/end-all.ts'
+import { OverBudget } from '../agent/account.ts'
 import { RunFailure, type Ending } from '../command/ending.ts'
 import { messageOf } from '../observe/text.ts'
 
@@ -39,6 +40,9 @@ export class Unfinished extends Error {
   }
 }
 
+/** Where each budget is set. */
+const BUDGETS = { command: 'maxCostUsd or MAX_COST_USD', thread: 'MAX_COST_USD_PER_THREAD', day: 'MAX_COST_USD_PER_DAY' } as const
+
 /** What an error, or the reason of a stop, means for the run. */
 export function endingOf(error: unknown): Exclude<Ending, { kind: 'recovered' | 'completed' }> {
   if (error instanceof Interrupted) return { kind: 'interrupted', by: error.by }
@@ -50,6 +54,11 @@ export function endingOf(error: unknown): Exclude<Ending, { kind: 'recovered' | 
       error: `The run took longer than ${error.minutes} minutes (RUN_LIMIT); what was done is committed.`,
       mayPass: false,
     }
+  if (error instanceof OverBudget) {
+    const of = { command: 'this command', thread: 'this thread', day: 'this user today' }[error.scope]
+    const what = `What ${of} may cost, ${error.limitUsd} USD (${BUDGETS[error.scope]}), is spent; what was done is committed.`
+    return { kind: 'failed', code: 'budget', error: what, mayPass: false }
+  }
   if (error instanceof RunFailure) return { kind: 'failed', code: error.code, error: error.message, mayPass: error.mayPass }
   if (error instanceof Unkillable)
     return {

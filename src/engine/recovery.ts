@@ -27,30 +27,30 @@ import type { Tools } from './tools.ts'
  *
  * What cannot be recovered keeps nobody else from starting: it is told, and tried again in its turn.
  *
- * @returns the commands that are not ended, in the order in which they were accepted
+ * @returns the commands that are not ended, in the order in which they were accepted; without those that end with another one
  */
 export async function recover(tools: Tools): Promise<readonly CommandRecord[]> {
   const threads = await tools.journal.everyThread()
-  await endLeftProcesses(threads, tools)
+  await endLeftProcesses([...threads, ...(await tools.journal.spares())], tools)
   await endGits(tools.root).catch((error: unknown) => tools.log.error({ event: 'git.not_ended', error: messageOf(error) }))
   await failpoint('recovery.processes_ended')
   await removeStaleFiles(threads, tools)
   await failpoint('recovery.stale_removed')
   const unfinished = await tools.journal.unfinished()
-  for (const run of unfinished.filter((each) => each.state !== 'queued')) {
+  for (const run of unfinished.filter((each) => each.state !== 'queued' && each.joins === undefined)) {
     const ran = await recoverRun(run, tools).catch((error: unknown) =>
       tools.log.error({ event: 'run.not_recovered', commandId: run.command.commandId, err: error }),
     )
     if (ran === undefined) continue
     tools.log.info({ event: 'run.recovered', commandId: run.command.commandId, threadId: run.command.threadId, state: run.state, outcome: ran.kind })
   }
-  return tools.journal.unfinished()
+  return (await tools.journal.unfinished()).filter((each) => each.joins === undefined)
 }
 
-async function endLeftProcesses(threads: readonly ThreadRecord[], tools: Tools): Promise<void> {
+async function endLeftProcesses(owners: readonly Pick<ThreadRecord, 'slot' | 'slotNumber'>[], tools: Tools): Promise<void> {
   const processes = await processTable()
   const installs = { slot: tools.installing.slot, identity: tools.identities.install() }
-  for (const slot of [installs, ...threads.map((thread) => slotOf(thread, tools))]) {
+  for (const slot of [installs, ...owners.map((owner) => slotOf(owner, tools))]) {
     if (!processes.some((entry) => belongsTo(entry, slot.slot, slot.identity))) continue
     const count = await endAll(slot).catch((error: unknown) => messageOf(error))
     tools.log.warn({ event: 'processes.ended', slot: slot.slot, count })
@@ -108,7 +108,7 @@ export async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran>
 async function saveLeft(run: CommandRecord, thread: Thread, tools: Tools): Promise<Saved | Extract<Ending, { kind: 'failed' }>> {
   if (run.saving !== undefined) return { kind: 'committed', ...run.saving }
   await quiet(thread, tools)
-  return save(run, { kind: 'recovered' }, thread, tools).catch((error: unknown) => notSaved(error, { kind: 'recovered' }, tools))
+  return save(run, { kind: 'recovered' }, thread, tools).catch((error: unknown) => notSaved(error, tools))
 }
 
 async function again(run: CommandRecord, commit: string | undefined, tools: Tools): Promise<Ran> {

@@ -1,5 +1,6 @@
 import type { Ending } from '../command/ending.ts'
 import type { Result } from '../command/result.ts'
+import type { Usage } from '../command/spending.ts'
 import type { CommandRecord } from '../journal/journal.ts'
 import { firstLine, printable } from '../observe/text.ts'
 import type { Saved } from './save.ts'
@@ -12,6 +13,8 @@ interface About {
   readonly agentSessionId?: string | undefined
   readonly simulated: boolean
   readonly at: number
+  /** What was used of the model over all attempts. */
+  readonly used?: Usage | undefined
   /** The message that takes this one's text along, where the agent never heard it. */
   readonly heir?: string | undefined
 }
@@ -19,7 +22,6 @@ interface About {
 /** The final answer to a command: from how its work ended, what was saved of it, and nothing else. */
 export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about: About): Result {
   const { command } = run
-  const usage = 'usage' in ending ? ending.usage : undefined
   return {
     sessionId: command.sessionId,
     commandId: command.commandId,
@@ -29,7 +31,7 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
     ...(saved.skipped.length > 0 ? { skipped: saved.skipped.slice(0, MAX_FILES) } : {}),
     ...(about.branch === undefined ? {} : { branch: about.branch }),
     ...(command.type === 'edit' && about.agentSessionId !== undefined ? { agentSessionId: about.agentSessionId, simulated: about.simulated } : {}),
-    ...(usage === undefined ? {} : { costUsd: usage.costUsd, tokens: usage.tokens }),
+    ...(about.used === undefined ? {} : { costUsd: about.used.costUsd, tokens: about.used.tokens }),
     ...(run.begunAt === undefined ? {} : { durationMs: Math.max(0, about.at - run.begunAt) }),
     attempt: run.attempt,
   }
@@ -43,11 +45,20 @@ const takenAlong = (heir: string): Pick<Result, 'success' | 'summary' | 'error' 
   supersededBy: heir,
 })
 
-function said({ command }: CommandRecord, ending: Ending, saved: Saved): Pick<Result, 'success' | 'summary' | 'error' | 'code' | 'interrupted' | 'pushed'> {
+function said(
+  { command }: CommandRecord,
+  ending: Ending,
+  saved: Saved,
+): Pick<Result, 'success' | 'summary' | 'error' | 'code' | 'interrupted' | 'question' | 'pushed'> {
   const kept = saved.kind === 'committed' ? `What was done is commit ${saved.commit.slice(0, 8)}.` : 'Nothing had been changed.'
   switch (ending.kind) {
     case 'completed':
-      return { success: true, summary: summaryOf(command.type, ending.summary, saved), ...(ending.pushed === undefined ? {} : { pushed: ending.pushed }) }
+      return {
+        success: true,
+        summary: summaryOf(command.type, ending.summary, saved),
+        ...(ending.question === undefined ? {} : { question: ending.question }),
+        ...(ending.pushed === undefined ? {} : { pushed: ending.pushed }),
+      }
     case 'interrupted': {
       const by = ending.by === undefined || ending.by === 'user' ? 'on request' : `by a newer message (${ending.by})`
       return { success: false, interrupted: true, code: 'interrupted', summary: `Interrupted ${by}. ${kept}`, error: `Interrupted ${by}. ${kept}` }

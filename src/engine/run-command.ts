@@ -32,7 +32,7 @@ export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSi
   const ending = await carryOut(run, thread, tools, stop)
   await failpoint('run.carried_out')
   if (ending.kind === 'failed' && ending.wedged === true) return conclude(run, ending, NOTHING, thread, tools)
-  const saved = await save(run, ending, thread, tools).catch((error: unknown) => notSaved(error, ending, tools))
+  const saved = await save(run, ending, thread, tools).catch((error: unknown) => notSaved(error, tools))
   return saved.kind === 'failed' ? conclude(run, saved, NOTHING, thread, tools) : conclude(run, ending, saved, thread, tools)
 }
 
@@ -41,7 +41,7 @@ export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSi
  *
  * @throws Fenced and Unfinished, which are nobody's result
  */
-export async function notSaved(error: unknown, ending: Ending, { room, log }: Tools): Promise<Extract<Ending, { kind: 'failed' }>> {
+export async function notSaved(error: unknown, { room, log }: Tools): Promise<Extract<Ending, { kind: 'failed' }>> {
   if (error instanceof Fenced || error instanceof Unfinished) throw error
   log.error({ event: 'save.failed', err: error })
   if (error instanceof RunFailure) return { kind: 'failed', code: error.code, error: error.message, mayPass: error.mayPass }
@@ -52,7 +52,6 @@ export async function notSaved(error: unknown, ending: Ending, { room, log }: To
     code: full ? 'disk_full' : 'workspace_failed',
     error: `${why}. The files are still in the work tree and go into the next commit.`,
     mayPass: false,
-    usage: 'usage' in ending ? ending.usage : undefined,
   }
 }
 
@@ -80,18 +79,39 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
     await tools.journal.requeue(of, { counted: true, crashed: false, note: { reason: 'failure', commit }, at })
     return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
   }
-  const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at }
-  const heir = await heirOf(run, ending, tools)
-  const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, ending, saved, { ...about, heir }))))
-  if ((await tools.journal.end(of, result, heir)) === 'lost') throw new Fenced()
+  const waits = ending.kind === 'failed' && ending.limitedUntil !== undefined ? limitOf(run, ending.limitedUntil, tools) : undefined
+  if (waits !== undefined && waits.kind !== 'failed') {
+    await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'limit', commit, until: waits.until }, at })
+    return { kind: 'again', inMs: waits.until - at, why: `The model takes no requests before ${new Date(waits.until).toISOString()}.` }
+  }
+  const { used } = await tools.journal.spent(of, '')
+  const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at, used }
+  const [heir, takesOver] = await heirsOf(run, ending, tools)
+  const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, waits ?? ending, saved, { ...about, heir }))))
+  if ((await tools.journal.end(of, result, heir, { read: tools.steered.read(of), heir: takesOver })) === 'lost') throw new Fenced()
   await failpoint('run.ended')
   return { kind: 'ended', result, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
 }
 
-/** Who takes along a message that was interrupted before the agent had heard it: the one of the same thread that interrupted it. */
-async function heirOf({ command }: CommandRecord, ending: Ending, { journal }: Tools): Promise<CommandId | undefined> {
-  if (ending.kind !== 'interrupted' || ending.heard === true || command.type !== 'edit' || ending.by === undefined) return undefined
+/** Until when a command waits for a model that takes no requests, or how it ends where that is too long. */
+function limitOf(
+  { command, acceptedAt }: CommandRecord,
+  until: number,
+  { rules }: Tools,
+): { kind: 'waits'; until: number } | Extract<Ending, { kind: 'failed' }> {
+  if (command.onRateLimit !== 'fail' && until - acceptedAt <= rules.limitWaitMs) return { kind: 'waits', until }
+  const error = `The model takes no requests before ${new Date(until).toISOString()} (its rate limit); what was done is committed.`
+  return { kind: 'failed', code: 'rate_limited', error, mayPass: false }
+}
+
+/**
+ * The message of the same thread that interrupted this one takes along what the agent has not heard: this message, where it was
+ * interrupted before, and what was steered into it and not read.
+ */
+async function heirsOf({ command }: CommandRecord, ending: Ending, { journal }: Tools): Promise<readonly [CommandId | undefined, CommandId | undefined]> {
+  if (ending.kind !== 'interrupted' || command.type !== 'edit' || ending.by === undefined) return [undefined, undefined]
   const by = CommandId.safeParse(ending.by).data
   const heir = by === undefined ? undefined : await journal.command({ workspace: command, commandId: by })
-  return heir !== undefined && heir.command.threadId === command.threadId && heir.command.type === 'edit' && heir.command.mode === command.mode ? by : undefined
+  const theirs = heir !== undefined && heir.command.threadId === command.threadId && heir.command.type === 'edit' && heir.command.mode === command.mode
+  return theirs ? [ending.heard === true ? undefined : by, by] : [undefined, undefined]
 }

@@ -17,8 +17,20 @@ export function tellCommit({ command, attempt }: CommandRecord, result: Result, 
   events.append({ ...of, type: 'commit.made', commit: result.commit, subject, outcome })
 }
 
+/** What every log line about a command says of it. */
+export const about = ({ command, attempt }: CommandRecord) => ({
+  clientId: command.clientId,
+  userId: command.userId,
+  projectId: command.projectId,
+  threadId: command.threadId,
+  commandId: command.commandId,
+  type: command.type,
+  attempt,
+})
+
 /** One event and one wide log line for the end of a command. */
-export function tellEnd({ command, attempt }: CommandRecord, result: Result, tools: Tools): void {
+export function tellEnd(record: CommandRecord, result: Result, tools: Tools): void {
+  const { command, attempt } = record
   const { success, code, summary, commit, costUsd, tokens, durationMs, filesChanged, skipped } = result
   tools.events(command).append({
     commandId: command.commandId,
@@ -28,16 +40,9 @@ export function tellEnd({ command, attempt }: CommandRecord, result: Result, too
     summary,
     ...(code === undefined ? {} : { code }),
   })
-  const { clientId, userId, projectId, threadId, commandId, type } = command
   tools.log.info({
     event: 'command.ended',
-    clientId,
-    userId,
-    projectId,
-    threadId,
-    commandId,
-    type,
-    attempt,
+    ...about(record),
     success,
     code,
     commit,

@@ -1,3 +1,4 @@
+import type { Limits } from '../agent/account.ts'
 import type { Agents } from '../agent/agents.ts'
 import type { ThreadKey, ThreadRef } from '../command/ids.ts'
 import type { Author } from '../git/commit.ts'
@@ -8,6 +9,7 @@ import type { Log } from '../observe/log.ts'
 import type { Redact } from '../observe/redact.ts'
 import type { Identities } from '../process/identity.ts'
 import type { Room } from '../workspace/room.ts'
+import type { Steered } from './steered.ts'
 import type { Thread } from './thread.ts'
 
 export interface RunRules {
@@ -19,6 +21,8 @@ export interface RunRules {
   readonly attempts: number
   /** Attempts that may end with the service itself before a command is given up. */
   readonly crashes: number
+  /** How long a command may wait, from its acceptance, for a model that takes no requests. */
+  readonly limitWaitMs: number
 }
 
 export interface Installing {
@@ -42,6 +46,10 @@ export interface Tools {
   readonly identities: Identities
   readonly installing: Installing
   readonly rules: RunRules
+  readonly budgets: Limits
+  readonly steered: Steered
+  /** A slot with a waiting agent is kept for the next new thread. */
+  readonly spareAgent: boolean
   readonly author: Author
   readonly log: Log
   readonly redact: Redact

@@ -1,6 +1,6 @@
 import type { Carried, Command } from '../command/command.ts'
 import type { Ending } from '../command/ending.ts'
-import type { CommandId, ThreadRef, WorkspaceId } from '../command/ids.ts'
+import { workspaceKey, type CommandId, type ThreadRef, type WorkspaceId } from '../command/ids.ts'
 import type { Result, Skipped, Tokens } from '../command/result.ts'
 import type { Spent, Usage } from '../command/spending.ts'
 
@@ -14,6 +14,9 @@ export interface CommandRef {
   readonly workspace: WorkspaceId
   readonly commandId: CommandId
 }
+
+/** One string for each command of all workspaces. */
+export const commandKey = ({ workspace, commandId }: CommandRef): string => `${workspaceKey(workspace)} ${commandId}`
 
 export const refOf = (command: Command): CommandRef => ({ workspace: command, commandId: command.commandId })
 
@@ -170,10 +173,10 @@ export interface ThreadChange {
 }
 
 /** What becomes of messages that were steered into a run which has ended. */
-export interface Unread {
-  /** Those that the agent has not read; all others end with the run. */
-  readonly unread: readonly CommandId[]
-  /** The message that takes the unread ones along; without it they are queued. */
+export interface SteeredEnd {
+  /** Those that the agent has read end with the run; where that is not known, all of them. */
+  readonly read: readonly CommandId[] | undefined
+  /** The message that takes the others along; without it they are queued. */
   readonly heir?: CommandId | undefined
 }
 
@@ -228,7 +231,7 @@ export interface Journal extends AsyncDisposable {
    * Where its message was never heard, `heir`, queued in the same thread, or whoever superseded that one, takes it along.
    * What was steered into it ends with the same result; a restored checkpoint takes the conversation along.
    */
-  end(of: CommandRef, result: Result, heir?: CommandId, steered?: Unread): Promise<Answer>
+  end(of: CommandRef, result: Result, heir?: CommandId, steered?: SteeredEnd): Promise<Answer>
   /** → queued again, with what the next attempt should know. A commit made by then becomes a checkpoint. */
   requeue(of: CommandRef, how: Requeue): Promise<Answer>
 

@@ -15,7 +15,7 @@ export const servicePaths = (root: string) => {
 }
 
 /** Where everything of one thread lies. */
-export function threadPaths(root: string, names: Names, slot: string) {
+export function threadPaths(root: string, names: Omit<Names, 'thread'>, slot: string) {
   const user = join(root, names.client, names.user)
   const trees = join(user, '.worktrees', names.project)
   const claude = join(user, '.claude')
@@ -29,6 +29,8 @@ export function threadPaths(root: string, names: Names, slot: string) {
     index: join(servicePaths(root).indexes, slot),
     /** The agent's own: HOME, configuration, temporary files; removed with every new agent process. */
     agent: { folder: agent, home: join(agent, 'home'), config: join(agent, 'config'), tmp: join(agent, 'tmp') },
+    /** Attachments of the message that is being worked on. */
+    given: join(trees, `${slot}.given`),
     /** HOME and temporary files of a build; made anew for each. */
     build: { folder: join(trees, `${slot}.build`), tmp: join(trees, `${slot}.build`, 'tmp') },
     claude,

@@ -5,6 +5,7 @@ import { RunFailure } from '../command/ending.ts'
 import { branchRef, defaultBranch, moveRef, originRef, resolve, type Sha } from '../git/branch.ts'
 import { checkout, resetIndex } from '../git/checkout.ts'
 import type { Checkout } from '../git/stage.ts'
+import { removeTree } from '../process/remove-tree.ts'
 import { run } from '../process/run.ts'
 import type { Slot } from '../process/end-all.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
@@ -31,6 +32,8 @@ export interface ThreadPlace {
   readonly slot: Slot
   readonly template: string
   readonly knownBase?: string | undefined
+  /** The commit whose files were laid out before there was a thread. */
+  readonly laidOut?: string | undefined
   /** The branch that a new thread starts from; by default that of HEAD. */
   readonly startFrom?: string | undefined
 }
@@ -53,11 +56,27 @@ export async function openThreadHome(place: ThreadPlace): Promise<ThreadHome> {
   await mkdir(dirname(paths.index), { recursive: true, mode: 0o700 })
   if (!(await exists(paths.workTree))) {
     await makeWorkTree(home, tip)
+  } else if (place.knownBase === undefined && place.laidOut !== undefined) {
+    // Nobody has worked here: a spare slot, and nothing has run in it since its thread took it.
+    if (place.laidOut !== tip) await checkoutTree(home, tip)
   } else if (!(await exists(paths.index))) {
     await resetIndex(at, tip)
   }
   return home
 }
+
+/** Lays out files in a slot that belongs to no thread yet. */
+export async function layOutSpare({ paths, slot }: Pick<ThreadPlace, 'paths' | 'slot'>, tip: Sha): Promise<void> {
+  await passage(dirname(paths.workTree))
+  await mkdir(dirname(paths.index), { recursive: true, mode: 0o700 })
+  const at: Checkout = { gitDir: paths.repository, workTree: paths.workTree, indexFile: paths.index }
+  if ((await exists(paths.workTree)) && (await exists(paths.index))) return checkoutTree({ checkout: at, slot }, tip)
+  await removeTree(paths.workTree)
+  await makeWorkTree({ checkout: at, slot }, tip)
+}
+
+/** The commit that a thread begins from that asks for no other. */
+export const newThreadTip = (repository: string): Promise<Sha> => startingPoint(repository, undefined)
 
 /** Beside its place, then moved there: a half-made work tree would look as if its missing files had been deleted. */
 async function makeWorkTree({ checkout: at, slot }: Pick<ThreadHome, 'checkout' | 'slot'>, tip: Sha): Promise<void> {

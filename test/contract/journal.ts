@@ -189,8 +189,8 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
         expect(again).toMatchObject({ slot: one.slot, slotNumber: one.slotNumber, sessionId: one.sessionId })
         expect([two.slot, two.slotNumber]).not.toEqual([one.slot, one.slotNumber])
         await journal.updateThread(command('x', 'one'), { base: 'c0' })
-        await journal.updateThread(command('x', 'one'), { agentTotalUsd: 2 })
-        expect(await journal.thread(command('x', 'one'))).toMatchObject({ base: 'c0', agentTotalUsd: 2 })
+        await journal.updateThread(command('x', 'one'), { said: 'm1' })
+        expect(await journal.thread(command('x', 'one'))).toMatchObject({ base: 'c0', said: 'm1' })
       }),
     )
     it(

@@ -82,7 +82,7 @@ const BAD: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   instruction: fc.oneof(notText, fc.constantFrom('', '   ', 'x'.repeat(100_001), 'a\0b')),
   type: fc.oneof(notText, fc.constantFrom('restore', 'EDIT', '', 'preview')),
   mode: fc.oneof(notText, fc.constantFrom('Plan', 'dry')),
-  delivery: fc.oneof(notText, fc.constantFrom('now', 'steer')),
+  delivery: fc.oneof(notText, fc.constantFrom('now', 'later')),
   timestamp: fc.oneof(fc.string(), fc.double({ max: -1 }), fc.constant(null)),
   userEmail: fc.oneof(notText, fc.constantFrom('a\nOutcome: completed', 'x'.repeat(321))),
   sessionId: fc.oneof(notText, fc.constantFrom('a\u0007', 'x'.repeat(201))),

@@ -76,6 +76,7 @@ export async function startService({
         MIN_RUN_MS: '0',
         RETRY_BASE_MS: '50',
         DISK_RESERVE_MB: '0',
+        SPARE_AGENT: 'false',
         ...env,
         ...more,
       },

@@ -29,10 +29,16 @@ process.on('SIGINT', () => {
   if (!deaf) process.exit(0)
 })
 
-function control(id: string, request: { subtype: string; hooks?: Callbacks }): void {
+function control(id: string, request: { subtype: string; hooks?: Callbacks; cancel_queued?: boolean }): void {
   if (request.subtype === 'initialize') hooks = request.hooks ?? {}
   if (request.subtype === 'interrupt') {
     if (deaf) return
+    if (request.cancel_queued === true)
+      for (const uuid of waiting) {
+        lifecycle(uuid, 'cancelled')
+        waiting.delete(uuid)
+        pending -= 1
+      }
     if (pending > 0) interrupted.abort()
   }
   const response = request.subtype === 'initialize' ? { commands: [], models: [], account: {}, agents: [] } : {}
@@ -44,7 +50,15 @@ const textOf = (content: string | readonly { text?: string }[]): string => {
   return text.replace(/^[\s\S]*<\/branchline-note>\s*/, '')
 }
 
-async function turn(instruction: string): Promise<void> {
+const lifecycle = (uuid: string | undefined, state: string): void => {
+  if (uuid !== undefined) say({ type: 'command_lifecycle', command_uuid: uuid, state })
+}
+
+const waiting = new Set<string>()
+
+async function turn(instruction: string, uuid: string | undefined): Promise<void> {
+  if (uuid !== undefined && !waiting.delete(uuid)) return
+  lifecycle(uuid, 'started')
   appendFileSync(talk, `${JSON.stringify({ said: instruction })}\n`)
   misbehave(/misbehave (\w+)/.exec(instruction)?.[1])
   const answers: string[] = []
@@ -127,6 +141,8 @@ async function work(tool: Call['tool'], input: Call['input']): Promise<string> {
         return 'edited'
       case 'Bash':
         return await shell(command ?? 'true')
+      case 'AskUserQuestion':
+        return 'nobody answers here'
     }
   } catch (error) {
     return `<tool_use_error>${String(error)}</tool_use_error>`
@@ -154,8 +170,14 @@ async function shell(command: string): Promise<string> {
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line)
   if (message.type === 'user') {
+    if (message.shouldQuery === false) {
+      say({ type: 'result', subtype: 'success', is_error: false, result: '', num_turns: 0, usage: {} })
+      continue
+    }
     pending += 1
-    turns = turns.then(() => turn(textOf(message.message.content)))
+    if (message.uuid !== undefined) waiting.add(message.uuid)
+    lifecycle(message.uuid, 'queued')
+    turns = turns.then(() => turn(textOf(message.message.content), message.uuid))
   }
   if (message.type === 'control_response') asked.get(message.response.request_id)?.()
   if (message.type === 'control_request') control(message.request_id, message.request)

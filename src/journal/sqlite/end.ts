@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { CommandId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
-import type { Answer, CommandRecord, CommandRef, Unread } from '../journal.ts'
+import type { Answer, CommandRecord, CommandRef, SteeredEnd } from '../journal.ts'
 import { refOf } from '../journal.ts'
 import { find, inherit, keyOf, takenAlong } from './accept.ts'
 import { addCheckpoints } from './checkpoints.ts'
@@ -10,7 +10,7 @@ import { commandFrom } from './rows.ts'
 import type { Statements } from './statements.ts'
 
 /** The transaction that ends a command, and with it everything that was steered into it. */
-export function end(statements: Statements, of: CommandRef, result: Result, heir: CommandId | undefined, steered: Unread): Answer {
+export function end(statements: Statements, of: CommandRef, result: Result, heir: CommandId | undefined, steered: SteeredEnd): Answer {
   const record = find(statements, of)
   if (record === undefined || record.state === 'ended') return 'lost'
   addCheckpoints(statements, record, result.timestamp)
@@ -43,11 +43,11 @@ export function steeredInto(statements: Statements, { workspace, commandId }: Co
     .map(commandFrom)
 }
 
-function endSteered(statements: Statements, record: CommandRecord, result: Result, { unread, heir }: Unread): void {
+function endSteered(statements: Statements, record: CommandRecord, result: Result, { read, heir }: SteeredEnd): void {
   // The last first: an heir puts what it inherits before what it has.
   for (const each of steeredInto(statements, refOf(record.command)).toReversed()) {
     const { commandId, sessionId } = each.command
-    if (!unread.includes(commandId)) {
+    if (read?.includes(commandId) ?? true) {
       // What it cost is told once, by the run's own command.
       const { costUsd: _cost, tokens: _tokens, ...same } = result
       finish(statements, refOf(each.command), { ...same, commandId, sessionId, joined: `${record.command.commandId}#${record.attempt}` })

@@ -23,9 +23,9 @@ import {
   type Requeue,
   type Saving,
   type Spare,
+  type SteeredEnd,
   type ThreadChange,
   type ThreadRecord,
-  type Unread,
 } from '../journal.ts'
 import { accept, find, keyOf, markInterrupted } from './accept.ts'
 import { openDatabase, placeOf } from './database.ts'
@@ -125,7 +125,7 @@ class SqliteJournal implements Journal {
     )
   }
 
-  end(of: CommandRef, result: Result, heir?: CommandId, steered: Unread = { unread: [] }): Promise<Answer> {
+  end(of: CommandRef, result: Result, heir?: CommandId, steered: SteeredEnd = { read: undefined }): Promise<Answer> {
     return this.#writer.write<Answer>(() => end(this.#statements, of, result, heir, steered), 'lost')
   }
 

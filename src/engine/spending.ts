@@ -1,0 +1,34 @@
+import { Account, type Limits, type Use } from '../agent/account.ts'
+import type { Spent } from '../command/spending.ts'
+import { refOf, type CommandRecord } from '../journal/journal.ts'
+import { messageOf } from '../observe/text.ts'
+import type { Tools } from './tools.ts'
+
+/** Days are those of UTC, as the limits of providers are. */
+const today = (): string => new Date().toISOString().slice(0, 10)
+
+/** The account that pays for a run: what its command, its thread and its user have spent counts against their budgets. */
+export async function openAccount(run: CommandRecord, tools: Tools): Promise<Account> {
+  const { command } = run
+  const of = refOf(command)
+  const record = async ({ costUsd, tokens: { input, output, cacheRead, cacheWrite, cacheWriteHour } }: Use): Promise<Spent> => {
+    try {
+      const tokens = { input: Math.ceil(input), output: Math.ceil(output), cacheRead: Math.ceil(cacheRead), cacheWrite: Math.ceil(cacheWrite + cacheWriteHour) }
+      const spent = await tools.journal.spend(of, today(), { costUsd, tokens })
+      const runId = `${command.commandId}#${run.attempt}`
+      if (costUsd > 0)
+        tools.events(command).append({ type: 'cost.counted', commandId: command.commandId, runId, costUsd: spent.command, totalCostUsd: spent.thread })
+      return spent
+    } catch (error) {
+      tools.log.error({ event: 'cost.not_recorded', commandId: command.commandId, costUsd, error: messageOf(error) })
+      return { command: 0, thread: 0, day: 0 } // the account remembers it for as long as the run lasts
+    }
+  }
+  return new Account({ limits: limitsOf(command.maxCostUsd, tools.budgets), spent: await tools.journal.spent(of, today()), free: tools.simulated, record })
+}
+
+/** A message may ask for less than the operator allows, never for more. */
+const limitsOf = (asked: number | undefined, budgets: Limits): Limits => ({
+  ...budgets,
+  command: asked === undefined || budgets.command === undefined ? (asked ?? budgets.command) : Math.min(asked, budgets.command),
+})

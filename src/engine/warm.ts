@@ -1,0 +1,43 @@
+import { workspaceKey, type ThreadRef, type WorkspaceId } from '../command/ids.ts'
+import { exists } from '../workspace/files.ts'
+import { threadPaths } from '../workspace/paths.ts'
+import { layOutSpare, newThreadTip } from '../workspace/thread-home.ts'
+import { agentPlace, keepingOf } from './agent-place.ts'
+import { offerDependencies } from './dependencies.ts'
+import { slotOf, workspaceNames } from './names.ts'
+import { prepareThread } from './prepare.ts'
+import type { Tools } from './tools.ts'
+
+/** Starts the agent of a thread before its next message comes. In the thread's turn. */
+export async function warmThread(ref: ThreadRef, tools: Tools, stop: AbortSignal): Promise<void> {
+  const { record, home } = await prepareThread(ref, {}, tools, stop)
+  await tools.agents.warm(agentPlace(record, home), keepingOf(home))
+}
+
+/**
+ * Has a slot ready for the next new thread of a workspace: the files that such a thread begins with, their dependencies where
+ * they are stored already, and an agent that waits. A thread that begins elsewhere has the files changed when it takes the slot.
+ */
+export async function makeSpare({ clientId, userId, projectId }: WorkspaceId, tools: Tools): Promise<void> {
+  const workspace = { clientId, userId, projectId }
+  if (tools.spareAgent) await tools.once(`spare ${workspaceKey(workspace)}`, () => makeNow(workspace, tools))
+}
+
+async function makeNow(workspace: WorkspaceId, tools: Tools): Promise<void> {
+  const names = await workspaceNames(workspace, tools)
+  const { repository } = threadPaths(tools.root, names, '')
+  if (!(await exists(repository))) return
+  const known = (await tools.journal.spares()).find((each) => workspaceKey(each.workspace) === workspaceKey(workspace))
+  const spare = known ?? (await tools.journal.reserveSpare(workspace))
+  const paths = threadPaths(tools.root, names, spare.slot)
+  const home = { paths, slot: slotOf(spare, tools) }
+  const tip = await newThreadTip(repository)
+  if (spare.laidOut !== tip || !(await exists(paths.workTree))) {
+    // From here on no thread takes it, until it is whole again.
+    if ((await tools.journal.spareReady(workspace, undefined)) === 'lost') return
+    await layOutSpare(home, tip)
+    await offerDependencies({ workTree: paths.workTree, slotNumber: spare.slotNumber, tell: () => {} }, tools, tools.stopping)
+    if ((await tools.journal.spareReady(workspace, tip)) === 'lost') return
+  }
+  await tools.agents.warm(agentPlace(spare, home), keepingOf(home))
+}
