@@ -5,6 +5,7 @@ import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker, type Upstream } from './agent/broker.ts'
+import { SettingsFile } from './agent/settings.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
@@ -63,9 +64,9 @@ export async function assemble(config: Config): Promise<Service> {
   const broker = parts.use(new Broker(await upstreamOf(config, model?.url), log))
   await broker.start()
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
-  const agents = parts.use(
-    new Agents({ binary, model: config.ANTHROPIC_MODEL, bedrockRegion: bedrockRegion(config), path, keep: config.AGENTS_KEPT, env: agentEnv(config) }, broker),
-  )
+  const settings = config.AGENT_SETTINGS_FILE === undefined ? undefined : new SettingsFile(config.AGENT_SETTINGS_FILE, log)
+  const starting = { binary, model: config.ANTHROPIC_MODEL, bedrockRegion: bedrockRegion(config), path, env: agentEnv(config) }
+  const agents = parts.use(new Agents({ ...starting, keep: config.AGENTS_KEPT, settingsOf: settings && ((workspace) => settings.of(workspace)) }, broker))
 
   const stopping = new AbortController()
   const tools: Tools = {

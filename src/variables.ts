@@ -207,6 +207,12 @@ export const VARIABLES = {
     about: 'Whether a scripted model answers instead of a real one.',
     shape: flag.optional(),
   },
+  AGENT_SETTINGS_FILE: {
+    group: 'agent',
+    default: '',
+    about: 'JSON file of what agents may use besides the tools they have: [settings of agents](docs/agent.md). A change reaches the next message.',
+    shape: word.optional(),
+  },
   AGENTS_KEPT: {
     group: 'agent',
     default: '4',

@@ -1,16 +1,20 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { WorkspaceKey } from '../command/ids.ts'
 import { endAll, type Slot } from '../process/end-all.ts'
 import { removeTree } from '../process/remove-tree.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import type { Broker, Pass } from './broker.ts'
 import { Agent } from './claude-code.ts'
 import { placeConversation, readConversation } from './conversation.ts'
+import type { WorkspaceSettings } from './settings.ts'
+import { placeSkills } from './skills.ts'
 
 /** Everything that the agent of one thread is started with. */
 export interface AgentPlace {
   readonly slot: Slot
+  readonly workspace: WorkspaceKey
   readonly workTree: string
   /** Folders of the agent's own, below `folder`, which is emptied for every new process. */
   readonly folders: { readonly folder: string; readonly home: string; readonly config: string; readonly tmp: string }
@@ -28,6 +32,8 @@ export interface AgentSettings {
   readonly path: string
   /** Agents that may stay, idle, for the next message of their thread. */
   readonly keep: number
+  /** What the operator has set for a workspace, where anything is. */
+  readonly settingsOf: ((workspace: WorkspaceKey) => Promise<WorkspaceSettings>) | undefined
 }
 
 /** How conversations are kept outside the agent's reach, and how files are handed to it. */
@@ -59,11 +65,16 @@ const FLAGS = {
   LANG: 'C.UTF-8',
 }
 
+/** Servers of the repository have started when the agent is ready: what starts later belongs to a turn, and is ended with it. */
+const WITH_SERVERS = { MCP_CONNECTION_NONBLOCKING: '0' }
+
 interface Living {
   readonly agent: Agent
   readonly pass: Pass
   /** The user of its own, where it has one. */
   readonly uid: number | undefined
+  /** What it was started with: another one has to be started for anything else. */
+  readonly startedWith: string
   usedAt: number
   busy: boolean
 }
@@ -84,23 +95,29 @@ export class Agents implements AsyncDisposable {
   async take(place: AgentPlace, keeping: Keeping): Promise<Ready> {
     await this.#ending.get(place.slot.slot)
     const known = this.#living.get(place.slot.slot)
-    if (known?.agent.alive === true && place.maxBudgetUsd === undefined && known.agent.sessionId === place.sessionId) {
+    const settings = await this.#settings.settingsOf?.(place.workspace)
+    const startedWith = JSON.stringify([settings, await versionOf(this.#settings.binary)])
+    const fits = known?.startedWith === startedWith && known.agent.sessionId === place.sessionId
+    if (known?.agent.alive === true && place.maxBudgetUsd === undefined && fits) {
       known.busy = true
       return { ...known, forgot: false }
     }
     if (known !== undefined) await this.#end(place.slot.slot)
     await endAll(place.slot)
     const conversation = await this.#freshFolders(place, keeping)
+    const plugin = settings?.skills === undefined ? undefined : await placeSkills(settings.skills, place.folders.folder)
     const pass = this.#broker.pass()
     const agent = new Agent({
       ...place,
       binary: this.#settings.binary,
       model: this.#settings.model,
-      env: this.#environment(place, pass),
+      env: { ...this.#environment(place, pass), ...(settings?.repositorySettings === true ? WITH_SERVERS : {}) },
       token: pass.token,
       resume: conversation !== undefined,
+      settings,
+      plugin,
     })
-    this.#living.set(place.slot.slot, { agent, pass, uid: place.slot.identity.uid, usedAt: performance.now(), busy: true })
+    this.#living.set(place.slot.slot, { agent, pass, uid: place.slot.identity.uid, startedWith, usedAt: performance.now(), busy: true })
     return { agent, pass, forgot: conversation === undefined }
   }
 
@@ -176,6 +193,12 @@ export class Agents implements AsyncDisposable {
       ...(slot.identity.uid === undefined && process.getuid?.() === 0 ? { IS_SANDBOX: '1' } : {}),
     }
   }
+}
+
+/** Changes when another version of the program is put into its place. */
+async function versionOf(binary: string): Promise<string> {
+  const { mtimeNs, size } = await stat(binary, { bigint: true })
+  return `${mtimeNs} ${size}`
 }
 
 /** With Bedrock, Claude Code takes no token from a pipe. */

@@ -4,6 +4,8 @@ import { endAll, family, type Slot } from '../process/end-all.ts'
 import { halt, resume } from '../process/halt.ts'
 import { start, type Child } from '../process/start.ts'
 import { Mailbox } from './mailbox.ts'
+import type { WorkspaceSettings } from './settings.ts'
+import { sdkOptions } from './options.ts'
 import { diedEnd, turnEnd, type TurnEnd } from './turn-end.ts'
 
 export interface AgentOptions {
@@ -19,6 +21,10 @@ export interface AgentOptions {
   readonly resume: boolean
   readonly maxBudgetUsd?: number | undefined
   readonly model?: string | undefined
+  /** What the operator has set for the agent's workspace. */
+  readonly settings?: WorkspaceSettings | undefined
+  /** A folder with a plugin of the operator's. */
+  readonly plugin?: string | undefined
 }
 
 export type Content = Exclude<SDKUserMessage['message']['content'], string>
@@ -43,13 +49,6 @@ export interface ToolUse {
   readonly tool: string
   readonly input: unknown
 }
-
-const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep']
-const GUIDANCE = [
-  'You work in a checkout of your own, on a branch of its own. The service around you saves every file you leave there as one commit when you have finished, and pushes it when it is told to: do not commit, push or switch branches yourself.',
-  'Everything you start is ended with your turn, so leave no servers or watchers running.',
-  'Nobody can answer while you work. Begin your last message with one line of at most 72 characters that says what you changed, fit for the subject of a commit.',
-].join('\n')
 
 /** How often an interrupt is said again: one that overtakes the message it is meant for would be forgotten. */
 const REPEAT_MS = 250
@@ -245,28 +244,4 @@ function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
   stdin.on('error', () => {})
   pipe.end(token)
   return Object.assign(child, { stdin, stdout })
-}
-
-/** Claude Code as it may be run on a repository that nobody vouches for: nothing that the repository brings is configuration. */
-function sdkOptions(
-  { binary, workTree, env, sessionId, resume, maxBudgetUsd, model }: AgentOptions,
-  spawnClaudeCodeProcess: NonNullable<Options['spawnClaudeCodeProcess']>,
-): Options {
-  return {
-    pathToClaudeCodeExecutable: binary,
-    spawnClaudeCodeProcess,
-    cwd: workTree,
-    env: { ...env },
-    settingSources: [],
-    settings: { cleanupPeriodDays: 3650, crossSessionInbound: 'refuse' },
-    strictMcpConfig: true,
-    tools: TOOLS,
-    permissionMode: 'bypassPermissions',
-    allowDangerouslySkipPermissions: true,
-    systemPrompt: { type: 'preset', preset: 'claude_code', append: GUIDANCE },
-    includePartialMessages: true,
-    ...(resume ? { resume: sessionId } : { sessionId }),
-    ...(maxBudgetUsd === undefined ? {} : { maxBudgetUsd }),
-    ...(model === undefined ? {} : { model }),
-  }
 }

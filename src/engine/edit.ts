@@ -5,6 +5,7 @@ import { conversationFile } from '../agent/agents.ts'
 import { Narrator } from '../agent/narrate.ts'
 import type { TurnEnd } from '../agent/turn-end.ts'
 import type { Ending, Usage } from '../command/ending.ts'
+import { workspaceKey } from '../command/ids.ts'
 import type { CommandRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
 import { writeAtomically, give } from '../workspace/files.ts'
@@ -55,8 +56,15 @@ export async function edit(run: CommandRecord, thread: Thread, tools: Tools, sto
 /** A thread that has checkpoints has talked before, so a new conversation has lost something. */
 const hasWorked = async (thread: Thread, tools: Tools): Promise<boolean> => (await tools.journal.checkpoints(thread.ref)).length > 0
 
-function agentPlace({ command }: CommandRecord, { record, home }: Thread): AgentPlace {
-  return { slot: home.slot, workTree: home.paths.workTree, folders: home.paths.agent, sessionId: record.sessionId, maxBudgetUsd: command.maxCostUsd }
+function agentPlace({ command }: CommandRecord, { ref, record, home }: Thread): AgentPlace {
+  return {
+    slot: home.slot,
+    workspace: workspaceKey(ref),
+    workTree: home.paths.workTree,
+    folders: home.paths.agent,
+    sessionId: record.sessionId,
+    maxBudgetUsd: command.maxCostUsd,
+  }
 }
 
 function keepingOf({ home }: Thread): Keeping {
