@@ -1,9 +1,10 @@
 import type { ChatCompletionRequest } from '@copilotkit/aimock'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { chmod, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findClaudeCode } from '../../src/agent/binary.ts'
 import { clientOf, type Client } from '../support/client.ts'
 import { startModel, type Model } from '../support/model.ts'
 import { makeRepository } from '../support/repository.ts'
@@ -22,7 +23,7 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
   if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id, result: answers[method] ?? {} }))
 })`
 
-let [model, service, folder, file]: [Model, Service, string, string] = [undefined!, undefined!, '', '']
+let [model, service, folder, file, program]: [Model, Service, string, string, string] = [undefined!, undefined!, '', '', '']
 const [trusted, other] = [() => clientOf(service, 'trusted'), () => clientOf(service, 'other')]
 
 const put = async (path: string, text: string): Promise<string> => {
@@ -52,7 +53,9 @@ beforeAll(async () => {
   file = join(folder, 'agents.json')
   await put(join(folder, 'server.cjs'), SERVER)
   await writeFile(join(folder, 'starts'), '', { mode: 0o666 })
-  execFileSync('chmod', ['666', join(folder, 'starts')])
+  await chmod(join(folder, 'starts'), 0o666)
+  program = await put(join(folder, 'claude'), `#!/bin/sh\nexec ${findClaudeCode()} "$@"\n`)
+  await chmod(program, 0o755)
   await put(join(folder, 'skills', 'bake-bread', 'SKILL.md'), '---\nname: bake-bread\ndescription: How bread is baked here.\n---\nSlowly.\n')
   await set({ workspaces: { 'acme/trusted/project': { repositorySettings: true } } })
   const repository = await makeRepository(join(folder, 'origin'), {
@@ -63,7 +66,9 @@ beforeAll(async () => {
     }),
   })
   model = await startModel()
-  service = await startService({ env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'x', AGENT_SETTINGS_FILE: file, REPO_URL: repository } })
+  service = await startService({
+    env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'x', AGENT_SETTINGS_FILE: file, CLAUDE_CODE_PATH: program, REPO_URL: repository },
+  })
 })
 afterAll(async () => {
   await service[Symbol.asyncDispose]()
@@ -133,6 +138,17 @@ describe('settings of the operator', () => {
     expect(toolsOf(requests).toSorted()).toEqual(['Bash', 'Edit', 'Glob', 'Grep', 'Read', 'Write'])
     expect(JSON.stringify(requests)).not.toContain('WORDS-OF-THE-OPERATOR')
   })
+})
+
+it('another version of Claude Code is used for the next message, whose conversation goes on', async () => {
+  const process = async (): Promise<string> => /^\d+$/m.exec((await other().run('a', 'run echo $PPID')).summary)?.[0] ?? ''
+  const before = await process()
+  expect(before).not.toBe('')
+  expect(await process()).toBe(before)
+  await utimes(program, new Date(), new Date(0))
+  const requests = await requestsOf(other(), 'a', 'write b.txt: six')
+  expect(JSON.stringify(requests)).toContain('write a.txt: one')
+  expect(await process()).not.toBe(before)
 })
 
 it('the service does not start with settings that are wrong, and names all of them', async () => {
