@@ -6,6 +6,7 @@ import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
 import type { Upstream } from './agent/upstream.ts'
+import { SettingsFile } from './agent/settings.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
@@ -68,20 +69,10 @@ export async function assemble(config: Config): Promise<Service> {
   )
   await broker.start()
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
-  const agents = parts.use(
-    new Agents(
-      {
-        binary,
-        model: config.ANTHROPIC_MODEL,
-        bedrockRegion: bedrockRegion(config),
-        path,
-        keep: config.AGENTS_KEPT,
-        memoryReserve: config.MEMORY_RESERVE_MB * 1_000_000,
-        env: agentEnv(config),
-      },
-      broker,
-    ),
-  )
+  const settings = config.AGENT_SETTINGS_FILE === undefined ? undefined : new SettingsFile(config.AGENT_SETTINGS_FILE, log)
+  const starting = { binary, model: config.ANTHROPIC_MODEL, bedrockRegion: bedrockRegion(config), path, env: agentEnv(config) }
+  const kept = { keep: config.AGENTS_KEPT, memoryReserve: config.MEMORY_RESERVE_MB * 1_000_000 }
+  const agents = parts.use(new Agents({ ...starting, ...kept, settingsOf: settings && ((workspace) => settings.of(workspace)) }, broker))
 
   agents.start()
 

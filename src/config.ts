@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { BedrockAccess } from './agent/bedrock.ts'
 import type { Credential, MessagesApi } from './agent/upstream.ts'
+import { settingsProblems } from './agent/settings.ts'
 import type { Remote } from './git/remote.ts'
 import { inWords } from './command/words.ts'
 import { VARIABLES, type Values } from './variables.ts'
@@ -79,6 +80,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (values.CLAUDE_CODE_USE_BEDROCK && values.AWS_REGION === undefined && given['AWS_REGION'] === undefined) {
     problems.push('AWS_REGION: CLAUDE_CODE_USE_BEDROCK is set, so the region must be too, such as us-east-1')
+  }
+  if (values.AGENT_SETTINGS_FILE !== undefined) {
+    problems.push(...settingsProblems(values.AGENT_SETTINGS_FILE).map((problem) => `AGENT_SETTINGS_FILE: ${problem}`))
   }
   if (problems.length > 0) throw new BadConfiguration(problems)
   const { REPO_URL, ...rest } = values

@@ -249,6 +249,12 @@ export const VARIABLES = {
     about: 'Memory, in MB, that idle agents leave free: when less is available they are ended, the longest unused first.',
     shape: whole(0, 1_000_000).default(512),
   },
+  AGENT_SETTINGS_FILE: {
+    group: 'agent',
+    default: '',
+    about: 'JSON file of what agents may use besides the tools they have: [settings of agents](docs/agent.md). A change reaches the next message.',
+    shape: word.optional(),
+  },
   AGENTS_KEPT: {
     group: 'agent',
     default: '4',

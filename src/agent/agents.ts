@@ -1,6 +1,7 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { WorkspaceKey } from '../command/ids.ts'
 import { endAll, type Slot } from '../process/end-all.ts'
 import { oneAtATime } from '../process/one-at-a-time.ts'
 import { removeTree } from '../process/remove-tree.ts'
@@ -8,10 +9,13 @@ import { SLOT_VARIABLE } from '../process/table.ts'
 import type { Broker, Pass } from './broker.ts'
 import { Agent, type AgentOptions } from './claude-code.ts'
 import { placeConversation, readConversation } from './conversation.ts'
+import type { WorkspaceSettings } from './settings.ts'
+import { placeSkills } from './skills.ts'
 
 /** Everything that the agent of one thread is started with. */
 export interface AgentPlace {
   readonly slot: Slot
+  readonly workspace: WorkspaceKey
   readonly workTree: string
   /** Folders of the agent's own, below `folder`, which is emptied for every new process. */
   readonly folders: { readonly folder: string; readonly home: string; readonly config: string; readonly tmp: string }
@@ -32,6 +36,8 @@ export interface AgentSettings {
   readonly keep: number
   /** Memory that idle agents leave free, in bytes. */
   readonly memoryReserve: number
+  /** What the operator has set for a workspace, where anything is. */
+  readonly settingsOf: ((workspace: WorkspaceKey) => Promise<WorkspaceSettings>) | undefined
 }
 
 /** How conversations are kept outside the agent's reach, and how files are handed to it. */
@@ -63,9 +69,19 @@ const FLAGS = {
   LANG: 'C.UTF-8',
 }
 
+/** Servers of the repository have started when the agent is ready: what starts later belongs to a turn, and is ended with it. */
+const WITH_SERVERS = { MCP_CONNECTION_NONBLOCKING: '0' }
+
+interface Start {
+  readonly settings: WorkspaceSettings | undefined
+  readonly key: string
+}
+
 interface Living extends Ready {
   /** The user of its own, where it has one. */
   readonly uid: number | undefined
+  /** What it was started with: another one has to be started for anything else. */
+  readonly startedWith: string
   usedAt: number
   busy: boolean
 }
@@ -96,11 +112,12 @@ export class Agents implements AsyncDisposable {
   async #take(place: AgentPlace, keeping: Keeping): Promise<Ready> {
     await this.#ending.get(place.slot.slot)
     const known = this.#living.get(place.slot.slot)
-    if (known?.agent.alive === true && known.agent.sessionId === place.sessionId) {
+    const start = await this.#startOf(place)
+    if (known?.agent.alive === true && known.startedWith === start.key && known.agent.sessionId === place.sessionId) {
       known.busy = true
       return known
     }
-    return this.#start(place, keeping, true)
+    return this.#start(place, keeping, start, true)
   }
 
   /**
@@ -116,29 +133,39 @@ export class Agents implements AsyncDisposable {
     await this.#ending.get(place.slot.slot)
     const known = this.#living.get(place.slot.slot)
     if (this.#settings.keep === 0 || known?.busy === true || this.#shortOfMemory()) return
-    if (known?.agent.alive === true && known.agent.sessionId === place.sessionId) {
+    const start = await this.#startOf(place)
+    if (known?.agent.alive === true && known.startedWith === start.key && known.agent.sessionId === place.sessionId) {
       known.usedAt = performance.now()
       return
     }
-    const { agent } = await this.#start(place, keeping, false)
+    const { agent } = await this.#start(place, keeping, start, false)
     agent.warm().catch(() => agent[Symbol.asyncDispose]()) // its thread's next message starts another one
   }
 
-  async #start(place: AgentPlace, keeping: Keeping, busy: boolean): Promise<Living> {
+  /** What an agent of this place is to be started with; one that was started with anything else does not fit. */
+  async #startOf({ workspace }: AgentPlace): Promise<Start> {
+    const settings = await this.#settings.settingsOf?.(workspace)
+    return { settings, key: JSON.stringify([settings, await versionOf(this.#settings.binary)]) }
+  }
+
+  async #start(place: AgentPlace, keeping: Keeping, { settings, key: startedWith }: Start, busy: boolean): Promise<Living> {
     await this.#end(place.slot.slot)
     await endAll(place.slot)
     const resume = await this.#freshFolders(place, keeping)
+    const plugin = settings?.skills === undefined ? undefined : await placeSkills(settings.skills, place.folders.folder)
     const pass = this.#broker.pass()
     const agent = new Agent({
       ...place,
       binary: this.#settings.binary,
       model: this.#settings.model,
-      env: this.#environment(place, pass),
+      env: { ...this.#environment(place, pass), ...(settings?.repositorySettings === true ? WITH_SERVERS : {}) },
       token: pass.token,
       resume,
+      settings,
+      plugin,
     })
     const forgot = resume === undefined && (place.begins === undefined || place.begins.sessionId !== undefined)
-    const living: Living = { agent, pass, forgot, uid: place.slot.identity.uid, usedAt: performance.now(), busy }
+    const living: Living = { agent, pass, forgot, uid: place.slot.identity.uid, startedWith, usedAt: performance.now(), busy }
     this.#living.set(place.slot.slot, living)
     return living
   }
@@ -240,6 +267,12 @@ export class Agents implements AsyncDisposable {
       ...(slot.identity.uid === undefined && process.getuid?.() === 0 ? { IS_SANDBOX: '1' } : {}),
     }
   }
+}
+
+/** Changes when another version of the program is put into its place. */
+async function versionOf(binary: string): Promise<string> {
+  const { mtimeNs, size } = await stat(binary, { bigint: true })
+  return `${mtimeNs} ${size}`
 }
 
 /** With Bedrock, Claude Code takes no token from a pipe. */

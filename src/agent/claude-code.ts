@@ -4,9 +4,11 @@ import { query, type Query, type SDKMessage, type SDKUserMessage } from '@anthro
 import { endAll, family, type Slot } from '../process/end-all.ts'
 import { halt, resume } from '../process/halt.ts'
 import type { Child } from '../process/start.ts'
-import { hooks, sdkOptions, startClaudeCode } from './launch.ts'
+import { hooks, startClaudeCode } from './launch.ts'
 import { Mailbox } from './mailbox.ts'
+import { sdkOptions } from './options.ts'
 import { questionIn } from './question.ts'
+import type { WorkspaceSettings } from './settings.ts'
 import { Steering } from './steering.ts'
 import { diedEnd, turnEnd, type TurnEnd, type Turned } from './turn-end.ts'
 
@@ -22,6 +24,10 @@ export interface AgentOptions {
   /** The conversation to go on with, up to the message `at`: that of `sessionId`, or another one, of which it becomes a branch. */
   readonly resume: { readonly sessionId: string; readonly at?: string | undefined } | undefined
   readonly model?: string | undefined
+  /** What the operator has set for the agent's workspace. */
+  readonly settings?: WorkspaceSettings | undefined
+  /** A folder with a plugin of the operator's. */
+  readonly plugin?: string | undefined
 }
 
 export type Content = Exclude<SDKUserMessage['message']['content'], string>

@@ -2,14 +2,6 @@ import type { HookCallback, Options, SpawnOptions } from '@anthropic-ai/claude-a
 import { start } from '../process/start.ts'
 import type { AgentOptions, ToolUse } from './claude-code.ts'
 
-const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep', 'AskUserQuestion']
-const GUIDANCE = [
-  'You work in a checkout of your own, on a branch of its own. The service around you saves every file you leave there as one commit when you have finished, and pushes it when it is told to: do not commit, push or switch branches yourself.',
-  'Everything you start is ended with your turn, so leave no servers or watchers running.',
-  'Nobody can answer while you work. Where you cannot go on without an answer, use AskUserQuestion: it ends your turn, and the answer comes as the next message.',
-  'Begin your last message with one line of at most 72 characters that says what you changed, fit for the subject of a commit.',
-].join('\n')
-
 /** Tools that may change files. */
 const CHANGING = 'Bash|Edit|Write'
 
@@ -45,34 +37,4 @@ export function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptio
   stdin.on('error', () => {})
   pipe.end(token)
   return Object.assign(child, { stdin, stdout })
-}
-
-/** Claude Code as it may be run on a repository that nobody vouches for: nothing that the repository brings is configuration. */
-export function sdkOptions(
-  { binary, workTree, env, sessionId, resume, model }: AgentOptions,
-  spawnClaudeCodeProcess: NonNullable<Options['spawnClaudeCodeProcess']>,
-): Options {
-  return {
-    pathToClaudeCodeExecutable: binary,
-    spawnClaudeCodeProcess,
-    cwd: workTree,
-    env: { ...env },
-    settingSources: [],
-    settings: { cleanupPeriodDays: 3650, crossSessionInbound: 'refuse' },
-    strictMcpConfig: true,
-    tools: TOOLS,
-    // Said to the program itself: the SDK warns, once in each process, that it will not ask about what is allowed anyway.
-    extraArgs: { 'permission-mode': 'bypassPermissions' },
-    allowDangerouslySkipPermissions: true,
-    systemPrompt: { type: 'preset', preset: 'claude_code', append: GUIDANCE },
-    includePartialMessages: true,
-    ...(resume === undefined ? { sessionId } : goingOn(resume, sessionId)),
-    ...(model === undefined ? {} : { model }),
-  }
-}
-
-/** Another conversation is taken up as a branch of its own, which leaves that one as it is. */
-function goingOn({ sessionId: from, at }: NonNullable<AgentOptions['resume']>, sessionId: string): Partial<Options> {
-  if (from === sessionId) return { resume: sessionId }
-  return { resume: from, forkSession: true, sessionId, ...(at === undefined ? {} : { resumeSessionAt: at }) }
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { conversationFile, type AgentPlace, type Keeping } from '../agent/agents.ts'
+import { workspaceKey, type WorkspaceId } from '../command/ids.ts'
 import type { ThreadRecord } from '../journal/journal.ts'
 import { give, writeAtomically } from '../workspace/files.ts'
 import type { ThreadPaths } from '../workspace/paths.ts'
@@ -11,7 +12,8 @@ interface Home {
 }
 
 /** What the agent of a slot is started with. */
-export const agentPlace = ({ sessionId, begins }: Pick<ThreadRecord, 'sessionId' | 'begins'>, { slot, paths }: Home): AgentPlace => ({
+export const agentPlace = (workspace: WorkspaceId, { sessionId, begins }: Pick<ThreadRecord, 'sessionId' | 'begins'>, { slot, paths }: Home): AgentPlace => ({
+  workspace: workspaceKey(workspace),
   slot,
   workTree: paths.workTree,
   folders: paths.agent,

@@ -22,7 +22,7 @@ export async function edit(run: CommandRecord, thread: Thread, tools: Tools, sto
   const account = await openAccount(run, tools)
   const either = AbortSignal.any([stop, account.over])
   if (either.aborted) return endingOf(either.reason)
-  const [place, keeping] = [agentPlace(thread.record, thread.home), keepingOf(thread.home)]
+  const [place, keeping] = [agentPlace(thread.ref, thread.record, thread.home), keepingOf(thread.home)]
   const ready = await tools.agents.take(place, keeping)
   await failpoint('agent.taken')
   ready.pass.open(account)

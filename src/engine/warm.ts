@@ -11,7 +11,7 @@ import type { Tools } from './tools.ts'
 /** Starts the agent of a thread before its next message comes. In the thread's turn. */
 export async function warmThread(ref: ThreadRef, tools: Tools, stop: AbortSignal): Promise<void> {
   const { record, home } = await prepareThread(ref, {}, tools, stop)
-  await tools.agents.warm(agentPlace(record, home), keepingOf(home))
+  await tools.agents.warm(agentPlace(ref, record, home), keepingOf(home))
 }
 
 /**
@@ -39,5 +39,5 @@ async function makeNow(workspace: WorkspaceId, tools: Tools): Promise<void> {
     await offerDependencies({ workTree: paths.workTree, slotNumber: spare.slotNumber, tell: () => {} }, tools, tools.stopping)
     if ((await tools.journal.spareReady(workspace, tip)) === 'lost') return
   }
-  await tools.agents.warm(agentPlace(spare, home), keepingOf(home))
+  await tools.agents.warm(agentPlace(workspace, spare, home), keepingOf(home))
 }

@@ -103,7 +103,9 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
         expect(await journal.begin(of, 6)).toBeUndefined()
         expect(await journal.saving(of, saving('c1', 'c0'))).toBe('done')
         expect(await journal.saving(of, saving('c1', 'c0'))).toBe('lost')
-        expect(await journal.end(of, result(command('a'), { costUsd: 0.5, tokens: { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 } }))).toBe('done')
+        const tokens = { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 }
+        expect(await journal.spend(of, '2026-11-21', { costUsd: 0.5, tokens })).toEqual({ command: 0.5, thread: 0.5, day: 0.5 })
+        expect(await journal.end(of, result(command('a')))).toBe('done')
         expect(await journal.end(of, result(command('a')))).toBe('lost')
         expect(await journal.interrupt(of, 'user')).toBe('lost')
         expect(await journal.checkpoints(command('a'))).toMatchObject([

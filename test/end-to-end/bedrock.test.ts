@@ -49,6 +49,12 @@ it('no AWS credential reaches an agent, and its pass is worth nothing to Amazon'
   expect(JSON.stringify(bedrock.requests.map(({ headers }) => headers))).not.toContain('pass-')
 })
 
+it('no AWS credential reaches a build', async () => {
+  const manifest = { name: 'x', scripts: { build: 'env | grep -q ^PATH= && ! env | grep -q ^AWS_' } }
+  await client.run('c', `write package.json: ${JSON.stringify(manifest)}`)
+  expect(await client.run('c', '', { type: 'build' })).toMatchObject({ success: true })
+})
+
 it('the service does not start without AWS credentials, and says why', () => {
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
   const env = {
