@@ -16,7 +16,9 @@ import { SYSTEM_PATH } from './git/git.ts'
 import type { Remote } from './git/remote.ts'
 import { openSqliteJournal } from './journal/sqlite/sqlite-journal.ts'
 import { EventLog } from './observe/event-log.ts'
-import { openLog } from './observe/log.ts'
+import { Egress } from './network/egress.ts'
+import { machineProxy } from './network/machine-proxy.ts'
+import { openLog, type Log } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
 import { redactor, secretFinder } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
@@ -62,8 +64,11 @@ export async function assemble(config: Config): Promise<Service> {
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
   const broker = parts.use(new Broker(model === undefined ? config.upstream : { url: model.url, credential: undefined }, log))
   await broker.start()
+  const networks = parts.use(await networksOf(config, log))
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
-  const agents = parts.use(new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, env: agentEnv(config) }, broker))
+  const agents = parts.use(
+    new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, env: agentEnv(config, networks.agents) }, broker),
+  )
 
   const stopping = new AbortController()
   const tools: Tools = {
@@ -77,8 +82,8 @@ export async function assemble(config: Config): Promise<Service> {
       npm,
       scripts: config.INSTALL_SCRIPTS,
       path,
-      networkEnv: config.networkEnv,
-      agentNetworkEnv: config.agentNetworkEnv,
+      networkEnv: networks.installs,
+      agentNetworkEnv: networks.agents,
     },
     rules: {
       silenceMs: config.RUN_TIMEOUT,
@@ -136,9 +141,19 @@ export async function assemble(config: Config): Promise<Service> {
   return { url: listening.url, identities, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
-function agentEnv(config: Config): Record<string, string> {
+/** What leads installs, and agents with their builds, to the network: by the machine's own ways, or by the hosts of EGRESS_ALLOW alone. */
+async function networksOf(config: Config, log: Log) {
+  if (config.egress === undefined) return { installs: config.networkEnv, agents: config.agentNetworkEnv, [Symbol.asyncDispose]: async () => {} }
+  const egress = new Egress({ rules: config.egress, machine: machineProxy(config.networkEnv), log })
+  await egress.start()
+  const certificates = Object.fromEntries(Object.entries(config.networkEnv).filter(([name]) => !/_proxy$/i.test(name)))
+  const env = { ...certificates, ...egress.env }
+  return { installs: env, agents: env, [Symbol.asyncDispose]: () => egress[Symbol.asyncDispose]() }
+}
+
+function agentEnv(config: Config, networkEnv: Readonly<Record<string, string>>): Record<string, string> {
   const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
-  return { ...config.agentNetworkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
+  return { ...networkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
 }
 
 async function makeFolders(root: string): Promise<void> {

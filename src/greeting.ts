@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import type { Service } from './assemble.ts'
+import type { EgressRule } from './network/egress-rules.ts'
 import { version } from './version.ts'
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
@@ -20,6 +21,7 @@ export function greeting(config: Config, { url, identities }: Service): string {
       ? '  model      simulation: a scripted model follows plain instructions; set ANTHROPIC_API_KEY for a real one'
       : `  model      Claude Code on ${config.upstream.url}`,
     `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
+    ...(config.egress === undefined ? [] : [`  network    agents are led to ${hostsOf(config.egress)}`]),
     `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
     `  workspace  ${config.workspacePath}`,
     '',
@@ -30,3 +32,6 @@ export function greeting(config: Config, { url, identities }: Service): string {
     '',
   ].join('\n')
 }
+
+/** Each host once, as EGRESS_ALLOW names it. */
+const hostsOf = (rules: readonly EgressRule[]): string => [...new Set(rules.map(({ host, below }) => `${below ? '*.' : ''}${host}`))].join(', ')

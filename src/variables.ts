@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
+import { BadEgressRule, parseEgressRules } from './network/egress-rules.ts'
 import { ClientId, ProjectId, ThreadId, UserId } from './command/ids.ts'
 
 const flag = z.enum(['true', 'false', '1', '0'], 'must be true or false').transform((value) => value === 'true' || value === '1')
@@ -16,10 +17,20 @@ const minutes = z
   .refine((value) => value > 0, 'must be more than 0')
 const milliseconds = whole(0, 3_600_000)
 const word = z.string().min(1).max(10_000)
+const hosts = z.string().transform((text, context) => {
+  try {
+    return parseEgressRules(text)
+  } catch (error) {
+    if (!(error instanceof BadEgressRule)) throw error
+    context.addIssue({ code: 'custom', message: error.message })
+    return z.NEVER
+  }
+})
 
 /**
  * Every environment variable of the service: group, default as the README shows it, meaning, shape.
- * A variable marked secret may be given as `NAME_FILE` too and is redacted wherever it turns up.
+ * A variable marked secret may be given as `NAME_FILE` too and is redacted wherever it turns up. Empty means not set, but for those
+ * marked so.
  */
 export const VARIABLES = {
   PORT: { group: 'service', default: '8080', about: 'Port of the HTTP API; 0 takes a free one.', shape: whole(0, 65_535).default(8080) },
@@ -92,6 +103,14 @@ export const VARIABLES = {
     default: '20000',
     about: 'First of the numeric users that agents run as, where they run as users of their own. Two services on one machine need ranges of their own.',
     shape: whole(1000, 2_000_000_000).default(20_000),
+  },
+  EGRESS_ALLOW: {
+    group: 'service',
+    default: 'any host',
+    about:
+      'Hosts that agents, installs and builds may reach, separated by commas: `example.com`, `*.example.com` (those below it), each with `:port` or else at 443 and 80. Set and empty: none but the package registry and the host of the repository, which are always allowed.',
+    shape: hosts.optional(),
+    emptyCounts: true,
   },
   CLIENT_ID: { group: 'who', default: '', about: 'The only client that is served; default of requests.', shape: ClientId.optional() },
   USER_ID: { group: 'who', default: '', about: 'The only user that is served; default of requests.', shape: UserId.optional() },
