@@ -23,6 +23,7 @@ import { messageOf } from './observe/text.ts'
 import { redactor, secretFinder } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
 import { isLocal, peerUser } from './process/peer.ts'
+import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
 import { readCallers } from './ways/http/access.ts'
@@ -42,6 +43,7 @@ const PIECE_MS = 8
 export interface Service extends AsyncDisposable {
   readonly url: string
   readonly identities: Identities
+  readonly sandbox: Sandbox
   /** Aborts when another service has taken over the workspace; nothing more may be written. */
   readonly lost: AbortSignal
 }
@@ -59,6 +61,7 @@ export async function assemble(config: Config): Promise<Service> {
   const binary = config.CLAUDE_CODE_PATH ?? findClaudeCode()
   const npm = findNpm(config.npmCli)
   const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
+  const sandbox = await findSandbox(config.SANDBOX, identities.agent(0), { workspace: root, programs: programFolders(process.execPath, binary, npm) })
   const journal = parts.use(await openSqliteJournal(paths.own, { ttlMs: config.LEASE_TTL_SECONDS * 1000 }))
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
@@ -67,7 +70,7 @@ export async function assemble(config: Config): Promise<Service> {
   const networks = parts.use(await networksOf(config, log))
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
   const agents = parts.use(
-    new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, env: agentEnv(config, networks.agents) }, broker),
+    new Agents({ binary, model: config.ANTHROPIC_MODEL, path, keep: config.AGENTS_KEPT, sandbox, env: agentEnv(config, networks.agents) }, broker),
   )
 
   const stopping = new AbortController()
@@ -77,6 +80,7 @@ export async function assemble(config: Config): Promise<Service> {
     owner: `${journal.epoch} ${randomUUID()}`,
     agents,
     identities,
+    sandbox,
     installing: {
       slot: `install-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`,
       npm,
@@ -138,7 +142,7 @@ export async function assemble(config: Config): Promise<Service> {
   parts.defer(() => stopping.abort())
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   const started = parts.move()
-  return { url: listening.url, identities, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
+  return { url: listening.url, identities, sandbox, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
 /** What leads installs, and agents with their builds, to the network: by the machine's own ways, or by the hosts of EGRESS_ALLOW alone. */

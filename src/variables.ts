@@ -98,6 +98,12 @@ export const VARIABLES = {
     about: '`require` refuses to start where agents cannot run as users of their own.',
     shape: z.enum(['auto', 'require']).default('auto'),
   },
+  SANDBOX: {
+    group: 'service',
+    default: 'off',
+    about: '`bubblewrap` starts agents and builds in a sandbox that hides other files; the service refuses to start where that cannot be had.',
+    shape: z.enum(['off', 'bubblewrap']).default('off'),
+  },
   FIRST_USER_ID: {
     group: 'service',
     default: '20000',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { endAll, type Slot } from '../process/end-all.ts'
 import { removeTree } from '../process/remove-tree.ts'
+import type { Sandbox } from '../process/sandbox.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import type { Broker, Pass } from './broker.ts'
 import { Agent } from './claude-code.ts'
@@ -14,6 +15,8 @@ export interface AgentPlace {
   readonly workTree: string
   /** Folders of the agent's own, below `folder`, which is emptied for every new process. */
   readonly folders: { readonly folder: string; readonly home: string; readonly config: string; readonly tmp: string }
+  /** Outside of both; what the agent's git reads. */
+  readonly readable: readonly string[]
   readonly sessionId: string
   readonly maxBudgetUsd?: number | undefined
 }
@@ -24,6 +27,7 @@ export interface AgentSettings {
   /** Variables that are passed on as they are: the model's options, proxies, certificates. */
   readonly env: Readonly<Record<string, string>>
   readonly path: string
+  readonly sandbox: Sandbox
   /** Agents that may stay, idle, for the next message of their thread. */
   readonly keep: number
 }
@@ -96,6 +100,10 @@ export class Agents implements AsyncDisposable {
       model: this.#settings.model,
       env: this.#environment(place),
       token: pass.token,
+      sandboxed: (file, args) => {
+        const { workTree, folders, readable } = place
+        return this.#settings.sandbox.command({ cwd: workTree, writable: [workTree, folders.folder], readable }, file, args)
+      },
       resume: conversation !== undefined,
     })
     this.#living.set(place.slot.slot, { agent, pass, uid: place.slot.identity.uid, usedAt: performance.now(), busy: true })

@@ -14,6 +14,8 @@ export interface AgentOptions {
   readonly env: Readonly<Record<string, string>>
   /** What the process shows to the broker; handed over through a pipe that only it can read, once. */
   readonly token: string
+  /** The program and its arguments as they are to be started. */
+  readonly sandboxed: (file: string, args: readonly string[]) => readonly [string, readonly string[]]
   readonly sessionId: string
   /** Go on with the conversation of that id instead of beginning it. */
   readonly resume: boolean
@@ -228,9 +230,10 @@ function hooks(note: (use: ToolUse) => Promise<void>): NonNullable<Options['hook
   }
 }
 
-function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
+function startClaudeCode(spawn: SpawnOptions, { slot, token, sandboxed }: AgentOptions) {
   const env = Object.fromEntries(Object.entries(spawn.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
-  const child = start(spawn.command, spawn.args, {
+  const [file, args] = sandboxed(spawn.command, spawn.args)
+  const child = start(file, args, {
     cwd: spawn.cwd ?? '/',
     env,
     as: slot.identity,

@@ -8,6 +8,7 @@ import type { Ending, Usage } from '../command/ending.ts'
 import type { CommandRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
 import { writeAtomically, give } from '../workspace/files.ts'
+import { objectsOf } from '../workspace/paths.ts'
 import { ensureAgentGit } from '../workspace/thread-home.ts'
 import { offerDependencies } from './dependencies.ts'
 import type { Thread } from './thread.ts'
@@ -56,7 +57,14 @@ export async function edit(run: CommandRecord, thread: Thread, tools: Tools, sto
 const hasWorked = async (thread: Thread, tools: Tools): Promise<boolean> => (await tools.journal.checkpoints(thread.ref)).length > 0
 
 function agentPlace({ command }: CommandRecord, { record, home }: Thread): AgentPlace {
-  return { slot: home.slot, workTree: home.paths.workTree, folders: home.paths.agent, sessionId: record.sessionId, maxBudgetUsd: command.maxCostUsd }
+  return {
+    slot: home.slot,
+    workTree: home.paths.workTree,
+    folders: home.paths.agent,
+    readable: [objectsOf(home.paths)],
+    sessionId: record.sessionId,
+    maxBudgetUsd: command.maxCostUsd,
+  }
 }
 
 function keepingOf({ home }: Thread): Keeping {
