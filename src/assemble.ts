@@ -20,11 +20,14 @@ import { SYSTEM_PATH } from './git/git.ts'
 import type { Remote } from './git/remote.ts'
 import { openSqliteJournal } from './journal/sqlite/sqlite-journal.ts'
 import { EventLog } from './observe/event-log.ts'
-import { openLog } from './observe/log.ts'
+import { Egress } from './network/egress.ts'
+import { machineProxy } from './network/machine-proxy.ts'
+import { openLog, type Log } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
 import { redactor, secretFinder } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
 import { isLocal, peerUser } from './process/peer.ts'
+import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
 import { readCallers } from './ways/http/access.ts'
@@ -44,6 +47,7 @@ const PIECE_MS = 8
 export interface Service extends AsyncDisposable {
   readonly url: string
   readonly identities: Identities
+  readonly sandbox: Sandbox
   /** Aborts when another service has taken over the workspace; nothing more may be written. */
   readonly lost: AbortSignal
 }
@@ -61,6 +65,7 @@ export async function assemble(config: Config): Promise<Service> {
   const binary = config.CLAUDE_CODE_PATH ?? findClaudeCode()
   const npm = findNpm(config.npmCli)
   const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
+  const sandbox = await findSandbox(config.SANDBOX, identities.agent(0), { workspace: root, programs: programFolders(process.execPath, binary, npm) })
   const journal = parts.use(await openSqliteJournal(paths.own, { ttlMs: config.LEASE_TTL_SECONDS * 1000 }))
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
@@ -68,12 +73,13 @@ export async function assemble(config: Config): Promise<Service> {
     new Broker(await upstreamOf(config, model?.url), { log, silenceMs: config.MODEL_SILENCE_SECONDS * 1000, networkEnv: config.networkEnv }),
   )
   await broker.start()
+  const networks = parts.use(await networksOf(config, log))
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
   const settings = config.AGENT_SETTINGS_FILE === undefined ? undefined : new SettingsFile(config.AGENT_SETTINGS_FILE, log)
-  const starting = { binary, model: config.ANTHROPIC_MODEL, bedrockRegion: bedrockRegion(config), path, env: agentEnv(config) }
+  const env = agentEnv(config, networks.agents)
+  const starting = { binary, model: config.ANTHROPIC_MODEL, bedrockRegion: bedrockRegion(config), path, sandbox, env }
   const kept = { keep: config.AGENTS_KEPT, memoryReserve: config.MEMORY_RESERVE_MB * 1_000_000 }
   const agents = parts.use(new Agents({ ...starting, ...kept, settingsOf: settings && ((workspace) => settings.of(workspace)) }, broker))
-
   agents.start()
 
   const stopping = new AbortController()
@@ -83,13 +89,14 @@ export async function assemble(config: Config): Promise<Service> {
     owner: `${journal.epoch} ${randomUUID()}`,
     agents,
     identities,
+    sandbox,
     installing: {
       slot: `install-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`,
       npm,
       scripts: config.INSTALL_SCRIPTS,
       path,
-      networkEnv: config.networkEnv,
-      agentNetworkEnv: config.agentNetworkEnv,
+      networkEnv: networks.installs,
+      agentNetworkEnv: networks.agents,
     },
     rules: {
       silenceMs: config.RUN_TIMEOUT,
@@ -148,14 +155,24 @@ export async function assemble(config: Config): Promise<Service> {
   parts.defer(() => stopping.abort())
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   const started = parts.move()
-  return { url: listening.url, identities, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
+  return { url: listening.url, identities, sandbox, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
 const bedrockRegion = ({ simulated, upstream }: Config): string | undefined => (!simulated && upstream.kind === 'bedrock' ? upstream.region : undefined)
 
-function agentEnv(config: Config): Record<string, string> {
+/** What leads installs, and agents with their builds, to the network: by the machine's own ways, or by the hosts of EGRESS_ALLOW alone. */
+async function networksOf(config: Config, log: Log) {
+  if (config.egress === undefined) return { installs: config.networkEnv, agents: config.agentNetworkEnv, [Symbol.asyncDispose]: async () => {} }
+  const egress = new Egress({ rules: config.egress, machine: machineProxy(config.networkEnv), log })
+  await egress.start()
+  const certificates = Object.fromEntries(Object.entries(config.networkEnv).filter(([name]) => !/_proxy$/i.test(name)))
+  const env = { ...certificates, ...egress.env }
+  return { installs: env, agents: env, [Symbol.asyncDispose]: () => egress[Symbol.asyncDispose]() }
+}
+
+function agentEnv(config: Config, networkEnv: Readonly<Record<string, string>>): Record<string, string> {
   const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
-  return { ...config.agentNetworkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
+  return { ...networkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
 }
 
 async function upstreamOf({ upstream }: Config, simulation: string | undefined): Promise<Upstream> {

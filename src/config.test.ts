@@ -70,3 +70,17 @@ describe('secrets', () => {
     expect(problemsOf({ ANTHROPIC_API_KEY_FILE: '/nowhere' })[0]).toContain('ANTHROPIC_API_KEY_FILE')
   })
 })
+
+it('an allow-list holds what is always allowed besides, and an empty one allows nothing else', () => {
+  const hosts = (environment: Record<string, string>) => readConfig(environment).egress?.map(({ host }) => host)
+  expect(hosts({})).toBeUndefined()
+  expect(hosts({ EGRESS_ALLOW: '' })).toEqual(['registry.npmjs.org', 'github.com'])
+  expect(hosts({ EGRESS_ALLOW: 'example.com', REPO_URL: 'https://git.example.org/a/b', npm_config_registry: 'https://npm.example.org/' })).toEqual([
+    'example.com',
+    'registry.npmjs.org',
+    'npm.example.org',
+    'git.example.org',
+    'github.com',
+  ])
+  expect(problemsOf({ EGRESS_ALLOW: 'example.com, *' })).toEqual([expect.stringMatching(/^EGRESS_ALLOW: "\*" must be/)])
+})

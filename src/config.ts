@@ -5,6 +5,7 @@ import type { Credential, MessagesApi } from './agent/upstream.ts'
 import { settingsProblems } from './agent/settings.ts'
 import type { Remote } from './git/remote.ts'
 import { inWords } from './command/words.ts'
+import { ruleForUrl, type EgressRule } from './network/egress-rules.ts'
 import { VARIABLES, type Values } from './variables.ts'
 import { BadRepositoryUrl, githubHost, operatorOrigin } from './workspace/origin.ts'
 
@@ -39,7 +40,12 @@ export class BadConfiguration extends Error {
   }
 }
 
-export interface Config extends Omit<Values, 'REPO_URL'> {
+/** npm's, where its environment names no other. */
+const REGISTRY = 'https://registry.npmjs.org'
+
+export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW'> {
+  /** Hosts that agents, installs and builds may reach; `undefined` for any. */
+  readonly egress: readonly EgressRule[] | undefined
   readonly workspacePath: string
   readonly simulated: boolean
   readonly upstream: MessagesApi | BedrockAccess
@@ -85,7 +91,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     problems.push(...settingsProblems(values.AGENT_SETTINGS_FILE).map((problem) => `AGENT_SETTINGS_FILE: ${problem}`))
   }
   if (problems.length > 0) throw new BadConfiguration(problems)
-  const { REPO_URL, ...rest } = values
+  const { REPO_URL, EGRESS_ALLOW, ...rest } = values
+  const always = [REGISTRY, environment['npm_config_registry'], origin?.url, `https://${githubHost(values.GITHUB_API_URL)}`]
   const network = PASSED_ON.flatMap((name) => {
     const value = environment[name]
     return value === undefined ? [] : [[name, value] as const]
@@ -97,6 +104,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     simulated: values.SIMULATION ?? !real,
     upstream: values.CLAUDE_CODE_USE_BEDROCK ? bedrockAccess(values) : { kind: 'anthropic', url: values.ANTHROPIC_BASE_URL, credential },
     origin,
+    egress: EGRESS_ALLOW === undefined ? undefined : [...EGRESS_ALLOW, ...always.flatMap((url) => (url === undefined ? [] : ruleForUrl(url)))],
     networkEnv: Object.fromEntries(network),
     agentNetworkEnv: Object.fromEntries(network.filter((_, at) => passwords[at] === '')),
     secrets: [
@@ -107,12 +115,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
 }
 
-/** Values by name; empty means not set, `NAME_FILE` stands for a secret. */
+/** Values by name; empty means not set where it means nothing else, `NAME_FILE` stands for a secret. */
 function withFiles(environment: Readonly<Record<string, string | undefined>>, problems: string[]): Record<string, string> {
   const given: Record<string, string> = {}
   for (const [name, variable] of Object.entries(VARIABLES)) {
     const [value, file] = [environment[name], 'secret' in variable ? environment[`${name}_FILE`] : undefined]
-    if (value !== undefined && value !== '') given[name] = value
+    if (value !== undefined && (value !== '' || 'emptyCounts' in variable)) given[name] = value
     else if (file !== undefined && file !== '') {
       try {
         given[name] = readFileSync(file, 'utf8').trim()

@@ -20,6 +20,7 @@ const FOR_PEOPLE = new Set([
   'JournalUnreadable',
   'PortTaken',
   'IsolationUnavailable',
+  'SandboxUnavailable',
   'NoClaudeCode',
   'NoNpm',
   'Usage',

@@ -1,9 +1,15 @@
 import type { Config } from './config.ts'
 import type { Service } from './assemble.ts'
+import type { EgressRule } from './network/egress-rules.ts'
 import { version } from './version.ts'
 
+const SANDBOXES = {
+  processes: 'bubblewrap: agents and builds see their own files and processes',
+  files: 'bubblewrap: agents and builds see their own files, and the processes of this machine',
+} as const
+
 /** What the service says when it is ready: where it is, what holds, what to try. */
-export function greeting(config: Config, { url, identities }: Service): string {
+export function greeting(config: Config, { url, identities, sandbox }: Service): string {
   const who = [
     config.CLIENT_ID === undefined ? '"clientId":"me",' : '',
     config.USER_ID === undefined ? '"userId":"me",' : '',
@@ -20,6 +26,8 @@ export function greeting(config: Config, { url, identities }: Service): string {
       ? '  model      simulation: a scripted model follows plain instructions; set ANTHROPIC_API_KEY for a real one'
       : `  model      Claude Code on ${config.upstream.url}`,
     `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
+    ...(sandbox.level === 'off' ? [] : [`  sandbox    ${SANDBOXES[sandbox.level]}`]),
+    ...(config.egress === undefined ? [] : [`  network    agents are led to ${hostsOf(config.egress)}`]),
     `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
     `  workspace  ${config.workspacePath}`,
     '',
@@ -30,3 +38,6 @@ export function greeting(config: Config, { url, identities }: Service): string {
     '',
   ].join('\n')
 }
+
+/** Each host once, as EGRESS_ALLOW names it. */
+const hostsOf = (rules: readonly EgressRule[]): string => [...new Set(rules.map(({ host, below }) => `${below ? '*.' : ''}${host}`))].join(', ')

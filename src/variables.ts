@@ -1,30 +1,12 @@
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
 import { ClientId, ProjectId, ThreadId, UserId } from './command/ids.ts'
-
-const flag = z.enum(['true', 'false', '1', '0'], 'must be true or false').transform((value) => value === 'true' || value === '1')
-const whole = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,12}$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
-const minutes = z
-  .string()
-  .regex(/^\d{1,6}(\.\d{1,4})?$/, 'must be a number of minutes, such as 5')
-  .transform((value) => Math.round(Number(value) * 60_000))
-  .refine((value) => value > 0, 'must be more than 0')
-const milliseconds = whole(0, 3_600_000)
-const usd = z
-  .string()
-  .regex(/^\d{1,9}(\.\d{1,6})?$/, 'must be an amount in USD, such as 2.50')
-  .transform(Number)
-  .refine((value) => value > 0, 'must be more than 0')
-const word = z.string().min(1).max(10_000)
+import { flag, hosts, milliseconds, minutes, usd, whole, word } from './shapes.ts'
 
 /**
  * Every environment variable of the service: group, default as the README shows it, meaning, shape.
- * A variable marked secret may be given as `NAME_FILE` too and is redacted wherever it turns up.
+ * A variable marked secret may be given as `NAME_FILE` too and is redacted wherever it turns up. Empty means not set, but for those
+ * marked so.
  */
 export const VARIABLES = {
   PORT: { group: 'service', default: '8080', about: 'Port of the HTTP API; 0 takes a free one.', shape: whole(0, 65_535).default(8080) },
@@ -92,11 +74,25 @@ export const VARIABLES = {
     about: '`require` refuses to start where agents cannot run as users of their own.',
     shape: z.enum(['auto', 'require']).default('auto'),
   },
+  SANDBOX: {
+    group: 'service',
+    default: 'off',
+    about: '`bubblewrap` starts agents and builds in a sandbox that hides other files; the service refuses to start where that cannot be had.',
+    shape: z.enum(['off', 'bubblewrap']).default('off'),
+  },
   FIRST_USER_ID: {
     group: 'service',
     default: '20000',
     about: 'First of the numeric users that agents run as, where they run as users of their own. Two services on one machine need ranges of their own.',
     shape: whole(1000, 2_000_000_000).default(20_000),
+  },
+  EGRESS_ALLOW: {
+    group: 'service',
+    default: 'any host',
+    about:
+      'Hosts that agents, installs and builds may reach, separated by commas: `example.com`, `*.example.com` (those below it), each with `:port` or else at 443 and 80. Set and empty: none but the package registry and the host of the repository, which are always allowed.',
+    shape: hosts.optional(),
+    emptyCounts: true,
   },
   CLIENT_ID: { group: 'who', default: '', about: 'The only client that is served; default of requests.', shape: ClientId.optional() },
   USER_ID: { group: 'who', default: '', about: 'The only user that is served; default of requests.', shape: UserId.optional() },

@@ -5,6 +5,7 @@ import type { WorkspaceKey } from '../command/ids.ts'
 import { endAll, type Slot } from '../process/end-all.ts'
 import { oneAtATime } from '../process/one-at-a-time.ts'
 import { removeTree } from '../process/remove-tree.ts'
+import type { Sandbox } from '../process/sandbox.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import type { Broker, Pass } from './broker.ts'
 import { Agent, type AgentOptions } from './claude-code.ts'
@@ -19,6 +20,10 @@ export interface AgentPlace {
   readonly workTree: string
   /** Folders of the agent's own, below `folder`, which is emptied for every new process. */
   readonly folders: { readonly folder: string; readonly home: string; readonly config: string; readonly tmp: string }
+  /** Outside of both; what the agent's git reads. */
+  readonly readable: readonly string[]
+  /** A folder of the service's, for what it hands to the agent. */
+  readonly given: string
   readonly sessionId: string
   /** Another conversation that this one begins from, up to a message; without a session it begins with nothing. */
   readonly begins?: { readonly sessionId?: string | undefined; readonly at?: string | undefined } | undefined
@@ -32,6 +37,7 @@ export interface AgentSettings {
   /** Variables that are passed on as they are: the model's options, proxies, certificates. */
   readonly env: Readonly<Record<string, string>>
   readonly path: string
+  readonly sandbox: Sandbox
   /** Agents that may stay, idle, for the next message of their thread. */
   readonly keep: number
   /** Memory that idle agents leave free, in bytes. */
@@ -160,6 +166,10 @@ export class Agents implements AsyncDisposable {
       model: this.#settings.model,
       env: { ...this.#environment(place, pass), ...(settings?.repositorySettings === true ? WITH_SERVERS : {}) },
       token: pass.token,
+      sandboxed: (file, args) => {
+        const { workTree, folders, readable, given } = place
+        return this.#settings.sandbox.command({ cwd: workTree, writable: [workTree, folders.folder], readable: [...readable, given] }, file, args)
+      },
       resume,
       settings,
       plugin,
@@ -237,11 +247,12 @@ export class Agents implements AsyncDisposable {
   }
 
   /** HOME and configuration are made anew for every process, so nothing that a run planted there is found by the next. */
-  async #freshFolders({ folders, sessionId, begins, slot }: AgentPlace, keeping: Keeping): Promise<AgentOptions['resume']> {
+  async #freshFolders({ folders, sessionId, begins, slot, given }: AgentPlace, keeping: Keeping): Promise<AgentOptions['resume']> {
     const left = await readConversation(folders.config, sessionId, slot.identity) // of a process that a crash ended
     const kept = await keeping.read(sessionId)
     const conversation = left !== undefined && left.length > (kept?.length ?? 0) ? left : kept
     if (conversation !== undefined && conversation === left) await keeping.write(sessionId, left)
+    await mkdir(given, { recursive: true, mode: 0o711 })
     await removeTree(folders.folder)
     for (const path of [folders.folder, folders.home, folders.config, folders.tmp]) await mkdir(path, { mode: 0o770 })
     for (const path of [folders.home, folders.config, folders.tmp, folders.folder]) await keeping.give(path)

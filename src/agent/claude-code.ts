@@ -20,6 +20,8 @@ export interface AgentOptions {
   readonly env: Readonly<Record<string, string>>
   /** What the process shows to the broker; handed over through a pipe that only it can read, once. */
   readonly token: string
+  /** The program and its arguments as they are to be started. */
+  readonly sandboxed: (file: string, args: readonly string[]) => readonly [string, readonly string[]]
   readonly sessionId: string
   /** The conversation to go on with, up to the message `at`: that of `sessionId`, or another one, of which it becomes a branch. */
   readonly resume: { readonly sessionId: string; readonly at?: string | undefined } | undefined

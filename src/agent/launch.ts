@@ -20,9 +20,10 @@ export function hooks(note: (use: ToolUse) => Promise<void>): NonNullable<Option
   }
 }
 
-export function startClaudeCode(spawn: SpawnOptions, { slot, token }: AgentOptions) {
+export function startClaudeCode(spawn: SpawnOptions, { slot, token, sandboxed }: AgentOptions) {
   const env = Object.fromEntries(Object.entries(spawn.env).filter((entry): entry is [string, string] => entry[1] !== undefined))
-  const child = start(spawn.command, spawn.args, {
+  const [file, args] = sandboxed(spawn.command, spawn.args)
+  const child = start(file, args, {
     cwd: spawn.cwd ?? '/',
     env,
     as: slot.identity,

@@ -8,6 +8,7 @@ import { readConfig, type Config } from '../config.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
 import { messageOf } from '../observe/text.ts'
 import { findIdentities } from '../process/identity.ts'
+import { findSandbox, programFolders } from '../process/sandbox.ts'
 import { run } from '../process/run.ts'
 import { findNpm } from '../workspace/npm.ts'
 
@@ -39,6 +40,7 @@ export async function doctor(): Promise<number> {
     ['workspace', () => workspace(config)],
     ['port', () => port(config)],
     ['users', () => users(config)],
+    ['sandbox', () => sandbox(config)],
   ]
   let failed = false
   for (const [name, check] of checks) {
@@ -100,6 +102,18 @@ async function port({ HOST, PORT }: Config): Promise<Finding> {
   } finally {
     server.close()
   }
+}
+
+async function sandbox({ SANDBOX, ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {
+  if (SANDBOX === 'off') return note('agents see the files of this machine as their user does; set SANDBOX=bubblewrap to hide them')
+  const [binary, npm] = [findClaudeCode(), findNpm(npmCli)]
+  const identities = await findIdentities(ISOLATION, FIRST_USER_ID, [workspacePath, binary, process.execPath, dirname(npm)])
+  const { level } = await findSandbox(SANDBOX, identities.agent(0), { workspace: workspacePath, programs: programFolders(process.execPath, binary, npm) })
+  return ok(
+    level === 'processes'
+      ? 'bubblewrap, with processes of its own'
+      : 'bubblewrap; processes of this machine are seen, because no namespace for them can be had',
+  )
 }
 
 async function users({ ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {

@@ -3,7 +3,7 @@ import { conversationFile, type AgentPlace, type Keeping } from '../agent/agents
 import { workspaceKey, type WorkspaceId } from '../command/ids.ts'
 import type { ThreadRecord } from '../journal/journal.ts'
 import { give, writeAtomically } from '../workspace/files.ts'
-import type { ThreadPaths } from '../workspace/paths.ts'
+import { objectsOf, type ThreadPaths } from '../workspace/paths.ts'
 import type { Slot } from '../process/end-all.ts'
 
 interface Home {
@@ -17,6 +17,8 @@ export const agentPlace = (workspace: WorkspaceId, { sessionId, begins }: Pick<T
   slot,
   workTree: paths.workTree,
   folders: paths.agent,
+  readable: [objectsOf(paths)],
+  given: paths.given,
   sessionId,
   begins,
 })

@@ -1,8 +1,7 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Attachment } from '../command/command.ts'
 import { give } from '../workspace/files.ts'
-import { removeTree } from '../process/remove-tree.ts'
 import type { Thread } from './thread.ts'
 
 /** An attachment, and the file that holds it for as long as the run lasts. */
@@ -18,9 +17,8 @@ const MAX_NAME = 100
  */
 export async function layOut(attachments: readonly Attachment[], { home }: Thread): Promise<readonly Given[]> {
   const { given: folder } = home.paths
-  await removeTree(folder)
-  if (attachments.length === 0) return []
-  await mkdir(folder, { mode: 0o700 })
+  // Not the folder itself: a sandbox shows the agent this very one.
+  for (const name of await readdir(folder)) await rm(join(folder, name))
   const files: Given[] = []
   for (const [at, attachment] of attachments.entries()) {
     const path = join(folder, fileName(attachment.name, at))
@@ -28,7 +26,6 @@ export async function layOut(attachments: readonly Attachment[], { home }: Threa
     await show(path, 0o440, home.slot.identity.gid)
     files.push({ ...attachment, path })
   }
-  await show(folder, 0o550, home.slot.identity.gid)
   return files
 }
 

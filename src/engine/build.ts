@@ -9,6 +9,7 @@ import { removeTree } from '../process/remove-tree.ts'
 import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { give } from '../workspace/files.ts'
+import { objectsOf } from '../workspace/paths.ts'
 import { ensureDependencies, wantingOf } from './dependencies.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
@@ -37,7 +38,9 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
   const events = tools.events(thread.ref)
   events.append({ type: 'progress', text: `Building: ${command.shown}` })
   try {
-    const { code, stdout, stderr } = await run(process.execPath, command.args, {
+    const view = { cwd: workTree, writable: [workTree, folders.folder], readable: [objectsOf(home.paths)] }
+    const [file, args] = tools.sandbox.command(view, process.execPath, command.args)
+    const { code, stdout, stderr } = await run(file, args, {
       cwd: workTree,
       as: home.slot.identity,
       umask: 0o007,

@@ -8,6 +8,7 @@ import type { EventLog } from '../observe/event-log.ts'
 import type { Log } from '../observe/log.ts'
 import type { Redact } from '../observe/redact.ts'
 import type { Identities } from '../process/identity.ts'
+import type { Sandbox } from '../process/sandbox.ts'
 import type { Room } from '../workspace/room.ts'
 import type { Steered } from './steered.ts'
 import type { Thread } from './thread.ts'
@@ -44,6 +45,8 @@ export interface Tools {
   readonly owner: string
   readonly agents: Agents
   readonly identities: Identities
+  /** What agents and builds run in. */
+  readonly sandbox: Sandbox
   readonly installing: Installing
   readonly rules: RunRules
   readonly budgets: Limits

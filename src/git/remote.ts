@@ -1,5 +1,5 @@
 import { branchRef, isAncestor, originRef, resolve, type Sha } from './branch.ts'
-import { publicAddresses } from './public-address.ts'
+import { publicAddresses } from '../network/public-address.ts'
 import { git, GitError, protocols, type Protocols } from './git.ts'
 
 /** Where a repository comes from and goes to. The URL never holds a credential. */

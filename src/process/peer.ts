@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { endianness, networkInterfaces } from 'node:os'
-import { isIPv4, SocketAddress } from 'node:net'
+import { endianness } from 'node:os'
+import { isOwn, plainAddress } from '../network/public-address.ts'
 
 /** A TCP connection as its server sees it: what Node's sockets have. */
 export interface Connection {
@@ -17,9 +17,7 @@ const LOOKS = 3
 /** Whether the process at the other end of a connection runs on this machine, as far as its address says. */
 export function isLocal({ remoteAddress, localAddress }: Connection): boolean {
   if (remoteAddress === undefined) return false
-  const remote = plain(remoteAddress)
-  if (remote === '::1' || remote.startsWith('127.') || (localAddress !== undefined && remote === plain(localAddress))) return true
-  return Object.values(networkInterfaces()).some((addresses = []) => addresses.some(({ address }) => plain(address) === remote))
+  return isOwn(remoteAddress) || (localAddress !== undefined && plainAddress(remoteAddress) === plainAddress(localAddress))
 }
 
 /**
@@ -31,7 +29,7 @@ export async function peerUser(connection: Connection): Promise<number | undefin
   const { remoteAddress, remotePort, localAddress, localPort } = connection
   if (process.platform !== 'linux' || remoteAddress === undefined || localAddress === undefined) return undefined
   // What is remote for us is local for the other end, and its row is the one that is looked for.
-  const wanted = `${plain(remoteAddress)} ${remotePort} ${plain(localAddress)} ${localPort}`
+  const wanted = `${plainAddress(remoteAddress)} ${remotePort} ${plainAddress(localAddress)} ${localPort}`
   for (let look = 0; look < LOOKS; look += 1) {
     for (const table of TABLES) {
       const text = await readFile(table, 'latin1').catch(() => '') // without IPv6 there is one table only
@@ -59,13 +57,5 @@ function endpoint(text: string): string {
   const bytes = Buffer.from(address, 'hex')
   if (endianness() === 'LE') bytes.swap32()
   const host = bytes.length === 4 ? bytes.join('.') : (bytes.toString('hex').match(/.{4}/g) ?? []).join(':')
-  return `${plain(host)} ${Number.parseInt(port, 16)}`
-}
-
-/** One spelling for each address; IPv4 within IPv6 is IPv4. */
-function plain(address: string): string {
-  const bare = address.replace(/%.*$/, '')
-  if (isIPv4(bare)) return bare
-  const { address: canonical } = new SocketAddress({ address: bare, family: 'ipv6' })
-  return canonical.replace(/^::ffff:(?=\d+\.)/, '')
+  return `${plainAddress(host)} ${Number.parseInt(port, 16)}`
 }

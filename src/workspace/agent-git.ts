@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { exists } from './files.ts'
 import { branchRef, type Sha } from '../git/branch.ts'
 import { git } from '../git/git.ts'
+import { objectsOf } from './paths.ts'
 import { removeTree } from '../process/remove-tree.ts'
 import type { Identity } from '../process/start.ts'
 
@@ -60,7 +61,7 @@ export async function renewAgentGit(tree: AgentTree, tip: Sha): Promise<void> {
 async function template({ template: folder, repository }: AgentTree): Promise<void> {
   const info = join(folder, 'objects', 'info')
   await mkdir(info, { recursive: true, mode: 0o755 })
-  await writeFile(join(info, 'alternates'), `${join(repository, 'objects')}\n`)
+  await writeFile(join(info, 'alternates'), `${objectsOf({ repository })}\n`)
   await mkdir(join(folder, 'info'), { recursive: true, mode: 0o755 })
   await writeFile(join(folder, 'info', 'exclude'), 'node_modules\n')
   for (const path of [folder, info, join(folder, 'objects'), join(folder, 'info')]) await chmod(path, 0o755)

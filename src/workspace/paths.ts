@@ -41,4 +41,7 @@ export function threadPaths(root: string, names: Omit<Names, 'thread'>, slot: st
 }
 export type ThreadPaths = ReturnType<typeof threadPaths>
 
+/** What the agent's own git borrows. */
+export const objectsOf = ({ repository }: Pick<ThreadPaths, 'repository'>): string => join(repository, 'objects')
+
 export const branchOf = (names: Names): string => `thread-${names.thread}`

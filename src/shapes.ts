@@ -1,0 +1,33 @@
+import * as z from 'zod'
+import { BadEgressRule, parseEgressRules } from './network/egress-rules.ts'
+
+// What the text of a variable may be, and what it becomes.
+
+export const flag = z.enum(['true', 'false', '1', '0'], 'must be true or false').transform((value) => value === 'true' || value === '1')
+export const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,12}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
+export const minutes = z
+  .string()
+  .regex(/^\d{1,6}(\.\d{1,4})?$/, 'must be a number of minutes, such as 5')
+  .transform((value) => Math.round(Number(value) * 60_000))
+  .refine((value) => value > 0, 'must be more than 0')
+export const milliseconds = whole(0, 3_600_000)
+export const usd = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,6})?$/, 'must be an amount in USD, such as 2.50')
+  .transform(Number)
+  .refine((value) => value > 0, 'must be more than 0')
+export const word = z.string().min(1).max(10_000)
+export const hosts = z.string().transform((text, context) => {
+  try {
+    return parseEgressRules(text)
+  } catch (error) {
+    if (!(error instanceof BadEgressRule)) throw error
+    context.addIssue({ code: 'custom', message: error.message })
+    return z.NEVER
+  }
+})
