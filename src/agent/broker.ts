@@ -26,6 +26,9 @@ export interface Pass extends Disposable {
   close(): void
 }
 
+/** What a server says of its own connection, not of ours (RFC 9110, 7.6.1). */
+const OF_ONE_CONNECTION = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection'])
+
 /** The model was silent for too long. */
 class Silent extends Error {
   constructor() {
@@ -127,14 +130,14 @@ export class Broker implements AsyncDisposable {
     const usage = new UsageReader(answer.headers['content-type'] ?? '', (named, tokens, final) => count(named ?? model, tokens, final))
     answer.on('data', (chunk: Buffer) => usage.write(chunk))
     answer.on('error', () => response.destroy())
-    answer.on('close', () => {
-      usage.end()
-      if (!answer.complete) response.destroy()
-    })
+    // Whichever comes first: it is whole, it breaks off, or the agent is cut off, after which nothing more of it is read.
+    for (const over of [answer, response]) over.on('close', () => usage.end())
+    answer.on('end', () => usage.end())
+    answer.on('close', () => void (answer.complete || response.destroy()))
     answer.pause()
     await account.ready
     if (response.destroyed) return
-    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    response.writeHead(answer.statusCode ?? 502, Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !OF_ONE_CONNECTION.has(name))))
     answer.pipe(response)
   }
 

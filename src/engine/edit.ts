@@ -80,6 +80,8 @@ async function converse(run: CommandRecord, thread: Thread, { agent, forgot }: R
     await prepared
     const late = [...steered].map(({ command }) => command.commandId).filter((id) => !unread.includes(id))
     hearing.read = new Set(end.kind === 'stopped' && !end.heard ? [] : [...known, ...late])
+    if (end.kind === 'answered' && end.question !== undefined)
+      events.append({ type: 'question.asked', commandId: run.command.commandId, runId, question: end.question })
     if (said !== undefined) await tools.journal.updateThread(thread.ref, { said })
     return endOf(end, account, tools, stop)
   } finally {

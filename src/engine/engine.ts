@@ -140,10 +140,9 @@ export class Engine implements AsyncDisposable {
     return this.#turns.take(ref, (stop) => prepareThread(ref, wish, this.#tools, stop))
   }
 
-  /** Somebody looks at a thread, so its next message may come soon. Does nothing where it has, or waits for, its turn. */
-  async look(ref: ThreadRef): Promise<void> {
-    if (this.#closed || (await this.#tools.journal.thread(ref)) === undefined || !this.#lanes.vacant(threadKey(ref))) return
-    this.#beside(this.#turns.take(ref, (stop) => warmThread(ref, this.#tools, stop)))
+  /** Somebody looks at a thread that is there, so its next message may come soon. Does nothing where it has, or waits for, its turn. */
+  look(ref: ThreadRef): void {
+    if (!this.#closed && this.#lanes.vacant(threadKey(ref))) this.#beside(this.#turns.take(ref, (stop) => warmThread(ref, this.#tools, stop)))
   }
 
   /** Accepts nothing more, interrupts and saves what runs, keeps the rest for the next start. */

@@ -75,14 +75,14 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
     await failpoint('run.requeued')
     return { kind: 'again', inMs: 0, why: 'the service is shutting down' }
   }
-  if (ending.kind === 'failed' && ending.mayPass && run.attempt < tools.rules.attempts) {
-    await tools.journal.requeue(of, { counted: true, crashed: false, note: { reason: 'failure', commit }, at })
-    return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
-  }
   const waits = ending.kind === 'failed' && ending.limitedUntil !== undefined ? limitOf(run, ending.limitedUntil, tools) : undefined
   if (waits !== undefined && waits.kind !== 'failed') {
     await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'limit', commit, until: waits.until }, at })
     return { kind: 'again', inMs: waits.until - at, why: `The model takes no requests before ${new Date(waits.until).toISOString()}.` }
+  }
+  if (ending.kind === 'failed' && ending.mayPass && run.attempt < tools.rules.attempts) {
+    await tools.journal.requeue(of, { counted: true, crashed: false, note: { reason: 'failure', commit }, at })
+    return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
   }
   const { used } = await tools.journal.spent(of, '')
   const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at, used }

@@ -92,7 +92,7 @@ const two = (name: string): string => `write ${name}-kept.txt: kept then run ech
 describe('a model that answers', () => {
   it.concurrent.each([401, 529])('%s for ever fails the command with that reason, after tries where these may help', async (status) => {
     const name = `always-${status}`
-    model.fail(name, status, 1000, 1)
+    model.fail(name, status, 1000, { after: 1 })
     const result = await client.run(name, two(name))
     expect(result).toMatchObject({ success: false, code: 'agent_failed', attempt: status === 401 ? 1 : 3 })
     expect(result.error).toContain(String(status))
@@ -102,7 +102,7 @@ describe('a model that answers', () => {
 
   it.concurrent.each([429, 529])('%s for a while is asked again, and the command succeeds', async (status) => {
     const name = `once-${status}`
-    model.fail(name, status, 2, 1)
+    model.fail(name, status, 2, { after: 1 })
     expect(await client.run(name, two(name))).toMatchObject({ success: true, filesChanged: [`${name}-kept.txt`, `${name}-late.txt`] })
   })
 

@@ -8,8 +8,8 @@ export interface Model extends AsyncDisposable {
   /** Requests whose instruction holds `text`, and that come after so many answers of tools, wait until `release`. */
   hold(text: string, after?: number): { readonly reached: Promise<void>; release(): void }
   /** The next `times` requests whose instruction holds `text`, and that come after so many answers of tools, are refused with `status`. */
-  fail(text: string, status: number, times: number, after?: number): void
-  /** Answers to instructions that hold `text`, but for the first, are said to have used a million tokens. */
+  fail(text: string, status: number, times: number, how?: { readonly after?: number }): void
+  /** Answers to instructions that hold `text`, but for the first, are said to have used 51,000 tokens. */
   price(text: string): void
 }
 
@@ -58,7 +58,7 @@ export async function startModel(): Promise<Model> {
           held?.reached()
           await held?.released
           const dear = request.messages.some((message) => message.role === 'tool') && prices.some((text) => lastInstruction(request).includes(text))
-          return { ...answer(request), ...(dear ? { usage: { input_tokens: 1_000_000, output_tokens: 1000 } } : {}) }
+          return { ...answer(request), ...(dear ? { usage: { input_tokens: 50_000, output_tokens: 1000 } } : {}) }
         },
         chunkSize: 16,
       },
@@ -72,7 +72,7 @@ export async function startModel(): Promise<Model> {
       holds.push({ text, after, reached: reached.resolve, released: released.promise })
       return { reached: reached.promise, release: () => released.resolve() }
     },
-    fail: (text, status, times, after = 0) => void failures.push({ text, after, status, left: times }),
+    fail: (text, status, times, { after = 0 } = {}) => void failures.push({ text, after, status, left: times }),
     price: (text) => void prices.push(text),
     [Symbol.asyncDispose]: async () => {
       await scripted[Symbol.asyncDispose]()

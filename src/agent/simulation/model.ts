@@ -1,4 +1,5 @@
 import { LLMock, type ChatCompletionRequest, type ChatMessage, type Fixture } from '@copilotkit/aimock'
+import { startFront } from './front.ts'
 import { next } from './script.ts'
 
 export interface ScriptedModel extends AsyncDisposable {
@@ -13,8 +14,8 @@ export interface ScriptedOptions {
   readonly fixtures?: readonly Fixture[]
 }
 
-/** Text that Claude Code adds around what the user said. */
-const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>/g
+/** Text that Claude Code adds around what the user said, and attachments. */
+const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>|<attachment [^>\n]*\/>|<attachment [\s\S]*?<\/attachment>/g
 /** A message that was not answered stands before the next one in the same turn; what counts begins behind the last of these. */
 const BEFORE = /^[\s\S]*(?:\[Request interrupted by user[^\]]*\]|<\/branchline-note>)/
 
@@ -48,5 +49,12 @@ export async function startScriptedModel({ pieceMs = 0, fixtures = [] }: Scripte
   for (const fixture of fixtures) mock.addFixture(fixture)
   mock.addFixture({ match: { predicate: () => true }, response: answer, chunkSize: 16, latency: pieceMs })
   await mock.start()
-  return { url: mock.url, [Symbol.asyncDispose]: () => mock.stop() }
+  const front = await startFront(mock.url)
+  return {
+    url: front.url,
+    [Symbol.asyncDispose]: async () => {
+      await front[Symbol.asyncDispose]()
+      await mock.stop()
+    },
+  }
 }

@@ -11,6 +11,7 @@ export const CommandState = z
     threadId: z.string(),
     state: z.enum(['queued', 'running', 'saving', 'completed', 'failed', 'interrupted', 'superseded']),
     attempt: z.int(),
+    waitingUntil: iso.optional().describe('The model takes no requests before that; the command goes on then.'),
     result: Result.optional(),
   })
   .meta({ id: 'CommandState' })
@@ -44,12 +45,22 @@ export const Status = z
     ...ThreadSummary.shape,
     runningCommand: z.string().optional(),
     waitingCommands: z.array(z.string()),
+    waitingUntil: iso.optional().describe('The model takes no requests before that.'),
     lastCommit: z.string().optional(),
     changedFiles: z.array(z.string()).describe('Files that differ from where the thread began.'),
     agentSessionId: z.string(),
     simulated: z.boolean(),
   })
   .meta({ id: 'Status' })
+export const Costs = z
+  .object({
+    days: z.array(z.object({ day: z.string().describe('UTC, such as 2026-11-21.'), costUsd: z.number(), tokens: Tokens, requests: z.int() })),
+    limits: z
+      .object({ commandUsd: z.number().optional(), threadUsd: z.number().optional(), dayUsd: z.number().optional() })
+      .describe('What a command, a thread, and a user on one day may cost.'),
+    simulated: z.boolean(),
+  })
+  .meta({ id: 'Costs' })
 export const Threads = z
   .object({ threads: z.array(ThreadSummary), next: z.int().optional().describe('Give it as `after` for the next page.') })
   .meta({ id: 'Threads' })
@@ -105,6 +116,7 @@ export const Health = z
     cpu: z.object({ userMs: z.int(), systemMs: z.int() }),
     running: z.int(),
     waiting: z.int(),
+    agents: z.object({ idle: z.int(), fresh: z.int() }).describe('Agents that wait for a message, and how many of those have had none yet.'),
     isolation: z.string(),
     simulated: z.boolean(),
   })

@@ -4,7 +4,7 @@ import { DEFAULT_DELIVERY } from '../../command/command.ts'
 import type { ThreadRef } from '../../command/ids.ts'
 import { requireReach } from './access.ts'
 import { Accepted, CommandState, Executed, Initialised, InterruptAnswer } from './answers.ts'
-import { knownThread, refuseOtherRepository, stateOf, submit, type Desk } from './desk.ts'
+import { knownThread, refuseOtherRepository, stateOf, submit, waitingUntil, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
 import {
   ActionBody,
@@ -69,6 +69,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
           threadId: record.command.threadId,
           state: stateOf(record),
           attempt: record.attempt,
+          ...waitingUntil(record),
           ...(record.result === undefined ? {} : { result: record.result }),
         })
       },

@@ -30,6 +30,10 @@ export const stateOf = ({ state, result }: CommandRecord) => {
   return result.code === 'interrupted' || result.code === 'superseded' ? result.code : 'failed'
 }
 
+/** Until when a command waits for the model. */
+export const waitingUntil = ({ state, note }: CommandRecord): { readonly waitingUntil?: string } =>
+  state === 'queued' && note?.until !== undefined && note.until > Date.now() ? { waitingUntil: new Date(note.until).toISOString() } : {}
+
 const executed = (result: Result) => ({ success: result.success, result, ...(result.error === undefined ? {} : { error: result.error }) })
 
 /** Hands a command in, and answers with its result, or at once where the caller does not want to wait. */

@@ -64,6 +64,7 @@ export const PageQuery = ProjectQuery.extend({
   limit: count.refine((value) => value >= 1 && value <= 200, 'must be from 1 to 200').optional(),
   after: count.optional(),
 })
+export const DaysQuery = z.object({ days: count.refine((value) => value >= 1 && value <= 400, 'must be from 1 to 400').optional() })
 export const FilesQuery = ProjectQuery.extend({
   path: z
     .string()

@@ -40,6 +40,7 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
           memory: { rssBytes: rss, heapBytes: heapUsed },
           cpu: { userMs: Math.round(user / 1000), systemMs: Math.round(system / 1000) },
           ...engine.counts(),
+          agents: tools.agents.counts(),
           isolation: tools.identities.level,
           simulated: tools.simulated,
         }

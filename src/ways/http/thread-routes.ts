@@ -3,10 +3,10 @@ import { standing, threadChangedFiles, threadDiff, threadFile, threadFiles, thre
 import { threadKey, type ThreadRef } from '../../command/ids.ts'
 import type { ThreadRecord } from '../../journal/journal.ts'
 import { requireReach, type Caller } from './access.ts'
-import { Checkpoints, DiffAnswer, Files, History, Status, Threads } from './answers.ts'
-import { knownThread, stateOf, type Desk } from './desk.ts'
+import { Checkpoints, Costs, DiffAnswer, Files, History, Status, Threads } from './answers.ts'
+import { knownThread, stateOf, waitingUntil, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
-import { FilesQuery, PageQuery, ProjectQuery, ThreadPath, threadOf, UserPath, workspaceOf } from './requests.ts'
+import { DaysQuery, FilesQuery, PageQuery, ProjectQuery, ThreadPath, threadOf, UserPath, workspaceOf } from './requests.ts'
 import { route, type Route } from './route.ts'
 
 const iso = (ms: number): string => new Date(ms).toISOString()
@@ -36,19 +36,35 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       serve: async ({ path, query, c, caller }) => {
         const ref = reached(caller, { ...path, ...query })
         const thread = await knownThread(ref, desk)
-        const waiting = (await journal.unfinished())
-          .filter(({ command, state }) => state === 'queued' && threadKey(command) === threadKey(ref))
-          .map(({ command }) => command.commandId)
+        const waiting = (await journal.unfinished()).filter(({ command, state }) => state === 'queued' && threadKey(command) === threadKey(ref))
         const runningCommand = desk.engine.running(ref)
         return c.json({
           ...summary(thread.record, thread.branch, runningCommand !== undefined, waiting.length > 0),
           ...(runningCommand === undefined ? {} : { runningCommand }),
-          waitingCommands: waiting,
+          waitingCommands: waiting.map(({ command }) => command.commandId),
+          ...waiting.map(waitingUntil).find((each) => each.waitingUntil !== undefined),
           ...(thread.tip === undefined ? {} : { lastCommit: thread.tip }),
           changedFiles: await threadChangedFiles(thread),
           agentSessionId: thread.record.sessionId,
           simulated: desk.tools.simulated,
         })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/costs/{clientId}/{userId}',
+      operationId: 'getCosts',
+      summary: 'What a user has spent, by day, newest first',
+      role: 'view',
+      path: UserPath,
+      query: DaysQuery,
+      answers: { 200: { about: 'Days with costs, and what may be spent.', schema: Costs } },
+      serve: async ({ path, query, c, caller }) => {
+        const { clientId, userId } = workspaceOf(path, desk.defaults)
+        requireReach(caller, { clientId, userId })
+        const { command, thread, day } = desk.tools.budgets
+        const limits = { commandUsd: command, threadUsd: thread, dayUsd: day }
+        return c.json({ days: await journal.dayCosts({ clientId, userId }, query.days ?? PAGE), limits, simulated: desk.tools.simulated })
       },
     }),
     route({
@@ -179,6 +195,7 @@ export function threadRoutes(desk: Desk): readonly Route[] {
             { pointer: 'Last-Event-ID', detail: 'must be the id of an event, such as 3.41' },
           ])
         await knownThread(ref, desk)
+        desk.engine.look(ref)
         if (c.req.method === 'HEAD') return c.body(null, 200, { 'content-type': 'text/event-stream' })
         return streamSSE(c, async (stream) => {
           const gone = new AbortController()
