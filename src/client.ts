@@ -19,7 +19,11 @@ export interface Message {
   readonly instruction: string
   readonly type?: 'edit' | 'build' | 'commit' | 'push' | undefined
   readonly mode?: 'execute' | 'plan' | undefined
-  readonly delivery?: 'interrupt' | 'queue' | undefined
+  readonly delivery?: 'interrupt' | 'queue' | 'steer' | undefined
+  readonly onRateLimit?: 'wait' | 'fail' | undefined
+  readonly maxCostUsd?: number | undefined
+  /** `data` is base64. */
+  readonly attachments?: readonly { readonly name: string; readonly mediaType: string; readonly data: string }[] | undefined
   readonly commandId?: string | undefined
   readonly repoUrl?: string | undefined
 }

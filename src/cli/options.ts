@@ -17,6 +17,9 @@ export const HELP = `Branchline ${version}: messages become git changes
   --type TYPE       edit, build, commit or push       (edit)
   --plan            read and answer, change nothing
   --queue           wait for what the thread is doing instead of interrupting it
+  --steer           add to what the thread is doing; its agent reads it in the middle of its work
+  --attach FILE     a file for the agent; may be given several times
+  --max-cost USD    what this message may cost
   --id ID           the idempotency key of the message
   --repo URL        the repository of a new workspace
   --token-file FILE the token of the service, where it needs one
@@ -32,6 +35,9 @@ const OPTIONS = {
   type: { type: 'string', default: 'edit' },
   plan: { type: 'boolean', default: false },
   queue: { type: 'boolean', default: false },
+  steer: { type: 'boolean', default: false },
+  attach: { type: 'string', multiple: true },
+  'max-cost': { type: 'string' },
   id: { type: 'string' },
   repo: { type: 'string' },
   'token-file': { type: 'string' },

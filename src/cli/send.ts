@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '../config.ts'
 import { Client, type Result, type RunEvent } from '../client.ts'
-import { printable } from '../observe/text.ts'
+import { messageOf, printable } from '../observe/text.ts'
 import { Usage } from '../explain.ts'
 import type { Given } from './options.ts'
 
@@ -28,7 +30,9 @@ export async function send(instruction: string, given: Given): Promise<number> {
     instruction,
     type,
     mode: given.plan ? ('plan' as const) : ('execute' as const),
-    delivery: given.queue ? ('queue' as const) : undefined,
+    delivery: deliveryOf(given),
+    maxCostUsd: given['max-cost'] === undefined ? undefined : usd(given['max-cost']),
+    attachments: await Promise.all((given.attach ?? []).map(attachment)),
     commandId,
     repoUrl: given.repo,
   }
@@ -105,4 +109,41 @@ function ending(result: Result): string {
       : `  ${result.filesChanged.length} ${result.filesChanged.length === 1 ? 'file' : 'files'}: ${result.filesChanged.slice(0, 5).join(', ')}${result.filesChanged.length > 5 ? ', …' : ''}\n`
   const where = result.branch === undefined ? '' : `  branch ${result.branch}${result.simulated === true ? ' (simulated)' : ''}\n`
   return `\n${result.success ? '✓' : '✗'} ${printable(result.success ? (result.summary.split('\n')[0] ?? '') : (result.error ?? result.summary), 2000)}\n${files}${where}`
+}
+
+function deliveryOf({ queue, steer }: Given): 'queue' | 'steer' | undefined {
+  if (queue && steer) throw new Usage('--steer: cannot be together with --queue')
+  return queue ? 'queue' : steer ? 'steer' : undefined
+}
+
+function usd(text: string): number {
+  const amount = Number(text)
+  if (!(amount > 0)) throw new Usage('--max-cost: must be an amount in USD, such as 2.50')
+  return amount
+}
+
+/** What files are by their names; any other is one that the model cannot read and the agent can use. */
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+  '.jpeg': 'image/jpeg',
+  '.gif': 'image/gif',
+  '.webp': 'image/webp',
+  '.svg': 'image/svg+xml',
+  '.pdf': 'application/pdf',
+  '.txt': 'text/plain',
+  '.md': 'text/markdown',
+  '.csv': 'text/csv',
+  '.html': 'text/html',
+  '.css': 'text/css',
+  '.json': 'application/json',
+}
+
+async function attachment(path: string): Promise<{ readonly name: string; readonly mediaType: string; readonly data: string }> {
+  try {
+    const data = (await readFile(path)).toString('base64')
+    return { name: basename(path), mediaType: MEDIA_TYPES[extname(path).toLowerCase()] ?? 'application/octet-stream', data }
+  } catch (error) {
+    throw new Usage(`--attach: ${path} cannot be read (${messageOf(error)})`)
+  }
 }

@@ -122,7 +122,7 @@ const allMissing = (names: readonly string[]): Problem =>
 /** A command out of the body of `POST /api/execute`, with what a browser need not know filled in. */
 export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: string | undefined, defaults: Defaults): Command {
   const ref = threadOf({ ...body, threadId: body.threadId ?? body.chatThreadId }, defaults)
-  const { instruction, type, mode, userEmail, context, repoUrl, maxCostUsd, attachments = [] } = body
+  const { instruction, type, mode, userEmail, context, repoUrl, maxCostUsd, onRateLimit, attachments = [] } = body
   return {
     ...ref,
     commandId: commandIdOf(body.commandId, idempotencyKey),
@@ -136,6 +136,7 @@ export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: str
     context,
     repoUrl: repoUrl === undefined ? undefined : checkedRepoUrl(repoUrl),
     maxCostUsd,
+    onRateLimit,
     attachments,
   }
 }
