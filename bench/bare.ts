@@ -54,7 +54,7 @@ export class BareAgent implements AsyncDisposable {
   #child: ChildProcess | undefined
   #result = Promise.withResolvers<void>()
 
-  constructor({ workTree, env, sessionId }: BarePlace) {
+  constructor({ workTree, env, sessionId }: BarePlace, goOn = false) {
     const options: Options = {
       pathToClaudeCodeExecutable: findClaudeCode(),
       spawnClaudeCodeProcess: ({ command, args, cwd, env: given }) => {
@@ -72,10 +72,15 @@ export class BareAgent implements AsyncDisposable {
       allowDangerouslySkipPermissions: true,
       systemPrompt: { type: 'preset', preset: 'claude_code', append: 'Nobody can answer while you work.' },
       includePartialMessages: true,
-      sessionId,
+      ...(goOn ? { resume: sessionId } : { sessionId }),
     }
     this.#query = query({ prompt: this.#prompts, options })
     this.#over = this.#read()
+  }
+
+  /** Resolves when the process has been started and waits. */
+  async ready(): Promise<void> {
+    await this.#query.initializationResult()
   }
 
   /** Sends a message; resolves with the end of its turn, whatever that is. */

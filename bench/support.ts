@@ -82,7 +82,7 @@ export const rest = (): Promise<void> => delay(500)
 export const FIRST_USER_ID = 40_000 + (process.pid % 100) * 200
 
 /** What every service under test is started with. */
-export const SERVICE_ENV = { FIRST_USER_ID: String(FIRST_USER_ID), INTERRUPTS_PER_MINUTE: '100000', LOG_LEVEL: 'warn' }
+export const SERVICE_ENV = { FIRST_USER_ID: String(FIRST_USER_ID), INTERRUPTS_PER_MINUTE: '100000', LOG_LEVEL: 'warn', SPARE_AGENT: 'false' }
 
 /** An error that brings along what the service wrote. */
 export function complain(service: Service, why: string): Error {

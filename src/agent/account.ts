@@ -43,6 +43,7 @@ export class Account {
   readonly #over = new AbortController()
   readonly #inFlight = new Map<object, number>()
   readonly #recording = new Set<Promise<void>>()
+  readonly #asked = Promise.withResolvers<void>()
   #spent: Spent
   #ready: Promise<unknown> = Promise.resolve()
   #limitedUntil = 0
@@ -63,6 +64,11 @@ export class Account {
     return this.#limitedUntil
   }
 
+  /** Resolves when the model has been asked for the first time. */
+  get asked(): Promise<void> {
+    return this.#asked.promise
+  }
+
   /** The model's answers are handed on when this has resolved. */
   get ready(): Promise<unknown> {
     return this.#ready
@@ -75,6 +81,11 @@ export class Account {
 
   limited(until: number): void {
     this.#limitedUntil = Math.max(this.#limitedUntil, until)
+  }
+
+  /** A request is on its way to the model. */
+  ask(): void {
+    this.#asked.resolve()
   }
 
   /** Begins a request; what it answers is told how much was used so far, and at last, once, with `final`. */

@@ -6,9 +6,9 @@ import { endAll, type Slot } from '../process/end-all.ts'
 import { oneAtATime } from '../process/one-at-a-time.ts'
 import { removeTree } from '../process/remove-tree.ts'
 import type { Sandbox } from '../process/sandbox.ts'
-import { SLOT_VARIABLE } from '../process/table.ts'
 import type { Broker, Pass } from './broker.ts'
 import { Agent, type AgentOptions } from './claude-code.ts'
+import { agentEnvironment } from './environment.ts'
 import { placeConversation, readConversation } from './conversation.ts'
 import type { WorkspaceSettings } from './settings.ts'
 import { placeSkills } from './skills.ts'
@@ -59,24 +59,6 @@ export interface Ready {
   /** When its process was started there was no conversation to go on with. */
   readonly forgot: boolean
 }
-
-const FLAGS = {
-  DISABLE_TELEMETRY: '1',
-  DISABLE_AUTOUPDATER: '1',
-  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-  CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
-  CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS: '1',
-  CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
-  CLAUDE_CODE_DISABLE_CRON: '1',
-  CLAUDE_ENABLE_BYTE_WATCHDOG: '1',
-  CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: '600000', // the broker notices it first
-  CLAUDE_CODE_MAX_RETRIES: '5',
-  CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR: '3',
-  LANG: 'C.UTF-8',
-}
-
-/** Servers of the repository have started when the agent is ready: what starts later belongs to a turn, and is ended with it. */
-const WITH_SERVERS = { MCP_CONNECTION_NONBLOCKING: '0' }
 
 interface Start {
   readonly settings: WorkspaceSettings | undefined
@@ -164,7 +146,7 @@ export class Agents implements AsyncDisposable {
       ...place,
       binary: this.#settings.binary,
       model: this.#settings.model,
-      env: { ...this.#environment(place, pass), ...(settings?.repositorySettings === true ? WITH_SERVERS : {}) },
+      env: agentEnvironment(place, this.#settings, { url: this.#broker.url, token: pass.token, servers: settings?.repositorySettings === true }),
       token: pass.token,
       sandboxed: (file, args) => {
         const { workTree, folders, readable, given } = place
@@ -178,6 +160,12 @@ export class Agents implements AsyncDisposable {
     const living: Living = { agent, pass, forgot, uid: place.slot.identity.uid, startedWith, usedAt: performance.now(), busy }
     this.#living.set(place.slot.slot, living)
     return living
+  }
+
+  /** An agent waits in this place that has had no turn yet. */
+  waits({ slot }: Slot, sessionId: string): boolean {
+    const known = this.#living.get(slot)
+    return known?.busy === false && known.agent.alive && known.agent.fresh && known.agent.sessionId === sessionId
   }
 
   /** A turn is over: its conversation is kept, the agent stays for the next message where there is room. */
@@ -262,22 +250,6 @@ export class Agents implements AsyncDisposable {
     await placeConversation(folders.config, from, content, keeping.give)
     return { sessionId: from, at: from === sessionId ? undefined : begins?.at }
   }
-
-  #environment({ folders, slot }: AgentPlace, { token }: Pass): Record<string, string> {
-    const { bedrockRegion } = this.#settings
-    return {
-      ...this.#settings.env,
-      ...FLAGS,
-      PATH: this.#settings.path,
-      HOME: folders.home,
-      CLAUDE_CONFIG_DIR: folders.config,
-      TMPDIR: folders.tmp,
-      ...(bedrockRegion === undefined ? { ANTHROPIC_BASE_URL: this.#broker.url } : bedrockEnvironment(this.#broker.url, bedrockRegion, token)),
-      [SLOT_VARIABLE]: slot.slot,
-      // Claude Code refuses to run unattended as root unless it is told that this is meant.
-      ...(slot.identity.uid === undefined && process.getuid?.() === 0 ? { IS_SANDBOX: '1' } : {}),
-    }
-  }
 }
 
 /** Changes when another version of the program is put into its place. */
@@ -285,15 +257,6 @@ async function versionOf(binary: string): Promise<string> {
   const { mtimeNs, size } = await stat(binary, { bigint: true })
   return `${mtimeNs} ${size}`
 }
-
-/** With Bedrock, Claude Code takes no token from a pipe. */
-const bedrockEnvironment = (url: string, region: string, token: string): Record<string, string> => ({
-  CLAUDE_CODE_USE_BEDROCK: '1',
-  CLAUDE_CODE_SKIP_BEDROCK_AUTH: '1',
-  ANTHROPIC_BEDROCK_BASE_URL: url,
-  AWS_REGION: region,
-  ANTHROPIC_AUTH_TOKEN: token,
-})
 
 /** Where a conversation is kept. */
 export const conversationFile = (sessions: string, sessionId: string): string => join(sessions, `${sessionId}.jsonl`)

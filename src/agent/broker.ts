@@ -114,6 +114,7 @@ export class Broker implements AsyncDisposable {
     })
     onward.on('error', (error) => this.#failed(error, response))
     stopWith(onward, response, account)
+    account.ask()
     response.on('close', () => silence.over())
     if (body === undefined) {
       request.on('data', (chunk: Buffer) => silence.asked(chunk))

@@ -15,7 +15,7 @@ const MAX_NAME = 100
  * Lays attachments out as files beside the work tree, where the agent can read and copy them and cannot change them; none becomes
  * part of a commit unless the agent puts it into the work tree. What an earlier run was given is gone by then.
  */
-export async function layOut(attachments: readonly Attachment[], { home }: Thread): Promise<readonly Given[]> {
+export async function layOut(attachments: readonly Attachment[], home: Pick<Thread['home'], 'slot' | 'paths'>): Promise<readonly Given[]> {
   const { given: folder } = home.paths
   // Not the folder itself: a sandbox shows the agent this very one.
   for (const name of await readdir(folder)) await rm(join(folder, name))

@@ -4,6 +4,7 @@ import { CommandId } from '../command/ids.ts'
 import type { Result } from '../command/result.ts'
 import { Fenced, refOf, type CommandRecord } from '../journal/journal.ts'
 import { carryOut } from './carry-out.ts'
+import { headStart } from './head-start.ts'
 import { prepareThread } from './prepare.ts'
 import type { Thread } from './thread.ts'
 import { messageOf } from '../observe/text.ts'
@@ -26,10 +27,15 @@ export type Ran =
  * @throws Fenced where another service has taken over; Unfinished, and errors of the journal, after which recovery goes on from the record
  */
 export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSignal): Promise<Ran> {
+  const head = await headStart(run, tools, stop)
   const thread = await prepare(run, tools, stop)
-  if ('kind' in thread) return conclude(run, thread, NOTHING, undefined, tools)
+  if ('kind' in thread) {
+    head?.stop(stop.aborted ? stop.reason : new RunFailure('workspace_failed', 'the thread could not be made ready'))
+    await head?.ending.catch(() => {}) // the thread itself could not be made ready, which is what counts
+    return conclude(run, thread, NOTHING, undefined, tools)
+  }
   await failpoint('run.prepared')
-  const ending = await carryOut(run, thread, tools, stop)
+  const ending = await carryOut(run, thread, tools, stop, head)
   await failpoint('run.carried_out')
   if (ending.kind === 'failed' && ending.wedged === true) return conclude(run, ending, NOTHING, thread, tools)
   const saved = await save(run, ending, thread, tools).catch((error: unknown) => notSaved(error, tools))
