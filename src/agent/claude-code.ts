@@ -130,7 +130,7 @@ export class Agent implements AsyncDisposable {
 
   /**
    * Pays beforehand for what Claude Code does at its first message: it goes through one that says nothing, which leaves no trace in the
-   * conversation and asks no model. Then the process stands still until its turn.
+   * conversation and asks no model. It is not stopped then, as it is after a turn: nobody has told it anything.
    */
   async warm(): Promise<void> {
     await (this.#warming ??= this.#rehearse())
@@ -146,7 +146,7 @@ export class Agent implements AsyncDisposable {
     const through = await Promise.race([gone.then(() => true), this.#gone.then(() => false), delay(REHEARSAL_MS, false, { ref: false })])
     this.#hear = () => {}
     if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
-    if (!through || !(await halt(this.#kept))) await this[Symbol.asyncDispose]()
+    if (!through) await this[Symbol.asyncDispose]()
   }
 
   /** Adds to the message that is being worked on; false where no turn is open that could hear it. */
