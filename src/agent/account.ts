@@ -2,7 +2,7 @@ import type { Spent } from '../command/spending.ts'
 import { costOf, type ModelTokens } from './prices.ts'
 
 /** What may be spent, in USD; `undefined` is no limit. */
-export type Limits = { readonly [Scope in keyof Spent]: number | undefined }
+export type Budgets = { readonly [Scope in keyof Spent]: number | undefined }
 
 /** A budget is spent: what one command, one thread, or one user on one day may cost. The reason why a run is stopped. */
 export class OverBudget extends Error {
@@ -23,16 +23,41 @@ export interface Use {
 }
 
 export interface AccountOptions {
-  readonly limits: Limits
+  readonly budgets: Budgets
   /** What had been spent before this run. */
   readonly spent: Spent
   /** Nothing is charged: the model is a scripted one. */
   readonly free: boolean
-  /** Records a use durably; answers what has been spent by then. */
-  readonly record: (use: Use) => Promise<Spent>
+  /** Records a use durably; answers what has been spent by then, or `undefined` where it could not be recorded. */
+  readonly record: (use: Use) => Promise<Spent | undefined>
+}
+
+/** One request to the model, from when it is sent. */
+export interface Meter {
+  /** So many bytes of it have been sent. */
+  sent(bytes: number): void
+  /** What its answer has used so far. */
+  count(model: string | undefined, tokens: ModelTokens): void
+  /** It was refused, so it costs nothing. */
+  refused(): void
+  /** It is over. Where it was given up before the model said what it used, it counts as what was sent. May be called twice. */
+  end(): void
 }
 
 const SCOPES = ['command', 'thread', 'day'] as const
+/** Claude Code asks one thing at a time, and a few for agents of its own. */
+const MAX_REQUESTS = 8
+/** Of text, and less of what is not. */
+const BYTES_OF_TOKEN = 4
+
+const NOTHING: ModelTokens = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 }
+const isNothing = (tokens: ModelTokens): boolean => Object.values(tokens).every((count) => count === 0)
+
+interface Flight {
+  bytes: number
+  model: string
+  tokens: ModelTokens
+}
 
 /**
  * What one run spends on the model. Counted while answers stream, so that a runaway is stopped in the middle of one; recorded when
@@ -41,11 +66,13 @@ const SCOPES = ['command', 'thread', 'day'] as const
 export class Account {
   readonly #options: AccountOptions
   readonly #over = new AbortController()
-  readonly #inFlight = new Map<object, number>()
+  readonly #flying = new Set<Flight>()
   readonly #recording = new Set<Promise<void>>()
   readonly #asked = Promise.withResolvers<void>()
   #spent: Spent
-  #ready: Promise<unknown> = Promise.resolve()
+  /** What this run has used and what is not, or not yet, recorded. */
+  #unrecorded = 0
+  #landed: () => void = () => {}
   #limitedUntil = 0
 
   constructor(options: AccountOptions) {
@@ -69,64 +96,79 @@ export class Account {
     return this.#asked.promise
   }
 
-  /** The model's answers are handed on when this has resolved. */
-  get ready(): Promise<unknown> {
-    return this.#ready
-  }
-
-  holdAnswersUntil(ready: Promise<unknown>): void {
-    this.#ready = ready
-    ready.catch(() => {}) // whoever gave it hears it too
-  }
-
   limited(until: number): void {
     this.#limitedUntil = Math.max(this.#limitedUntil, until)
   }
 
-  /** A request is on its way to the model. */
-  ask(): void {
-    this.#asked.resolve()
+  /** Another request may be sent beside those that are under way: there are not too many, and if each costs what was sent, not too much. */
+  mayAsk(): boolean {
+    if (this.#flying.size >= MAX_REQUESTS) return false
+    return this.#flying.size === 0 || this.#exceeded((flight) => Math.max(this.#cost(flight), this.#estimate(flight).costUsd)) === undefined
   }
 
-  /** Begins a request; what it answers is told how much was used so far, and at last, once, with `final`. */
-  request(): (model: string | undefined, tokens: ModelTokens, final: boolean) => void {
-    const key = {}
-    return (model, tokens, final) => {
-      const costUsd = this.#options.free ? 0 : costOf(model ?? '', tokens)
-      if (final) {
-        this.#inFlight.delete(key)
-        if (Object.values(tokens).some((count) => count > 0)) this.#record({ tokens, costUsd })
-      } else this.#inFlight.set(key, costUsd)
-      this.#look()
+  /** A request is on its way to the model. */
+  request(): Meter {
+    this.#asked.resolve()
+    const flight: Flight = { bytes: 0, model: '', tokens: NOTHING }
+    let [refused, said] = [false, false]
+    this.#flying.add(flight)
+    return {
+      sent: (bytes) => void (flight.bytes += bytes),
+      count: (model, tokens) => {
+        flight.model = model ?? ''
+        flight.tokens = tokens
+        said = true
+        this.#look()
+      },
+      refused: () => void (refused = true),
+      end: () => {
+        if (!this.#flying.delete(flight)) return
+        const used = !said && !refused ? this.#estimate(flight) : { tokens: flight.tokens, costUsd: this.#cost(flight) }
+        if (!isNothing(used.tokens)) this.#record(used)
+        this.#look()
+        this.#landed()
+      },
     }
   }
 
-  /** Resolves when everything that was used is recorded. */
+  /** Resolves when everything is over and recorded. Whoever calls it has seen to it that nothing more is asked. */
   async settled(): Promise<void> {
+    while (this.#flying.size > 0) await new Promise<void>((resolve) => (this.#landed = resolve))
     await Promise.all(this.#recording)
   }
 
+  #cost({ model, tokens }: Flight): number {
+    return this.#options.free ? 0 : costOf(model, tokens)
+  }
+
+  #estimate({ bytes, model }: Flight): Use {
+    const tokens = { ...NOTHING, input: Math.ceil(bytes / BYTES_OF_TOKEN) }
+    return { tokens, costUsd: this.#cost({ bytes, model, tokens }) }
+  }
+
   #record(use: Use): void {
-    const [before, { costUsd }] = [this.#spent, use]
-    this.#spent = { command: before.command + costUsd, thread: before.thread + costUsd, day: before.day + costUsd }
+    this.#unrecorded += use.costUsd
     const recording = this.#options.record(use).then((spent) => {
-      // Others of the same user spend too; and where recording fails, what is known here still counts.
-      this.#spent = {
-        command: Math.max(spent.command, this.#spent.command),
-        thread: Math.max(spent.thread, this.#spent.thread),
-        day: Math.max(spent.day, this.#spent.day),
-      }
       this.#recording.delete(recording)
+      if (spent === undefined) return
+      this.#spent = spent // others of the same user spend too
+      this.#unrecorded -= use.costUsd
       this.#look()
     })
     this.#recording.add(recording)
   }
 
   #look(): void {
-    const flying = [...this.#inFlight.values()].reduce((sum, each) => sum + each, 0)
+    const over = this.#exceeded((flight) => this.#cost(flight))
+    if (over !== undefined) this.#over.abort(over)
+  }
+
+  #exceeded(costOfFlight: (flight: Flight) => number): OverBudget | undefined {
+    const flying = [...this.#flying].reduce((sum, flight) => sum + costOfFlight(flight), this.#unrecorded)
     for (const scope of SCOPES) {
-      const limit = this.#options.limits[scope]
-      if (limit !== undefined && this.#spent[scope] + flying >= limit) this.#over.abort(new OverBudget(scope, limit))
+      const limit = this.#options.budgets[scope]
+      if (limit !== undefined && this.#spent[scope] + flying >= limit) return new OverBudget(scope, limit)
     }
+    return undefined
   }
 }

@@ -127,7 +127,7 @@ export class Agents implements AsyncDisposable {
       return
     }
     const { agent } = await this.#start(place, keeping, start, false)
-    agent.warm().catch(() => agent[Symbol.asyncDispose]()) // its thread's next message starts another one
+    agent.warm().catch(() => agent[Symbol.asyncDispose]().catch(() => {})) // its thread's next message starts another one
   }
 
   /** What an agent of this place is to be started with; one that was started with anything else does not fit. */
@@ -240,13 +240,15 @@ export class Agents implements AsyncDisposable {
     const kept = await keeping.read(sessionId)
     const conversation = left !== undefined && left.length > (kept?.length ?? 0) ? left : kept
     if (conversation !== undefined && conversation === left) await keeping.write(sessionId, left)
-    await mkdir(given, { recursive: true, mode: 0o711 })
+    await mkdir(given, { recursive: true, mode: 0o700 })
     await removeTree(folders.folder)
     for (const path of [folders.folder, folders.home, folders.config, folders.tmp]) await mkdir(path, { mode: 0o770 })
     for (const path of [folders.home, folders.config, folders.tmp, folders.folder]) await keeping.give(path)
     const from = conversation === undefined ? begins?.sessionId : sessionId
     const content = conversation ?? (from === undefined ? undefined : await keeping.read(from))
     if (content === undefined || from === undefined) return undefined
+    // Claude Code does not start at a message that its file does not hold.
+    if (from !== sessionId && begins?.at !== undefined && !content.includes(`"uuid":"${begins.at}"`)) return undefined
     await placeConversation(folders.config, from, content, keeping.give)
     return { sessionId: from, at: from === sessionId ? undefined : begins?.at }
   }

@@ -112,7 +112,7 @@ it('cuts an answer off in the middle when the budget is spent, and asks the mode
       closed.resolve()
     })
   }
-  const account = someAccount({ limits: { command: 1, thread: undefined, day: undefined } })
+  const account = someAccount({ budgets: { command: 1, thread: undefined, day: undefined } })
   pass.open(account)
   await expect((await post({ stream: true })).text()).rejects.toThrow('terminated')
   await closed.promise
@@ -129,7 +129,7 @@ it('counts an answer that was there as a whole when it was cut off', async () =>
     response.writeHead(200, stream)
     response.end(started + written('x') + event({ type: 'message_delta', usage: { output_tokens: 7 } }) + event({ type: 'message_stop' }))
   }
-  const account = someAccount({ limits: { command: 0.001, thread: undefined, day: undefined } })
+  const account = someAccount({ budgets: { command: 0.001, thread: undefined, day: undefined } })
   pass.open(account)
   await post({ stream: true })
     .then((answer) => answer.text())
@@ -192,8 +192,7 @@ it.each([
 it('hands an answer on only when the run is ready for it', async () => {
   const ready = Promise.withResolvers<void>()
   const account = someAccount()
-  account.holdAnswersUntil(ready.promise)
-  pass.open(account)
+  pass.open(account, ready.promise)
   let answered = false
   const answer = post({}).then((response) => {
     answered = true

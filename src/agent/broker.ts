@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, request as httpRequest, type Agent as Connections, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, request as httpRequest, type Agent as Connections, type IncomingMessage, type ServerResponse } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { once } from 'node:events'
 import { messageOf } from '../observe/text.ts'
 import type { Log } from '../observe/log.ts'
-import type { Account } from './account.ts'
+import type { Account, Meter } from './account.ts'
 import { Silence } from './silence.ts'
 import { connectionsTo, endpointOf, limitedUntil, modelOf, outgoing, TooLarge, type Upstream } from './upstream.ts'
 import { UsageReader } from './usage.ts'
@@ -21,9 +21,17 @@ export interface BrokerOptions {
 export interface Pass extends Disposable {
   /** Worth nothing outside this machine, and here only while a run is open. */
   readonly token: string
-  /** A run has begun, which pays for what is asked. */
-  open(account: Account): void
+  /** A run has begun, which pays for what is asked. The model's answers are handed on when `ready` has resolved. */
+  open(account: Account, ready?: Promise<unknown>): void
+  /** What is under way is cut off. */
   close(): void
+}
+
+/** A run that pays for what its agent asks. */
+interface Open {
+  readonly account: Account
+  readonly ready: Promise<unknown>
+  readonly requests: Set<ServerResponse>
 }
 
 /** What a server says of its own connection, not of ours (RFC 9110, 7.6.1). */
@@ -46,7 +54,7 @@ export class Broker implements AsyncDisposable {
   readonly #upstream: Upstream
   readonly #options: BrokerOptions
   readonly #connections: Connections
-  readonly #passes = new Map<string, { account: Account | undefined }>()
+  readonly #passes = new Map<string, { run: Open | undefined }>()
   readonly #server = createServer((request, response) => this.#serve(request, response))
 
   constructor(upstream: Upstream, options: BrokerOptions) {
@@ -76,13 +84,24 @@ export class Broker implements AsyncDisposable {
 
   pass(): Pass {
     const token = `pass-${randomBytes(24).toString('base64url')}`
-    const state: { account: Account | undefined } = { account: undefined }
+    const state: { run: Open | undefined } = { run: undefined }
     this.#passes.set(token, state)
+    const close = (): void => {
+      for (const response of state.run?.requests ?? []) response.destroy()
+      state.run = undefined
+    }
     return {
       token,
-      open: (account) => void (state.account = account),
-      close: () => void (state.account = undefined),
-      [Symbol.dispose]: () => void this.#passes.delete(token),
+      open: (account, ready = Promise.resolve()) => {
+        close()
+        ready.catch(() => {}) // whoever gave it hears it too
+        state.run = { account, ready, requests: new Set() }
+      },
+      close,
+      [Symbol.dispose]: () => {
+        close()
+        this.#passes.delete(token)
+      },
     }
   }
 
@@ -95,48 +114,70 @@ export class Broker implements AsyncDisposable {
       refuse(response, status, message)
     }
     if (pass === undefined) return refused(401, 'this is not the token of a running agent')
-    if (pass.account === undefined) return refused(403, 'no run is open for this agent')
+    if (pass.run === undefined) return refused(403, 'no run is open for this agent')
     if (endpoint === undefined) return refused(404, 'only requests for a model are served here')
-    if (pass.account.over.aborted) return refused(403, messageOf(pass.account.over.reason))
-    void this.#forward(endpoint, request, response, pass.account).catch((error: unknown) => this.#failed(error, response))
+    if (pass.run.account.over.aborted) return refused(403, messageOf(pass.run.account.over.reason))
+    if (!pass.run.account.mayAsk()) return refused(429, 'too much is asked at once')
+    void this.#forward(endpoint, request, response, pass.run).catch((error: unknown) => this.#failed(error, response))
   }
 
-  async #forward(endpoint: string, request: IncomingMessage, response: ServerResponse, account: Account): Promise<void> {
+  async #forward(endpoint: string, request: IncomingMessage, response: ServerResponse, { account, ready, requests }: Open): Promise<void> {
+    const meter = account.request()
+    const cut = (): void => void response.destroy()
+    requests.add(response)
+    account.over.addEventListener('abort', cut)
+    response.on('close', () => {
+      requests.delete(response)
+      account.over.removeEventListener('abort', cut)
+      if (!request.complete) request.destroy() // a body that is still awaited
+      meter.end()
+    })
     const { target, headers, body } = await outgoing(this.#upstream, endpoint, request)
     if (response.destroyed) return
     const send = target.protocol === 'https:' ? httpsRequest : httpRequest
     const onward = send(target, { method: 'POST', headers, agent: this.#connections })
     const silence = new Silence(this.#options.silenceMs, () => onward.destroy(new Silent()))
     onward.on('response', (answer) => {
-      silence.answered(answer)
+      silence.over()
       account.limited(limitedUntil(answer))
-      this.#answer(answer, response, account, modelOf(this.#upstream, endpoint)).catch(() => response.destroy())
+      if ((answer.statusCode ?? 0) >= 400) meter.refused()
+      this.#answer(answer, response, meter, modelOf(this.#upstream, endpoint), ready)
+        .then(() => silence.answered(answer))
+        .catch(cut)
     })
     onward.on('error', (error) => this.#failed(error, response))
-    stopWith(onward, response, account)
-    account.ask()
-    response.on('close', () => silence.over())
+    // An agent that was interrupted hangs up, and one whose budget is spent is cut off: the model must not go on writing.
+    response.on('close', () => {
+      silence.over()
+      onward.destroy()
+    })
     if (body === undefined) {
-      request.on('data', (chunk: Buffer) => silence.asked(chunk))
+      request.on('data', (chunk: Buffer) => {
+        meter.sent(chunk.length)
+        silence.asked(chunk)
+      })
       request.pipe(onward)
     } else {
+      meter.sent(body.length)
       silence.watch(endpoint.endsWith('stream'))
       onward.end(body)
     }
   }
 
   /** Hands an answer on, piece by piece as it comes, and counts what it used, however it ends. */
-  async #answer(answer: IncomingMessage, response: ServerResponse, account: Account, model: string | undefined): Promise<void> {
-    const count = account.request()
-    const usage = new UsageReader(answer.headers['content-type'] ?? '', (named, tokens, final) => count(named ?? model, tokens, final))
+  async #answer(answer: IncomingMessage, response: ServerResponse, meter: Meter, model: string | undefined, ready: Promise<unknown>): Promise<void> {
+    const usage = new UsageReader(answer.headers['content-type'] ?? '', (named, tokens) => {
+      // An answer that says nothing of itself may be cut off before it could.
+      if (named !== undefined || Object.values(tokens).some((count) => count > 0)) meter.count(named ?? model, tokens)
+    })
     answer.on('data', (chunk: Buffer) => usage.write(chunk))
     answer.on('error', () => response.destroy())
     // Whichever comes first: it is whole, it breaks off, or the agent is cut off, after which nothing more of it is read.
-    for (const over of [answer, response]) over.on('close', () => usage.end())
+    for (const over of [answer, response]) over.prependListener('close', () => usage.end())
     answer.on('end', () => usage.end())
     answer.on('close', () => void (answer.complete || response.destroy()))
     answer.pause()
-    await account.ready
+    await ready
     if (response.destroyed) return
     response.writeHead(answer.statusCode ?? 502, Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !OF_ONE_CONNECTION.has(name))))
     answer.pipe(response)
@@ -152,20 +193,9 @@ export class Broker implements AsyncDisposable {
   }
 }
 
-/** An agent that was interrupted hangs up, and one whose budget is spent is cut off: the model must not go on writing. */
-function stopWith(onward: ClientRequest, response: ServerResponse, account: Account): void {
-  const cut = (): void => {
-    onward.destroy()
-    response.destroy()
-  }
-  account.over.addEventListener('abort', cut)
-  response.on('close', () => {
-    account.over.removeEventListener('abort', cut)
-    onward.destroy()
-  })
-}
-
 function refuse(response: ServerResponse, status: number, message: string): void {
   response.writeHead(status, { 'content-type': 'application/json' })
-  response.end(JSON.stringify({ type: 'error', error: { type: status >= 500 ? 'api_error' : 'permission_error', message } }))
+  response.end(
+    JSON.stringify({ type: 'error', error: { type: status >= 500 ? 'api_error' : status === 429 ? 'rate_limit_error' : 'permission_error', message } }),
+  )
 }

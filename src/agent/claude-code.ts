@@ -96,6 +96,7 @@ export class Agent implements AsyncDisposable {
         hooks: hooks((use) => this.#note(use)),
         // Everything is allowed without asking, so only what needs a person comes here: a question, which is the end of the turn.
         canUseTool: async (tool, input) => {
+          if (tool !== 'AskUserQuestion') return { behavior: 'deny', message: `${tool} is not allowed here: nothing may be changed.` }
           this.#question = questionIn(input)
           return { behavior: 'deny', message: `${tool}: it was passed on; the answer is the next message.`, interrupt: true }
         },
@@ -111,11 +112,6 @@ export class Agent implements AsyncDisposable {
 
   get alive(): boolean {
     return this.#alive
-  }
-
-  /** The process, where it has one. */
-  get pid(): number | undefined {
-    return this.#child?.pid
   }
 
   /** The process and the children that belong to it and to no turn. */
@@ -137,13 +133,13 @@ export class Agent implements AsyncDisposable {
   }
 
   async #rehearse(): Promise<void> {
-    await this.ready()
-    if (!this.#alive) return
+    const late = delay(REHEARSAL_MS, false, { ref: false })
+    await Promise.race([this.ready(), late])
     const gone = new Promise<void>((resolve) => {
       this.#hear = ({ type }) => void (type === 'result' && resolve())
     })
     this.#prompts.put({ type: 'user', message: { role: 'user', content: [] }, parent_tool_use_id: null, shouldQuery: false })
-    const through = await Promise.race([gone.then(() => true), this.#gone.then(() => false), delay(REHEARSAL_MS, false, { ref: false })])
+    const through = await Promise.race([gone.then(() => true), this.#gone.then(() => false), late])
     this.#hear = () => {}
     if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
     if (!through) await this[Symbol.asyncDispose]()
@@ -157,7 +153,11 @@ export class Agent implements AsyncDisposable {
   /** Sends one message and waits for the end of the agent's turn, whatever it is. Nothing but the idle agent is alive then. */
   async turn(turn: Turn): Promise<Turned> {
     const early = await this.#begun(turn.stop)
-    if (early !== undefined) return { end: early, unread: [] }
+    if (early !== undefined) {
+      // It may have been let go, and is not to act between turns.
+      if (!this.#fresh && !(await halt(this.#kept))) await this[Symbol.asyncDispose]()
+      return { end: early, unread: [] }
+    }
     this.#fresh = false
     if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
     const turned = await this.#converse(turn)
@@ -183,9 +183,13 @@ export class Agent implements AsyncDisposable {
   async #begun(stop: AbortSignal): Promise<TurnEnd | undefined> {
     const over = new AbortController()
     try {
-      await this.#warming
+      const stopped = new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true, signal: over.signal }))
+      if (stop.aborted) return { kind: 'stopped', heard: false }
+      await Promise.race([this.#warming, stopped])
+      if (stop.aborted) return { kind: 'stopped', heard: false }
+      if (!this.#alive) return diedEnd('it did not start in time')
       resume(this.#kept)
-      await Promise.race([this.ready(), new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true, signal: over.signal }))])
+      await Promise.race([this.ready(), stopped])
       return stop.aborted ? { kind: 'stopped', heard: false } : undefined
     } catch (error) {
       await this[Symbol.asyncDispose]()
@@ -208,12 +212,14 @@ export class Agent implements AsyncDisposable {
         lastSign = performance.now()
         onMessage(message)
         this.#steering.hear(message)
-        if ((message.type === 'assistant' || message.type === 'user') && message.uuid !== undefined) said = message.uuid
+        // What an agent of its own has said is no part of the conversation.
+        const ofIts = message.type === 'assistant' || message.type === 'user'
+        if (ofIts && message.parent_tool_use_id === null && message.uuid !== undefined) said = message.uuid
         if (message.type !== 'result') return
-        const end = turnEnd(message, { stopped: stop.aborted, question: this.#question, before: texts })
+        const end = turnEnd(message, { stopped: stop.aborted, question: this.#question })
         // What was steered in too late for this turn gets one of its own, which belongs to the same run.
         if (end.kind === 'answered' && end.question === undefined && this.#steering.holding && !stop.aborted) texts.push(end.text)
-        else resolve(end)
+        else resolve(end.kind === 'answered' ? { ...end, text: [...texts, end.text].join('\n\n') } : end)
       }
     })
     const turned = (end: TurnEnd): Turned => ({ end, said, unread: this.#steering.close() })

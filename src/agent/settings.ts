@@ -119,9 +119,10 @@ export class SettingsFile {
       const { mtimeNs, size, ino } = await stat(this.#path, { bigint: true })
       const version = `${mtimeNs} ${size} ${ino}`
       if (known !== undefined && version === this.#version) return known
+      const settings = parse(await readFile(this.#path, 'utf8'))
+      this.#settings = settings
       this.#version = version
-      this.#settings = parse(await readFile(this.#path, 'utf8'))
-      return this.#settings
+      return settings
     } catch (error) {
       if (known === undefined) throw error
       this.#log.warn({ event: 'agent_settings.not_read', error: messageOf(error) })

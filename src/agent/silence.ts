@@ -37,8 +37,10 @@ export class Silence {
     if (streamed) this.#heard()
   }
 
+  /** The answer is being handed on; until then it is not the model that is waited for. */
   answered(answer: IncomingMessage): void {
-    if (!this.#streamed) return
+    if (!this.#streamed || answer.destroyed) return
+    this.#over = false
     this.#heard()
     answer.on('data', () => this.#heard())
     answer.on('close', () => this.over())

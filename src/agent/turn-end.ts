@@ -25,13 +25,11 @@ export interface Turned {
 interface Circumstances {
   readonly stopped: boolean
   readonly question: string | undefined
-  /** What it answered to earlier messages of the same run. */
-  readonly before: readonly string[]
 }
 
 /** Reads the agent's result by its `is_error`; `subtype` says `success` of a refusal by the API too. */
-export function turnEnd(result: SDKResultMessage, { stopped, question, before }: Circumstances): TurnEnd {
-  if (!result.is_error) return { kind: 'answered', text: [...before, result.subtype === 'success' ? result.result : ''].join('\n\n') }
+export function turnEnd(result: SDKResultMessage, { stopped, question }: Circumstances): TurnEnd {
+  if (!result.is_error) return { kind: 'answered', text: result.subtype === 'success' ? result.result : '' }
   if (stopped) return { kind: 'stopped', heard: true }
   if (question !== undefined) return { kind: 'answered', text: question, question }
   const refused = result.subtype === 'success' && result.terminal_reason === 'api_error'

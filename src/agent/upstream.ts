@@ -37,6 +37,8 @@ export class TooLarge extends Error {
 }
 
 const ENDPOINTS = ['/v1/messages', '/v1/messages/count_tokens']
+/** Whatever a model says, nobody waits for longer. */
+const LONGEST_WAIT_MS = 30 * 24 * 60 * 60_000
 const OAUTH_BETA = 'oauth-2025-04-20'
 const DROPPED = new Set(['host', 'connection', 'x-api-key', 'authorization', 'proxy-authorization', 'transfer-encoding', 'accept-encoding'])
 
@@ -103,5 +105,5 @@ export function limitedUntil({ statusCode = 0, headers }: IncomingMessage): numb
   const after = headers['retry-after'] ?? ''
   const waited = /^\d+(\.\d+)?$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)
   const reset = statusCode === 429 ? Number(headers['anthropic-ratelimit-unified-reset'] ?? '') * 1000 : 0
-  return Math.max(...[waited, reset].filter((each) => Number.isFinite(each)), 0)
+  return Math.min(Math.max(...[waited, reset].filter((each) => Number.isFinite(each)), 0), Date.now() + LONGEST_WAIT_MS)
 }

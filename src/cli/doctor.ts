@@ -34,7 +34,7 @@ export async function doctor(): Promise<number> {
   const checks: readonly (readonly [string, () => Promise<Finding>])[] = [
     ['node', async () => ok(process.version)],
     ['git', git],
-    ['agent', agent],
+    ['agent', () => agent(config)],
     ['model', () => model(config)],
     ['npm', async () => ok(findNpm(config.npmCli))],
     ['workspace', () => workspace(config)],
@@ -59,8 +59,8 @@ async function git(): Promise<Finding> {
   return recent ? ok(text) : wrong(`${text} is too old; install git ${MIN_GIT.join('.')} or newer`)
 }
 
-async function agent(): Promise<Finding> {
-  const binary = findClaudeCode()
+async function agent({ CLAUDE_CODE_PATH }: Config): Promise<Finding> {
+  const binary = CLAUDE_CODE_PATH ?? findClaudeCode()
   const { code, stdout, stderr } = await run(binary, ['--version'], {
     cwd: '/',
     env: { HOME: '/nonexistent', PATH: SYSTEM_PATH, DISABLE_AUTOUPDATER: '1' },
@@ -104,9 +104,9 @@ async function port({ HOST, PORT }: Config): Promise<Finding> {
   }
 }
 
-async function sandbox({ SANDBOX, ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {
+async function sandbox({ CLAUDE_CODE_PATH, SANDBOX, ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {
   if (SANDBOX === 'off') return note('agents see the files of this machine as their user does; set SANDBOX=bubblewrap to hide them')
-  const [binary, npm] = [findClaudeCode(), findNpm(npmCli)]
+  const [binary, npm] = [CLAUDE_CODE_PATH ?? findClaudeCode(), findNpm(npmCli)]
   const identities = await findIdentities(ISOLATION, FIRST_USER_ID, [workspacePath, binary, process.execPath, dirname(npm)])
   const { level } = await findSandbox(SANDBOX, identities.agent(0), { workspace: workspacePath, programs: programFolders(process.execPath, binary, npm) })
   return ok(
@@ -116,8 +116,13 @@ async function sandbox({ SANDBOX, ISOLATION, FIRST_USER_ID, workspacePath, npmCl
   )
 }
 
-async function users({ ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {
-  const { level, reason } = await findIdentities(ISOLATION, FIRST_USER_ID, [workspacePath, findClaudeCode(), process.execPath, dirname(findNpm(npmCli))])
+async function users({ CLAUDE_CODE_PATH, ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {
+  const { level, reason } = await findIdentities(ISOLATION, FIRST_USER_ID, [
+    workspacePath,
+    CLAUDE_CODE_PATH ?? findClaudeCode(),
+    process.execPath,
+    dirname(findNpm(npmCli)),
+  ])
   if (level === 'separate') return ok('agents run as users of their own')
   return note(`agents run as this user (${reason ?? ''}); run as root, in a folder that other users can reach, to separate them`)
 }

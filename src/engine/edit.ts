@@ -9,7 +9,7 @@ import { refOf, type CommandRecord, type ThreadRecord } from '../journal/journal
 import { messageOf } from '../observe/text.ts'
 import { ensureAgentGit, type ThreadHome } from '../workspace/thread-home.ts'
 import { agentPlace, keepingOf } from './agent-place.ts'
-import { layOut } from './attachments.ts'
+import { clearGiven, layOut } from './attachments.ts'
 import { offerDependencies, wantingOf } from './dependencies.ts'
 import type { Thread } from './thread.ts'
 import { promptOf } from './prompt.ts'
@@ -18,6 +18,9 @@ import { openAccount } from './spending.ts'
 import { SteeredIn } from './steered-in.ts'
 import { Steps } from './steps.ts'
 import type { Tools } from './tools.ts'
+
+/** A model that is back so soon is asked again as after any failure that may pass, a few times. */
+const SHORT_MS = 2000
 
 /** Where an edit takes place: known before the thread has been made ready. */
 export interface Spot {
@@ -41,10 +44,11 @@ export async function edit(run: CommandRecord, spot: Spot, readiness: Readiness,
   const [place, keeping] = [agentPlace(spot.ref, spot.record, spot.home), keepingOf(spot.home)]
   const ready = await tools.agents.take(place, keeping)
   await failpoint('agent.taken')
-  ready.pass.open(account)
+  const prepared = Promise.withResolvers<void>()
+  ready.pass.open(account, prepared.promise)
   void account.asked.then(readiness.onAsked)
   try {
-    return await converse(run, spot, readiness.thread, ready, account, tools, either)
+    return await converse(run, spot, { preparing: readiness.thread, prepared }, ready, account, tools, either)
   } finally {
     ready.pass.close()
     await account.settled()
@@ -59,7 +63,7 @@ export async function edit(run: CommandRecord, spot: Spot, readiness: Readiness,
 async function converse(
   run: CommandRecord,
   { ref, home }: Spot,
-  preparing: Promise<Thread>,
+  { preparing, prepared }: { readonly preparing: Promise<Thread>; readonly prepared: PromiseWithResolvers<void> },
   { agent, forgot }: Ready,
   account: Account,
   tools: Tools,
@@ -68,24 +72,25 @@ async function converse(
   const events = tools.events(ref)
   const [of, about] = [refOf(run.command), { commandId: run.command.commandId, runId: `${run.command.commandId}#${run.attempt}` }]
   using narrator = new Narrator((event) => events.append({ ...event, ...about }))
-  const steered = new SteeredIn(agent)
-  const hearing = tools.steered.open(of, (record) => steered.give(record))
+  const steered = new SteeredIn(agent, home)
+  const hearing = tools.steered.hearing(of)
+  if (hearing !== undefined) hearing.give = (record) => steered.give(record)
   let steps: Steps | undefined
   try {
     const together = steered.begin(await tools.journal.steeredInto(of))
+    await clearGiven(home)
     const given = await layOut(
       [...run.carried, run.command, ...together.map(({ command }) => command)].flatMap(({ attachments }) => attachments),
       home,
     )
     // An agent that has had no turn acts on nothing before its model has answered, which is held back meanwhile. One that has may be
     // anybody's, and stands still as long as the service touches its files.
-    const prepared = preparing.then(async (thread) => {
+    const made = preparing.then(async (thread) => {
       await Promise.all([offerDependencies(wantingOf(thread, tools), tools, stop), ensureAgentGit(thread.home)])
       steps = new Steps(run, thread, tools)
-      return thread
     })
-    account.holdAnswersUntil(prepared)
-    if (!agent.fresh) await prepared
+    made.then(prepared.resolve, prepared.reject)
+    if (!agent.fresh) await made
     const { end, said, unread } = await agent.turn({
       content: promptOf(run, { together, given, forgot: forgot && (await hasWorked(ref, tools)) }),
       mode: run.command.mode,
@@ -97,8 +102,8 @@ async function converse(
       onOpen: () => steered.open(),
     })
     await failpoint('agent.answered')
-    await prepared
-    hearing.read = end.kind === 'stopped' && !end.heard ? new Set() : steered.read(unread)
+    await made
+    if (hearing !== undefined) hearing.read = end.kind === 'stopped' && !end.heard ? new Set() : steered.read(unread)
     if (end.kind === 'answered' && end.question !== undefined) events.append({ ...about, type: 'question.asked', question: end.question })
     if (said !== undefined) await tools.journal.updateThread(ref, { said })
     return endOf(end, account, tools, stop)
@@ -128,6 +133,8 @@ function endOf(end: TurnEnd, account: Account, tools: Tools, stop: AbortSignal):
     case 'failed':
       // The agent is refused what its budget does not allow, and may have ended its turn before it was stopped.
       if (account.over.aborted) return endingOf(account.over.reason)
-      return end.refused === true && account.limitedUntil > Date.now() ? { ...end.failure, limitedUntil: account.limitedUntil } : end.failure
+      return end.refused === true && end.failure.mayPass && account.limitedUntil > Date.now() + SHORT_MS
+        ? { ...end.failure, limitedUntil: account.limitedUntil }
+        : end.failure
   }
 }

@@ -107,7 +107,7 @@ export class Engine implements AsyncDisposable {
     await failpoint('accept.recorded')
     if (record.joins !== undefined && joins !== undefined) {
       this.#lanes.leave(arrival.entry)
-      this.#tools.steered.give(joins, record)
+      this.#tools.steered.hearing(joins)?.give(record)
       return { kind: 'accepted', record }
     }
     for (const superseded of accepted.superseded) this.#dropSuperseded(superseded, command)
@@ -199,9 +199,9 @@ export class Engine implements AsyncDisposable {
     this.#latest = run.command
     await failpoint('run.begun')
     if (run.command.type === 'push') return this.#push(run, stop)
-    const ran = await runCommand(run, this.#tools, stop)
+    this.#tools.steered.open(refOf(run.command))
+    const ran = await runCommand(run, this.#tools, stop).finally(() => this.#tools.steered.close(refOf(run.command)))
     this.#ended(run, ran)
-    await this.#endSteered(refOf(run.command))
     // The result is on its way; the agent's own git catches up before the thread's next turn.
     if (ran.kind === 'again' || ran.result.commit !== undefined) await showCommits(run.command, this.#tools)
     return ran
@@ -256,18 +256,13 @@ export class Engine implements AsyncDisposable {
       if (entry !== undefined) this.#commands.delete(entry) // its turn may last a little longer, the command does not
       tellCommit(run, ran.result, ran.subject, this.#tools)
       tellEnd(run, ran.result, this.#tools)
+      for (const each of ran.steered.toReversed()) {
+        if (each.result !== undefined) tellEnd(each, each.result, this.#tools)
+        else this.#enter(each, this.#lanes.arrive(this.#placeOf(each.command), false, { next: true }).entry, 'queued')
+      }
       this.#outbox.ring()
     }
     this.#beside(showThread(run.command, this.#tools))
-  }
-
-  /** What was steered into a run has ended with it, or is queued where the agent never read it. */
-  async #endSteered(host: CommandRef): Promise<void> {
-    for (const of of this.#tools.steered.close(host)) {
-      const record = await this.#tools.journal.command(of)
-      if (record?.result !== undefined) tellEnd(record, record.result, this.#tools)
-      else if (record?.state === 'queued') this.#enter(record, this.#lanes.arrive(this.#placeOf(record.command), false, { next: true }).entry, 'queued')
-    }
   }
 
   #idle(): void {

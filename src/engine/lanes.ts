@@ -52,6 +52,8 @@ export interface Arrival {
 }
 
 const MINUTE = 60_000
+/** Node takes no longer ones. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Who runs, who waits, who is interrupted: the one record of what is running. It decides; it knows nothing of what a run does. */
 export class Lanes {
@@ -227,10 +229,13 @@ export class Lanes {
   }
 
   #after(ms: number, then: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      then()
-    }, ms)
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer)
+        then()
+      },
+      Math.min(ms, LONGEST_TIMER_MS),
+    ) // whoever waits looks at the clock again then
     this.#timers.add(timer)
   }
 }

@@ -1,4 +1,3 @@
-import type { Attachment } from '../command/command.ts'
 import type { Content } from '../agent/claude-code.ts'
 import type { CommandRecord, Note } from '../journal/journal.ts'
 import type { Given } from './attachments.ts'
@@ -27,9 +26,9 @@ export function promptOf(run: CommandRecord, { together, given, forgot }: Circum
   return [...given.flatMap(blocksOf), { type: 'text', text: plain(intro + text) }]
 }
 
-/** What is added to a message that is being worked on. Files cannot be laid out beside those that the agent has. */
-export const addition = ({ command }: CommandRecord): Content => [
-  ...command.attachments.flatMap((attachment) => blocksOf(attachment)),
+/** What is added to a message that is being worked on. */
+export const addition = ({ command }: CommandRecord, given: readonly Given[]): Content => [
+  ...given.flatMap(blocksOf),
   { type: 'text', text: plain(command.instruction) },
 ]
 
@@ -48,8 +47,8 @@ function noteText({ reason, commit }: Note): string {
 }
 
 /** What the model can read of an attachment, and where it lies as a file. */
-function blocksOf({ name, mediaType, data, path }: Attachment & { readonly path?: string }): Content {
-  const where = path === undefined ? '' : ` path=${JSON.stringify(path)}`
+function blocksOf({ name, mediaType, data, path }: Given): Content {
+  const where = ` path=${JSON.stringify(path)}`
   const tag = `<attachment name=${JSON.stringify(name)} type=${JSON.stringify(mediaType)}${where}`
   switch (mediaType) {
     case 'image/png':

@@ -15,7 +15,8 @@ import type { Tools } from './tools.ts'
 
 /** How a run left its command: with its result, or queued again. */
 export type Ran =
-  | { readonly kind: 'ended'; readonly result: Result; readonly subject?: string }
+  /** `steered`: what had been steered into it, ended with it or queued. */
+  | { readonly kind: 'ended'; readonly result: Result; readonly steered: readonly CommandRecord[]; readonly subject?: string }
   | { readonly kind: 'again'; readonly inMs: number; readonly why: string }
 
 /**
@@ -84,7 +85,7 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   const waits = ending.kind === 'failed' && ending.limitedUntil !== undefined ? limitOf(run, ending.limitedUntil, tools) : undefined
   if (waits !== undefined && waits.kind !== 'failed') {
     await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'limit', commit, until: waits.until }, at })
-    return { kind: 'again', inMs: waits.until - at, why: `The model takes no requests before ${new Date(waits.until).toISOString()}.` }
+    return { kind: 'again', inMs: Math.max(0, waits.until - at), why: `The model takes no requests before ${new Date(waits.until).toISOString()}.` }
   }
   if (ending.kind === 'failed' && ending.mayPass && run.attempt < tools.rules.attempts) {
     await tools.journal.requeue(of, { counted: true, crashed: false, note: { reason: 'failure', commit }, at })
@@ -92,11 +93,18 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   }
   const { used } = await tools.journal.spent(of, '')
   const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at, used }
-  const [heir, takesOver] = await heirsOf(run, ending, tools)
+  const [heir, heirOfUnread] = await heirsOf(run, ending, tools)
   const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, waits ?? ending, saved, { ...about, heir }))))
-  if ((await tools.journal.end(of, result, heir, { read: tools.steered.read(of), heir: takesOver })) === 'lost') throw new Fenced()
+  const restores = ending.kind === 'completed' ? ending.restores : undefined
+  const ended = await tools.journal.end(of, result, { heir, read: readBy(run, ending, tools), heirOfUnread, restores })
+  if (ended.outcome === 'lost') throw new Fenced()
   await failpoint('run.ended')
-  return { kind: 'ended', result, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
+  return { kind: 'ended', result, steered: ended.steered, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
+}
+
+/** Which of the messages that were steered into a run were read there; where only a crash knows, those that a commit does not show. */
+function readBy(run: CommandRecord, ending: Ending, { steered }: Tools): readonly CommandId[] | undefined {
+  return steered.read(refOf(run.command)) ?? run.saving?.read ?? (ending.kind === 'interrupted' ? [] : undefined)
 }
 
 /** Until when a command waits for a model that takes no requests, or how it ends where that is too long. */

@@ -75,6 +75,7 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
     subject,
     files,
     skipped: staged.skipped,
+    read: tools.steered.read(refOf(run.command)),
     ...(restores === undefined ? {} : { restores, checkout: true }),
     ...(kept === undefined ? {} : { kept }),
   }

@@ -1,4 +1,4 @@
-import { Account, type Limits, type Use } from '../agent/account.ts'
+import { Account, type Budgets, type Use } from '../agent/account.ts'
 import type { Spent } from '../command/spending.ts'
 import { refOf, type CommandRecord } from '../journal/journal.ts'
 import { messageOf } from '../observe/text.ts'
@@ -11,7 +11,7 @@ const today = (): string => new Date().toISOString().slice(0, 10)
 export async function openAccount(run: CommandRecord, tools: Tools): Promise<Account> {
   const { command } = run
   const of = refOf(command)
-  const record = async ({ costUsd, tokens: { input, output, cacheRead, cacheWrite, cacheWriteHour } }: Use): Promise<Spent> => {
+  const record = async ({ costUsd, tokens: { input, output, cacheRead, cacheWrite, cacheWriteHour } }: Use): Promise<Spent | undefined> => {
     try {
       const tokens = { input: Math.ceil(input), output: Math.ceil(output), cacheRead: Math.ceil(cacheRead), cacheWrite: Math.ceil(cacheWrite + cacheWriteHour) }
       const spent = await tools.journal.spend(of, today(), { costUsd, tokens })
@@ -21,14 +21,14 @@ export async function openAccount(run: CommandRecord, tools: Tools): Promise<Acc
       return spent
     } catch (error) {
       tools.log.error({ event: 'cost.not_recorded', commandId: command.commandId, costUsd, error: messageOf(error) })
-      return { command: 0, thread: 0, day: 0 } // the account remembers it for as long as the run lasts
+      return undefined // the account remembers it for as long as the run lasts
     }
   }
-  return new Account({ limits: limitsOf(command.maxCostUsd, tools.budgets), spent: await tools.journal.spent(of, today()), free: tools.simulated, record })
+  return new Account({ budgets: budgetsOf(command.maxCostUsd, tools.budgets), spent: await tools.journal.spent(of, today()), free: tools.simulated, record })
 }
 
 /** A message may ask for less than the operator allows, never for more. */
-const limitsOf = (asked: number | undefined, budgets: Limits): Limits => ({
+const budgetsOf = (asked: number | undefined, budgets: Budgets): Budgets => ({
   ...budgets,
   command: asked === undefined || budgets.command === undefined ? (asked ?? budgets.command) : Math.min(asked, budgets.command),
 })

@@ -1,4 +1,4 @@
-import type { Limits } from '../agent/account.ts'
+import type { Budgets } from '../agent/account.ts'
 import type { Agents } from '../agent/agents.ts'
 import type { ThreadKey, ThreadRef } from '../command/ids.ts'
 import type { Author } from '../git/commit.ts'
@@ -49,7 +49,7 @@ export interface Tools {
   readonly sandbox: Sandbox
   readonly installing: Installing
   readonly rules: RunRules
-  readonly budgets: Limits
+  readonly budgets: Budgets
   readonly steered: Steered
   /** A slot with a waiting agent is kept for the next new thread. */
   readonly spareAgent: boolean

@@ -32,12 +32,14 @@ async function makeNow(workspace: WorkspaceId, tools: Tools): Promise<void> {
   const paths = threadPaths(tools.root, names, spare.slot)
   const home = { paths, slot: slotOf(spare, tools) }
   const tip = await newThreadTip(repository)
-  if (spare.laidOut !== tip || !(await exists(paths.workTree))) {
-    // From here on no thread takes it, until it is whole again.
-    if ((await tools.journal.spareReady(workspace, undefined)) === 'lost') return
+  const whole = spare.laidOut === tip && (await exists(paths.workTree))
+  if (whole && tools.agents.waits(home.slot, spare.sessionId)) return
+  // From here on no thread takes it, until all of it is ready: starting its agent ends whatever else runs in the slot.
+  if ((await tools.journal.spareReady(workspace, undefined)) === 'lost') return
+  if (!whole) {
     await layOutSpare(home, tip)
     await offerDependencies({ workTree: paths.workTree, slotNumber: spare.slotNumber, tell: () => {} }, tools, tools.stopping)
-    if ((await tools.journal.spareReady(workspace, tip)) === 'lost') return
   }
   await tools.agents.warm(agentPlace(workspace, spare, home), keepingOf(home))
+  await tools.journal.spareReady(workspace, tip)
 }

@@ -50,6 +50,8 @@ export interface Saving {
   readonly restores?: string | undefined
   /** The commit between `before` and this one, which holds what nobody had committed. */
   readonly kept?: { readonly commit: string; readonly subject: string }
+  /** Messages steered into the run that the agent has read. */
+  readonly read?: readonly CommandId[] | undefined
   /** The commit is the tip of a rebase, which made these out of former commits of the thread. */
   readonly rebased?: readonly { readonly from: string; readonly to: string; readonly parent: string }[]
 }
@@ -173,12 +175,21 @@ export interface ThreadChange {
 }
 
 /** What becomes of messages that were steered into a run which has ended. */
-export interface SteeredEnd {
-  /** Those that the agent has read end with the run; where that is not known, all of them. */
-  readonly read: readonly CommandId[] | undefined
-  /** The message that takes the others along; without it they are queued. */
+export interface EndOptions {
+  /** Queued in the same thread, it takes the message along, which was never heard; or whoever superseded it does. */
   readonly heir?: CommandId | undefined
+  /** Messages steered into it that the agent has read end with it; where that is not known, all of them do. */
+  readonly read?: readonly CommandId[] | undefined
+  /** Takes those along that were not read; without it they are queued. */
+  readonly heirOfUnread?: CommandId | undefined
+  /** The checkpoint whose files were there already, so that there is no commit that restores it. */
+  readonly restores?: string | undefined
 }
+
+export type Ended =
+  | { readonly outcome: 'lost' }
+  /** `steered`: what had been steered into it, ended or queued again, in the order of acceptance. */
+  | { readonly outcome: 'done'; readonly steered: readonly CommandRecord[] }
 
 export interface Requeue {
   /** False where the attempt is nobody's fault: a shutdown. */
@@ -228,10 +239,9 @@ export interface Journal extends AsyncDisposable {
   saving(of: CommandRef, saving: Saving): Promise<Answer>
   /**
    * → ended: the result, its delivery, the checkpoint and the thread's totals, all at once. Attachments are not kept any longer.
-   * Where its message was never heard, `heir`, queued in the same thread, or whoever superseded that one, takes it along.
    * What was steered into it ends with the same result; a restored checkpoint takes the conversation along.
    */
-  end(of: CommandRef, result: Result, heir?: CommandId, steered?: SteeredEnd): Promise<Answer>
+  end(of: CommandRef, result: Result, options?: EndOptions): Promise<Ended>
   /** → queued again, with what the next attempt should know. A commit made by then becomes a checkpoint. */
   requeue(of: CommandRef, how: Requeue): Promise<Answer>
 

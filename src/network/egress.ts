@@ -115,10 +115,17 @@ export class Egress implements AsyncDisposable {
       const named = (request.headers.connection ?? '').toLowerCase().split(/\s*,\s*/)
       const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !OWN_HEADERS.includes(name) && !named.includes(name)))
       const onward = await this.#request(url, target, { method: request.method, headers: { ...headers, host: url.host } })
+      if (response.destroyed) return void onward.destroy()
+      onward.setTimeout(IDLE_MS, () => onward.destroy())
       onward.on('response', (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers)
-        answer.pipe(response)
         answer.on('error', () => response.destroy())
+        try {
+          response.writeHead(answer.statusCode ?? 502, answer.headers)
+          answer.pipe(response)
+        } catch {
+          onward.destroy() // what it answered is no HTTP that could be handed on
+          response.destroy()
+        }
       })
       onward.on('error', (error) => (response.headersSent ? response.destroy() : refuse(response, new Refused(502, messageOf(error)))))
       response.on('close', () => onward.destroy())
@@ -133,7 +140,7 @@ export class Egress implements AsyncDisposable {
     const proxy = proxyFor(this.#options.machine, 'http', target.host)
     if (proxy === undefined) {
       const lookup = lookupOf(await this.#addresses(target))
-      return httpRequest({ ...options, agent: false, host: target.host, port: target.port, path: `${url.pathname}${url.search}`, lookup, timeout: IDLE_MS })
+      return httpRequest({ ...options, agent: false, host: target.host, port: target.port, path: `${url.pathname}${url.search}`, lookup })
     }
     const send = proxy.protocol === 'https:' ? httpsRequest : httpRequest
     return send(proxy, { ...options, agent: false, path: url.href, headers: { ...options.headers, ...proxyAuthorization(proxy) } })

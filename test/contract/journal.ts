@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { refOf, type Journal } from '../../src/journal/journal.ts'
+import { conversationContract } from './journal-conversations.ts'
 import { acceptance, command, result, saving } from './records.ts'
 
 /** A place where one journal can be opened again and again. */
@@ -7,13 +8,18 @@ export interface JournalPlace extends AsyncDisposable {
   open(): Promise<Journal>
 }
 
+/** A test on a journal of its own. */
+export type WithJournal = (test: (journal: Journal, where: JournalPlace) => Promise<void>) => () => Promise<void>
+
 /** What every journal keeps. */
 export function journalContract(name: string, place: () => Promise<JournalPlace>): void {
-  const withJournal = (test: (journal: Journal, where: JournalPlace) => Promise<void>) => async () => {
+  const withJournal: WithJournal = (test) => async () => {
     await using where = await place()
     await using journal = await where.open()
     await test(journal, where)
   }
+
+  conversationContract(name, withJournal)
 
   describe(`${name}: accept`, () => {
     it(
@@ -67,7 +73,9 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
         await journal.accept(await acceptance(command('a', 'one', { repoUrl }), { begin: true }))
         await journal.accept(await acceptance(command('b')))
         await journal.accept(await acceptance(command('c')))
-        await journal.end(refOf(command('a')), result(command('a'), { success: false, code: 'superseded', supersededBy: 'b' }), command('b').commandId)
+        await journal.end(refOf(command('a')), result(command('a'), { success: false, code: 'superseded', supersededBy: 'b' }), {
+          heir: command('b').commandId,
+        })
         const heir = await journal.command(refOf(command('c')))
         expect(heir?.carried.map((each) => each.commandId)).toEqual(['a', 'b'])
         expect(heir?.command.repoUrl).toBe(repoUrl)
@@ -105,8 +113,8 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
         expect(await journal.saving(of, saving('c1', 'c0'))).toBe('lost')
         const tokens = { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 }
         expect(await journal.spend(of, '2026-11-21', { costUsd: 0.5, tokens })).toEqual({ command: 0.5, thread: 0.5, day: 0.5 })
-        expect(await journal.end(of, result(command('a')))).toBe('done')
-        expect(await journal.end(of, result(command('a')))).toBe('lost')
+        expect(await journal.end(of, result(command('a')))).toEqual({ outcome: 'done', steered: [] })
+        expect(await journal.end(of, result(command('a')))).toEqual({ outcome: 'lost' })
         expect(await journal.interrupt(of, 'user')).toBe('lost')
         expect(await journal.checkpoints(command('a'))).toMatchObject([
           { commit: 'c1', parent: 'c0', subject: 'made c1', outcome: 'completed', commandId: 'a' },

@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clientOf, type Client } from '../support/client.ts'
+import { makeFailpoints, standIn, type Failpoints } from '../support/failpoints.ts'
 import { startModel, type Model } from '../support/model.ts'
-import { startService, type Service } from '../support/service.ts'
+import { startService, temporaryFolder, type Service } from '../support/service.ts'
 
 let [model, service, client]: [Model, Service, Client] = [undefined!, undefined!, undefined!]
 
@@ -93,5 +95,88 @@ describe('a message that is steered into a running edit', () => {
     const planned = await client.result(plan)
     expect(planned.joined).toBeUndefined()
     expect(planned.filesChanged).toBeUndefined()
+  })
+  it('brings its files along, in the order in which they came', async () => {
+    await client.run('files', 'hello')
+    const folder = `${(await client.call('POST', '/api/init', { clientId: 'acme', userId: 'me', threadId: 'files' })).body.workspace.projectPath}.given`
+    const hold = model.hold('write files.txt')
+    const first = await client.post('files', 'write files.txt: 1')
+    await hold.reached
+    const attachments = [{ name: `${'测'.repeat(150)}.bin`, mediaType: 'application/octet-stream', data: Buffer.from('of the logo').toString('base64') }]
+    const second = await client.post('files', `run cat ${folder}/*.bin > logo.txt`, { ...steer, attachments })
+    const third = await client.post('files', 'write after.txt: 3', steer)
+    hold.release()
+    expect(await client.result(first)).toMatchObject({ success: true, filesChanged: ['after.txt', 'files.txt', 'logo.txt'] })
+    for (const id of [second, third]) expect(await client.result(id)).toMatchObject({ joined: `${first}#1` })
+    expect(await client.git('show', 'thread-files:logo.txt')).toBe('of the logo')
+  })
+})
+
+describe('a message that is steered into an edit whose agent has heard nothing yet', () => {
+  let early: Service
+  let mine: Client
+  let failpoints: Failpoints
+  beforeAll(async () => {
+    failpoints = await makeFailpoints(join(await temporaryFolder(), 'failpoints'))
+    early = await startService({ env: { ...standIn, ...failpoints.env, FIRST_USER_ID: '46000' } })
+    mine = clientOf(early)
+  })
+  afterAll(async () => early[Symbol.asyncDispose]())
+
+  /** An edit that stands still before its agent, with one steered into it. */
+  async function standing(thread: string): Promise<{ readonly host: string; readonly steered: string; readonly release: () => void }> {
+    const hold = failpoints.hold('run.begun')
+    const host = await mine.post(thread, `write ${thread}.txt: one`)
+    await hold.reached()
+    const steered = await mine.post(thread, `write ${thread}.txt: two`, steer)
+    return { host, steered, release: () => hold.release() }
+  }
+  it('goes along with the message that interrupts, after what it was steered into', async () => {
+    const { host, steered, release } = await standing('newer')
+    const newer = await mine.post('newer', 'write newest.txt: three')
+    release()
+    for (const id of [host, steered]) expect(await mine.result(id)).toMatchObject({ code: 'superseded', supersededBy: newer })
+    expect(await mine.result(newer)).toMatchObject({ success: true, filesChanged: ['newer.txt', 'newest.txt'] })
+    expect(await mine.git('show', 'thread-newer:newer.txt')).toBe('two')
+  })
+  it('has its own turn where somebody stops the edit', async () => {
+    const { host, steered, release } = await standing('stopped')
+    await mine.call('POST', mine.thread('stopped', 'interrupt'))
+    release()
+    expect(await mine.result(host)).toMatchObject({ interrupted: true })
+    expect(await mine.result(steered)).toMatchObject({ success: true, filesChanged: ['stopped.txt'] })
+  })
+  it('has its own turn where the edit is stopped after a crash', async () => {
+    const { host, steered, release } = await standing('crashed')
+    await early.kill()
+    release()
+    const hold = failpoints.hold('run.begun')
+    await early.restart()
+    mine = clientOf(early)
+    await hold.reached()
+    await mine.call('POST', mine.thread('crashed', 'interrupt'))
+    hold.release()
+    expect(await mine.result(host)).toMatchObject({ interrupted: true })
+    expect(await mine.result(steered)).toMatchObject({ success: true, filesChanged: ['crashed.txt'] })
+  })
+  it('after its agent has answered has its own turn, also where the service is killed before that is recorded', async () => {
+    const hold = failpoints.hold('agent.answered')
+    const host = await mine.post('answered', 'write answered.txt: one')
+    await hold.reached()
+    const steered = await mine.post('answered', 'write steered.txt: two', steer)
+    failpoints.kill('save.noted')
+    hold.release()
+    await expect.poll(() => early.alive, { timeout: 20_000 }).toBe(false)
+    await early.restart()
+    mine = clientOf(early)
+    expect(await mine.result(host)).toMatchObject({ success: true, filesChanged: ['answered.txt'] })
+    expect(await mine.result(steered)).toMatchObject({ success: true, filesChanged: ['steered.txt'] })
+  })
+  it('fifty of them are each carried out once, in order', async () => {
+    const host = await mine.post('fifty', 'run sleep 1')
+    const ids = await Promise.all(Array.from({ length: 50 }, (_, n) => mine.post('fifty', `run echo ${n} >> order.txt`, { ...steer, commandId: `fifty-${n}` })))
+    for (const id of [host, ...ids]) expect(await mine.result(id)).toMatchObject({ success: true })
+    const order = (await mine.git('show', 'thread-fifty:order.txt')).split('\n').map(Number)
+    expect(order.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n))
   })
 })

@@ -5,7 +5,7 @@ export function someAccount(options: Partial<AccountOptions> = {}): Account & { 
   const uses: Use[] = []
   let spent = { command: 0, thread: 0, day: 0 }
   const account = new Account({
-    limits: { command: undefined, thread: undefined, day: undefined },
+    budgets: { command: undefined, thread: undefined, day: undefined },
     spent,
     free: false,
     record: async (use) => {

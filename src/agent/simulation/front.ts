@@ -2,7 +2,7 @@ import { createServer, request as ask, type IncomingMessage, type ServerResponse
 import { once } from 'node:events'
 
 /** How Claude Code tells the model of a message that came while it was working. */
-const STEERED = /^The user sent a new message while you were working:\n([\s\S]*?)\n\nThis is how Claude Code surfaces/
+const STEERED = /The user sent a new message while you were working:\n([\s\S]*?)\n\nThis is how Claude Code surfaces/g
 
 type Part = { readonly type?: string; text?: string }
 interface Message {
@@ -19,11 +19,11 @@ const isSaid = ({ role, content }: Message): boolean => role === 'user' && (type
 export function withSteered(messages: readonly Message[]): readonly Message[] {
   const kept: Message[] = []
   for (const message of messages) {
-    const steered = message.role === 'system' ? STEERED.exec(textOf(message))?.[1] : undefined
+    const steered = message.role === 'system' ? Array.from(textOf(message).matchAll(STEERED), ([, said = '']) => said) : []
     const at = kept.findLastIndex(isSaid)
     const about = kept[at]
-    if (steered === undefined || about === undefined) kept.push(message)
-    else kept[at] = { ...about, content: `${textOf(about)}\n\n---\n\n${steered}` }
+    if (steered.length === 0 || about === undefined) kept.push(message)
+    else kept[at] = { ...about, content: [textOf(about), ...steered].join('\n\n---\n\n') }
   }
   return kept
 }

@@ -38,7 +38,7 @@ function standing(statements: Statements, ref: ThreadRef): Talk {
  * The conversation goes back to where it stood at a checkpoint, as a new one that begins there; the former one is kept, because other
  * checkpoints stand in it. Where a commit is none of the thread's checkpoints, the conversation goes on as it is.
  */
-function takeConversationBack(statements: Statements, ref: ThreadRef, commit: string): void {
+export function takeConversationBack(statements: Statements, ref: ThreadRef, commit: string): void {
   const values = threadValues(ref)
   const found = statements.prepare(`SELECT talk FROM checkpoints WHERE commit_id = ? AND ${THREAD} ORDER BY n DESC LIMIT 1`).get(commit, ...values)
   const isBase = statements.prepare(`SELECT 1 FROM threads WHERE base = ? AND ${THREAD}`).get(commit, ...values) !== undefined

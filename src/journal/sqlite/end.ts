@@ -1,24 +1,26 @@
 import { randomUUID } from 'node:crypto'
-import type { CommandId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
-import type { Answer, CommandRecord, CommandRef, SteeredEnd } from '../journal.ts'
+import type { CommandRecord, CommandRef, Ended, EndOptions } from '../journal.ts'
 import { refOf } from '../journal.ts'
 import { find, inherit, keyOf, takenAlong } from './accept.ts'
-import { addCheckpoints } from './checkpoints.ts'
+import { addCheckpoints, takeConversationBack } from './checkpoints.ts'
 import { COMMAND, THREAD, threadValues, workspaceValues } from './keys.ts'
 import { commandFrom } from './rows.ts'
 import type { Statements } from './statements.ts'
 
 /** The transaction that ends a command, and with it everything that was steered into it. */
-export function end(statements: Statements, of: CommandRef, result: Result, heir: CommandId | undefined, steered: SteeredEnd): Answer {
+export function end(statements: Statements, of: CommandRef, result: Result, options: EndOptions): Ended {
   const record = find(statements, of)
-  if (record === undefined || record.state === 'ended') return 'lost'
+  if (record === undefined || record.state === 'ended') return { outcome: 'lost' }
   addCheckpoints(statements, record, result.timestamp)
-  if (heir !== undefined) inherit(statements, record, heir)
+  if (record.saving === undefined && options.restores !== undefined) takeConversationBack(statements, record.command, options.restores)
+  // An heir puts what it inherits before what it has, so the last one comes first.
+  const steered = steeredInto(statements, of)
+  for (const each of steered.toReversed()) endSteered(statements, each, record, result, options)
+  if (options.heir !== undefined) inherit(statements, record, options.heir)
   finish(statements, of, result)
-  endSteered(statements, record, result, steered)
   statements.prepare(`UPDATE threads SET last_active_at = ? WHERE ${THREAD}`).run(result.timestamp, ...threadValues(record.command))
-  return 'done'
+  return { outcome: 'done', steered: steered.flatMap((each) => find(statements, refOf(each.command)) ?? []) }
 }
 
 /** The result and its delivery. */
@@ -43,19 +45,16 @@ export function steeredInto(statements: Statements, { workspace, commandId }: Co
     .map(commandFrom)
 }
 
-function endSteered(statements: Statements, record: CommandRecord, result: Result, { read, heir }: SteeredEnd): void {
-  // The last first: an heir puts what it inherits before what it has.
-  for (const each of steeredInto(statements, refOf(record.command)).toReversed()) {
-    const { commandId, sessionId } = each.command
-    if (read?.includes(commandId) ?? true) {
-      // What it cost is told once, by the run's own command.
-      const { costUsd: _cost, tokens: _tokens, ...same } = result
-      finish(statements, refOf(each.command), { ...same, commandId, sessionId, joined: `${record.command.commandId}#${record.attempt}` })
-    } else if (heir !== undefined) {
-      inherit(statements, each, heir)
-      finish(statements, refOf(each.command), takenAlong(heir, each.command, result.timestamp))
-    } else {
-      statements.prepare(`UPDATE commands SET state = 'queued', joins = NULL, attempt = 0, begun_at = NULL WHERE ${COMMAND}`).run(...keyOf(refOf(each.command)))
-    }
+function endSteered(statements: Statements, each: CommandRecord, host: CommandRecord, result: Result, { read, heirOfUnread }: EndOptions): void {
+  const [of, { commandId, sessionId }] = [refOf(each.command), each.command]
+  if (read?.includes(commandId) ?? true) {
+    // What it cost is told once, by the run's own command.
+    const { costUsd: _cost, tokens: _tokens, ...same } = result
+    finish(statements, of, { ...same, commandId, sessionId, joined: `${host.command.commandId}#${host.attempt}` })
+  } else if (heirOfUnread === undefined) {
+    statements.prepare(`UPDATE commands SET state = 'queued', joins = NULL, attempt = 0, begun_at = NULL WHERE ${COMMAND}`).run(...keyOf(of))
+  } else {
+    inherit(statements, each, heirOfUnread)
+    finish(statements, of, takenAlong(heirOfUnread, each.command, result.timestamp))
   }
 }

@@ -53,4 +53,19 @@ export function dayCosts(statements: Statements, { clientId, userId }: Pick<Work
     .map((row) => ({ day: String(row['day']), ...usageFrom(row) }))
 }
 
+/** What forgotten commands have cost stays counted for their user and day, under no command. */
+export function foldForgotten(statements: Statements): void {
+  const forgotten = `command_id <> '' AND NOT EXISTS (SELECT 1 FROM commands WHERE commands.client_id = spending.client_id
+    AND commands.user_id = spending.user_id AND commands.project_id = spending.project_id AND commands.command_id = spending.command_id)`
+  statements
+    .prepare(
+      `INSERT INTO spending SELECT client_id, user_id, project_id, '', day, sum(cost_usd), sum(input), sum(output), sum(cache_read), sum(cache_write), sum(requests)
+       FROM spending WHERE ${forgotten} GROUP BY client_id, user_id, project_id, day
+       ON CONFLICT DO UPDATE SET cost_usd = cost_usd + excluded.cost_usd, input = input + excluded.input, output = output + excluded.output,
+         cache_read = cache_read + excluded.cache_read, cache_write = cache_write + excluded.cache_write, requests = requests + excluded.requests`,
+    )
+    .run()
+  statements.prepare(`DELETE FROM spending WHERE ${forgotten}`).run()
+}
+
 const threadOf = (statements: Statements, of: CommandRef): ThreadRef | undefined => find(statements, of)?.command

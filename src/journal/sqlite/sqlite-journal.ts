@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
-import type { CommandId, ThreadRef, WorkspaceId } from '../../command/ids.ts'
+import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
 import type { Spent, Usage } from '../../command/spending.ts'
 import { addCheckpoints } from './checkpoints.ts'
 import { end, finish, steeredInto } from './end.ts'
 import { ensureThread, reserveSpare } from './spares.ts'
-import { dayCosts, spend, spent } from './spending.ts'
+import { dayCosts, foldForgotten, spend, spent } from './spending.ts'
 import { COMMAND, THREAD, threadValues, WORKSPACE, workspaceValues } from './keys.ts'
 import { lockFolder, WorkspaceHeld } from '../folder-lock.ts'
 import { takeLease, Tenure } from '../lease.ts'
@@ -19,11 +19,12 @@ import {
   type CommandRecord,
   type CommandRef,
   type Delivery,
+  type Ended,
+  type EndOptions,
   type Journal,
   type Requeue,
   type Saving,
   type Spare,
-  type SteeredEnd,
   type ThreadChange,
   type ThreadRecord,
 } from '../journal.ts'
@@ -125,8 +126,8 @@ class SqliteJournal implements Journal {
     )
   }
 
-  end(of: CommandRef, result: Result, heir?: CommandId, steered: SteeredEnd = { read: undefined }): Promise<Answer> {
-    return this.#writer.write<Answer>(() => end(this.#statements, of, result, heir, steered), 'lost')
+  end(of: CommandRef, result: Result, options: EndOptions = {}): Promise<Ended> {
+    return this.#writer.write<Ended>(() => end(this.#statements, of, result, options), { outcome: 'lost' })
   }
 
   requeue(of: CommandRef, { counted, crashed, note, at }: Requeue): Promise<Answer> {
@@ -214,6 +215,7 @@ class SqliteJournal implements Journal {
              AND NOT EXISTS (${waits} AND json_extract(outbox.result, '$.commandId') = commands.command_id) ORDER BY ended_at LIMIT ?)`,
         )
         .run(before, limit)
+      foldForgotten(this.#statements)
       return Number(changes)
     }, 0)
   }
