@@ -203,3 +203,48 @@ it('hands an answer on only when the run is ready for it', async () => {
   ready.resolve()
   expect(await answer).toBe('{}')
 })
+
+it('counts an answer that is cut off behind any of its events, and has it asked for again', async () => {
+  const events = [
+    started,
+    written('hello'),
+    written(' and more'),
+    event({ type: 'message_delta', usage: { output_tokens: 7 } }),
+    event({ type: 'message_stop' }),
+  ]
+  for (let sent = 0; sent < events.length; sent += 1) {
+    behave = (_request, response) => {
+      response.writeHead(200, stream)
+      response.write(events.slice(0, sent).join(''), () => response.destroy())
+    }
+    const account = someAccount()
+    pass.open(account)
+    await expect(post({ stream: true }).then((answer) => answer.text())).rejects.toThrow(/terminated|fetch failed/)
+    pass.close()
+    await account.settled()
+    expect(account.uses).toHaveLength(1)
+    expect(account.uses[0]?.tokens.input).toBe(sent === 0 ? Math.ceil('{"stream":true}'.length / 4) : 1000)
+  }
+})
+
+it('asks for no more than a few things at once, and bounds what they may cost together', async () => {
+  behave = () => {}
+  const account = someAccount({ budgets: { command: 0.5, thread: undefined, day: undefined } })
+  pass.open(account)
+  const open = Array.from({ length: 20 }, () =>
+    post({ stream: false, text: 'x'.repeat(20_000) }).then(
+      ({ status }) => status,
+      () => 0,
+    ),
+  )
+  await expect.poll(() => seen.length).toBeGreaterThan(0)
+  const refused = (await Promise.all(open.map((each) => Promise.race([each, new Promise<number>((resolve) => setTimeout(() => resolve(-1), 500))])))).filter(
+    (status) => status === 429,
+  )
+  expect(seen.length).toBeLessThanOrEqual(8)
+  expect(refused.length).toBe(20 - seen.length)
+  pass.close()
+  await Promise.all(open)
+  await account.settled()
+  expect(account.uses).toHaveLength(seen.length) // given up, each counts as what was sent
+})

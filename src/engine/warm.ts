@@ -1,4 +1,5 @@
 import { workspaceKey, type ThreadRef, type WorkspaceId } from '../command/ids.ts'
+import { failpoint } from '../observe/failpoint.ts'
 import { exists } from '../workspace/files.ts'
 import { threadPaths } from '../workspace/paths.ts'
 import { layOutSpare, newThreadTip } from '../workspace/thread-home.ts'
@@ -29,6 +30,7 @@ async function makeNow(workspace: WorkspaceId, tools: Tools): Promise<void> {
   if (!(await exists(repository))) return
   const known = (await tools.journal.spares()).find((each) => workspaceKey(each.workspace) === workspaceKey(workspace))
   const spare = known ?? (await tools.journal.reserveSpare(workspace))
+  await failpoint('spare.reserved')
   const paths = threadPaths(tools.root, names, spare.slot)
   const home = { paths, slot: slotOf(spare, tools) }
   const tip = await newThreadTip(repository)
@@ -38,8 +40,10 @@ async function makeNow(workspace: WorkspaceId, tools: Tools): Promise<void> {
   if ((await tools.journal.spareReady(workspace, undefined)) === 'lost') return
   if (!whole) {
     await layOutSpare(home, tip)
+    await failpoint('spare.laid_out')
     await offerDependencies({ workTree: paths.workTree, slotNumber: spare.slotNumber, tell: () => {} }, tools, tools.stopping)
   }
   await tools.agents.warm(agentPlace(workspace, spare, home), keepingOf(home))
   await tools.journal.spareReady(workspace, tip)
+  await failpoint('spare.ready')
 }

@@ -25,7 +25,7 @@ describe.concurrent('a service that is killed at', () => {
     const origin = await makeRepository(join(folder, 'origin'))
     await exec('git', ['-C', origin, 'config', 'core.logAllRefUpdates', 'always'])
     const failpoints = await makeFailpoints(join(folder, 'failpoints'))
-    const env = { REPO_URL: origin, FIRST_USER_ID: usersOf(name), ...standIn, ...failpoints.env }
+    const env = { REPO_URL: origin, FIRST_USER_ID: usersOf(name), SPARE_AGENT: 'true', ...standIn, ...failpoints.env }
     const workspace = join(folder, 'service')
     await exec('mkdir', ['-p', workspace])
     await chmod(workspace, 0o755)
@@ -78,9 +78,22 @@ async function tour(service: Service, sender: Sender, origin: string): Promise<v
     await sender.result(newer.commandId)
   }
 
+  /** An edit, and a message that is added to it while it works. */
+  const steered = async (threadId: string): Promise<void> => {
+    const gate = join(origin, '..', `${threadId}-${count}.steer`)
+    const slow = edit(threadId, ` then run while [ ! -e ${gate} ]; do sleep 0.05; done`)
+    await sender.send(slow)
+    await sender.begun(slow.commandId)
+    const more = { ...edit(threadId), delivery: 'steer' }
+    await sender.send(more)
+    await writeFile(gate, '')
+    await sender.result(more.commandId)
+  }
+
   await Promise.all([sender.send(edit('one')), sender.send(edit('two'))])
   await sender.settled()
   await interrupted('one', async () => {})
+  await steered('one')
   await verb('one', 'undo')
   await verb('one', 'push')
   await moveOrigin(origin)

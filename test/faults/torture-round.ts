@@ -64,6 +64,7 @@ export async function round({ seed, commands, agent, keep = false }: RoundOption
     REPO_URL: origin,
     FIRST_USER_ID: String(70_000 + (process.pid % 1000) * 20), // two tortures on one machine do not end each other's agents
     INTERRUPTS_PER_MINUTE: '100000',
+    SPARE_AGENT: 'true',
     ANTHROPIC_BASE_URL: model.url,
     ANTHROPIC_API_KEY: MODEL_KEY,
     ...(agent === 'stand-in' ? standIn : {}),
@@ -126,7 +127,7 @@ export async function round({ seed, commands, agent, keep = false }: RoundOption
     const write = `write ${file.path}: ${file.content}`
     const edit = { userId, threadId, commandId, file }
     if (dice < 0.3) await sender.send({ ...edit, instruction: write })
-    else if (dice < 0.5) await sender.send({ ...edit, instruction: write, delivery: 'queue' })
+    else if (dice < 0.5) await sender.send({ ...edit, instruction: write, delivery: chance() < 0.5 ? 'queue' : 'steer' })
     else if (dice < 0.7)
       await sender.send({ ...edit, instruction: `${write} then run sleep 0.${Math.floor(chance() * 9) + 1}`, delivery: chance() < 0.5 ? 'interrupt' : 'queue' })
     else if (dice < 0.8) await sender.send({ ...edit, instruction: `run mkdir -p d && echo noise > ignored.tmp; rm ignored.tmp then ${write}` })
