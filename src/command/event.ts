@@ -21,7 +21,7 @@ export const RunEvent = z
     event('commit.made', { commit: z.string(), subject: z.string(), outcome: z.string() }).describe('A commit is on the branch of the thread.'),
     event('preview.changed', { state: z.string(), url: z.string().optional() }).describe('The preview started, stopped or failed.'),
     event('progress', { text: z.string() }).describe('A long step goes on: a clone, an install, a retry that waits.'),
-    event('cost.counted', { costUsd: z.number(), totalCostUsd: z.number() }).describe('What the run cost.'),
+    event('cost.counted', { costUsd: z.number(), totalCostUsd: z.number() }).describe('What the command has cost by now, over all attempts; and its thread.'),
     event('question.asked', { question: z.string() }).describe('The agent wants to know something.'),
     event('run.ended', { success: z.boolean(), code: z.string().optional(), summary: z.string() }).describe('The command has its result.'),
     event('gap', { from: z.string(), to: z.string() }).describe('Events between these two ids are no longer kept.'),
