@@ -69,7 +69,7 @@ it('counts what was sent where a request was given up before the model said what
   const account = someAccount()
   const [givenUp, refused] = [account.request(), account.request()]
   for (const meter of [givenUp, refused]) meter.sent(4000)
-  refused.refused()
+  refused.free()
   for (const meter of [givenUp, refused]) meter.end()
   await account.settled()
   expect(account.uses.map(({ tokens }) => tokens.input)).toEqual([1000])

@@ -38,8 +38,8 @@ export interface Meter {
   sent(bytes: number): void
   /** What its answer has used so far. */
   count(model: string | undefined, tokens: ModelTokens): void
-  /** It was refused, so it costs nothing. */
-  refused(): void
+  /** It costs nothing: it was refused, or only asked how long something is. */
+  free(): void
   /** It is over. Where it was given up before the model said what it used, it counts as what was sent. May be called twice. */
   end(): void
 }
@@ -110,7 +110,7 @@ export class Account {
   request(): Meter {
     this.#asked.resolve()
     const flight: Flight = { bytes: 0, model: '', tokens: NOTHING }
-    let [refused, said] = [false, false]
+    let [free, said] = [false, false]
     this.#flying.add(flight)
     return {
       sent: (bytes) => void (flight.bytes += bytes),
@@ -120,10 +120,10 @@ export class Account {
         said = true
         this.#look()
       },
-      refused: () => void (refused = true),
+      free: () => void (free = true),
       end: () => {
         if (!this.#flying.delete(flight)) return
-        const used = !said && !refused ? this.#estimate(flight) : { tokens: flight.tokens, costUsd: this.#cost(flight) }
+        const used = !said && !free ? this.#estimate(flight) : { tokens: flight.tokens, costUsd: this.#cost(flight) }
         if (!isNothing(used.tokens)) this.#record(used)
         this.#look()
         this.#landed()

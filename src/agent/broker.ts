@@ -140,7 +140,7 @@ export class Broker implements AsyncDisposable {
     onward.on('response', (answer) => {
       silence.over()
       account.limited(limitedUntil(answer))
-      if ((answer.statusCode ?? 0) >= 400) meter.refused()
+      if ((answer.statusCode ?? 0) >= 400 || endpoint.endsWith('/count_tokens')) meter.free()
       this.#answer(answer, response, meter, modelOf(this.#upstream, endpoint), ready)
         .then(() => silence.answered(answer))
         .catch(cut)

@@ -105,7 +105,7 @@ export class Agent implements AsyncDisposable {
     this.#gone = this.#read()
   }
 
-  /** It has had no turn: nothing that a repository or a message brought has run in it, or as its user, since it was started. */
+  /** It has had no turn: nothing has run in it, or as its user, but what the operator lets a repository bring. */
   get fresh(): boolean {
     return this.#fresh
   }

@@ -95,7 +95,7 @@ const BAD: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   attachments: fc.oneof(
     fc.string(),
     fc.constantFrom(
-      [{ name: 'a', mediaType: 'text/html', data: '' }],
+      [{ name: 'a', mediaType: 'application/x-sh', data: '' }],
       [{ name: 'a', mediaType: 'text/plain', data: '%%' }],
       [{ name: '', mediaType: 'text/plain', data: '' }],
     ),

@@ -85,13 +85,15 @@ describe('a message that is steered into a running edit', () => {
     expect(result).toMatchObject({ success: true, attempt: 2, filesChanged: ['crash.txt', 'with.txt'] })
     expect(await client.result(second)).toMatchObject({ joined: `${first}#2`, commit: result.commit })
   })
-  it('of another mode, or for a build, waits for its own turn', async () => {
+  it('of another mode, or of another type, waits for its own turn', async () => {
     const hold = model.hold('write mode.txt')
     const first = await client.post('mode', 'write mode.txt: 1')
     await hold.reached
     const plan = await client.post('mode', 'write plan.txt: 2', { ...steer, mode: 'plan' })
+    const commit = await client.post('mode', 'as it is', { ...steer, type: 'commit' })
     hold.release()
     expect(await client.result(first)).toMatchObject({ success: true, filesChanged: ['mode.txt'] })
+    expect(await client.result(commit)).toMatchObject({ success: true, summary: 'nothing to commit' })
     const planned = await client.result(plan)
     expect(planned.joined).toBeUndefined()
     expect(planned.filesChanged).toBeUndefined()

@@ -128,9 +128,11 @@ function commitFrom(entry: string): Commit {
   return { sha, commandId: commandId.trim(), files: files.map((file) => file.replace(/^\n/, '')).filter((file) => file !== '') }
 }
 
-/** I3: what changes files ends in the order of acceptance, in the journal and on the branch. */
+/** I3: what changes files ends in the order of acceptance, in the journal and on the branch; what was steered into a run, with that run. */
 function orderProblems(story: ThreadStory): string[] {
-  const ordered = story.commands.filter(({ command, result }) => command.type !== 'push' && result !== undefined && result.code !== 'superseded')
+  const ordered = story.commands.filter(
+    ({ command, result }) => command.type !== 'push' && result !== undefined && result.code !== 'superseded' && result.joined === undefined,
+  )
   return ordered.flatMap((record, at) => {
     const former = ordered[at - 1]
     return former?.endedAt !== undefined && record.endedAt !== undefined && former.endedAt > record.endedAt

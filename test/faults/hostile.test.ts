@@ -231,8 +231,9 @@ cp ${traps.folder}/given/.mcp.json "$HOME/.claude.json"; echo home > home.txt
 `
     expect(await plant('home', await traps.script('home.sh', home))).toMatchObject({ filesChanged: ['home.txt'] })
     expect(await client.run('home', 'write same.txt: same')).toMatchObject({ success: true, filesChanged: ['same.txt'] })
-    // A limit on what it may cost needs a process of its own.
-    const next = await client.run('home', 'run git status; ls -a ~ $CLAUDE_CONFIG_DIR; echo $HOME > next.txt', { maxCostUsd: 1 })
+    // Going back needs a process of its own, as its conversation is another one then.
+    await client.call('POST', client.thread('home', 'undo'), {})
+    const next = await client.run('home', 'run git status; ls -a ~ $CLAUDE_CONFIG_DIR; echo $HOME > next.txt')
     expect(next).toMatchObject({ success: true, filesChanged: ['next.txt'] })
     expect(next.summary).not.toMatch(/bashrc|gitconfig|settings/)
     expect(JSON.stringify(model.requests)).not.toContain('MEMORY-OF-THE-HOME')

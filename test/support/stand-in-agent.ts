@@ -47,7 +47,10 @@ function control(id: string, request: { subtype: string; hooks?: Callbacks; canc
 
 const textOf = (content: string | readonly { text?: string }[]): string => {
   const text = typeof content === 'string' ? content : content.map((part) => part.text ?? '').join('\n')
-  return text.replace(/^[\s\S]*<\/branchline-note>\s*/, '')
+  return text
+    .replace(/^[\s\S]*<\/branchline-note>\s*/, '')
+    .replaceAll(/<attachment [^>\n]*\/>|<attachment [\s\S]*?<\/attachment>/g, '')
+    .trim()
 }
 
 const lifecycle = (uuid: string | undefined, state: string): void => {

@@ -97,9 +97,9 @@ function supersedes(command: Command, before: CommandRecord): boolean {
 }
 
 /** The run into which a message is steered, where that can still hear it. */
-function takesSteering(host: CommandRecord | undefined, { threadId, mode }: Command): CommandRecord | undefined {
+function takesSteering(host: CommandRecord | undefined, { type, threadId, mode }: Command): CommandRecord | undefined {
   if (host?.state !== 'running' || host.interruptedBy !== undefined || host.joins !== undefined) return undefined
-  return host.command.type === 'edit' && host.command.threadId === threadId && host.command.mode === mode ? host : undefined
+  return type === 'edit' && host.command.type === 'edit' && host.command.threadId === threadId && host.command.mode === mode ? host : undefined
 }
 
 /** The result of a message whose text another one takes along. */

@@ -98,7 +98,8 @@ export function commandRoutes(desk: Desk): readonly Route[] {
         method: 'POST',
         url: `/api/threads/{clientId}/{userId}/{threadId}/${verb}`,
         operationId: verb,
-        summary: verb === 'undo' ? 'Take the files back by one commit, as a new commit' : 'Push the branch of the thread to origin',
+        summary:
+          verb === 'undo' ? 'Take the files back by one commit, as a new commit, and the conversation with them' : 'Push the branch of the thread to origin',
         role: 'work',
         path: ThreadPath,
         query: ProjectQuery,
@@ -115,7 +116,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       method: 'POST',
       url: '/api/threads/{clientId}/{userId}/{threadId}/restore',
       operationId: 'restore',
-      summary: 'Take the files back to a checkpoint, as a new commit',
+      summary: 'Take the files back to a checkpoint, as a new commit, and the conversation with them',
       role: 'work',
       path: ThreadPath,
       query: ProjectQuery,
