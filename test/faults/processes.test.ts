@@ -47,7 +47,9 @@ function alive(): readonly string[] {
     try {
       const uid = Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
       const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
-      return uid >= FIRST_USER && uid < FIRST_USER + USERS && line !== '' && !line.includes('stand-in-agent') ? [line] : []
+      if (!(uid >= FIRST_USER && uid < FIRST_USER + USERS) || line === '' || line.includes('stand-in-agent')) return []
+      // When a result is out, the service's git brings the agent's up to date, as that user.
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').includes('GIT_NO_LAZY_FETCH=1') ? [] : [line]
     } catch {
       return [] // no process, or it has ended
     }
