@@ -11,6 +11,7 @@ const FLUSH_MS = 100
  */
 export class Narrator implements Disposable {
   readonly #tell: (event: NewEvent) => void
+  readonly #questions = new Set<string>()
   #said = ''
   #timer: NodeJS.Timeout | undefined
 
@@ -40,15 +41,17 @@ export class Narrator implements Disposable {
   #blocks(content: Extract<SDKMessage, { type: 'assistant' }>['message']['content']): void {
     for (const block of content) {
       if (block.type === 'text') this.#flush('\n')
-      if (block.type === 'tool_use')
-        this.#say({ type: 'tool.started', tool: block.name, toolUseId: block.id, input: printable(JSON.stringify(block.input), MAX_SHOWN) })
+      if (block.type !== 'tool_use') continue
+      // A question is told as one, by the end of its turn.
+      if (block.name === 'AskUserQuestion') this.#questions.add(block.id)
+      else this.#say({ type: 'tool.started', tool: block.name, toolUseId: block.id, input: printable(JSON.stringify(block.input), MAX_SHOWN) })
     }
   }
 
   #answers(content: Extract<SDKMessage, { type: 'user' }>['message']['content']): void {
     if (typeof content === 'string') return
     for (const block of content) {
-      if (block.type !== 'tool_result') continue
+      if (block.type !== 'tool_result' || this.#questions.has(block.tool_use_id)) continue
       const said =
         typeof block.content === 'string'
           ? block.content

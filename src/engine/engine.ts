@@ -247,7 +247,10 @@ export class Engine implements AsyncDisposable {
     if (ran.kind === 'again') {
       this.#tell(
         run.command,
-        { type: 'progress', text: `Attempt ${run.attempt} ended: ${printable(ran.why, 500)} Trying again in ${Math.round(ran.inMs / 1000)} s.` },
+        {
+          type: 'progress',
+          text: `Attempt ${run.attempt} ended: ${printable(ran.why, 500)}${ran.inMs === 0 ? '' : ` Trying again in ${Math.ceil(ran.inMs / 1000)} s.`}`,
+        },
         run.command.commandId,
       )
       this.#tools.log.warn({ event: 'run.again', ...about(run), inMs: ran.inMs, why: ran.why })

@@ -113,7 +113,7 @@ async function saveLeft(run: CommandRecord, thread: Thread, tools: Tools): Promi
 
 async function again(run: CommandRecord, commit: string | undefined, tools: Tools): Promise<Ran> {
   await tools.journal.requeue(refOf(run.command), { counted: true, crashed: true, note: { reason: 'crash', commit }, at: Date.now() })
-  return { kind: 'again', inMs: 0, why: 'the service was stopped hard' }
+  return { kind: 'again', inMs: 0, why: 'The service was stopped hard; the message goes on.' }
 }
 
 /** The commit exists; the branch may or may not have moved to it, and the work tree may not have followed. */

@@ -80,7 +80,7 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   if (ending.kind === 'shutdown') {
     await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'shutdown', commit }, at })
     await failpoint('run.requeued')
-    return { kind: 'again', inMs: 0, why: 'the service is shutting down' }
+    return { kind: 'again', inMs: 0, why: 'The service is stopping; the message is kept and goes on at its next start.' }
   }
   const waits = ending.kind === 'failed' && ending.limitedUntil !== undefined ? limitOf(run, ending.limitedUntil, tools) : undefined
   if (waits !== undefined && waits.kind !== 'failed') {

@@ -15,7 +15,7 @@ export interface ScriptedOptions {
 }
 
 /** Text that Claude Code adds around what the user said, and attachments. */
-const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>|<attachment [^>\n]*\/>|<attachment [\s\S]*?<\/attachment>/g
+const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>|<attachment [^>\n]*\/>|<attachment [\s\S]*?<\/attachment>|\[Image: source: [^\]]*\]/g
 /** A message that was not answered stands before the next one in the same turn; what counts begins behind the last of these. */
 const BEFORE = /^[\s\S]*(?:\[Request interrupted by user[^\]]*\]|<\/branchline-note>)/
 

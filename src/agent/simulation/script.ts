@@ -7,7 +7,7 @@ export interface Call {
 /** Goes from call to call, given the answer to each, and returns what to say in the end. */
 type Step = Generator<Call, string, string>
 
-const REFUSED = /<tool_use_error>|has not been read|Error:|Cannot (write|edit)|plan mode/i
+const REFUSED = /<tool_use_error>|has not been read|Error:|Cannot (write|edit)|plan mode|nothing may be changed/i
 const INSTRUCTIONS = 'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds · ask QUESTION; several joined by "then"'
 
 const plain = (answer: string): string => answer.replaceAll(/<\/?tool_use_error>/g, '').trim()
