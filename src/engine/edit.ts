@@ -105,11 +105,18 @@ async function converse(
     await made
     if (hearing !== undefined) hearing.read = end.kind === 'stopped' && !end.heard ? new Set() : steered.read(unread)
     if (end.kind === 'answered' && end.question !== undefined) events.append({ ...about, type: 'question.asked', question: end.question })
-    if (said !== undefined) await tools.journal.updateThread(ref, { said })
+    if (said !== undefined) await noteSaid(ref, said, tools)
     return endOf(end, account, tools, stop)
   } finally {
     await steps?.done()
   }
+}
+
+/** On a full disk this waits for nobody: the run is saved with the room that is kept back, and going back to it takes the conversation one turn further. */
+async function noteSaid(ref: ThreadRef, said: string, { journal, log }: Tools): Promise<void> {
+  await journal
+    .updateThread(ref, { said })
+    .catch((error: unknown) => log.warn({ event: 'conversation.not_noted', threadId: ref.threadId, error: messageOf(error) }))
 }
 
 /** A thread that has checkpoints has talked before, so a new conversation has lost something. */
