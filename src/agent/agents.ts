@@ -101,7 +101,7 @@ export class Agents implements AsyncDisposable {
     await this.#ending.get(place.slot.slot)
     const known = this.#living.get(place.slot.slot)
     const start = await this.#startOf(place)
-    if (known?.agent.alive === true && known.startedWith === start.key && known.agent.sessionId === place.sessionId) {
+    if (fits(known, place, start)) {
       known.busy = true
       return known
     }
@@ -122,12 +122,13 @@ export class Agents implements AsyncDisposable {
     const known = this.#living.get(place.slot.slot)
     if (this.#settings.keep === 0 || known?.busy === true || this.#shortOfMemory()) return
     const start = await this.#startOf(place)
-    if (known?.agent.alive === true && known.startedWith === start.key && known.agent.sessionId === place.sessionId) {
+    if (fits(known, place, start)) {
       known.usedAt = performance.now()
       return
     }
     const { agent } = await this.#start(place, keeping, start, false)
-    agent.warm().catch(() => agent[Symbol.asyncDispose]().catch(() => {})) // its thread's next message starts another one
+    // The thread's next message starts another one, and says so where what is left of this one cannot be ended.
+    agent.warm().catch(() => agent[Symbol.asyncDispose]().catch(() => {}))
   }
 
   /** What an agent of this place is to be started with; one that was started with anything else does not fit. */
@@ -253,6 +254,10 @@ export class Agents implements AsyncDisposable {
     return { sessionId: from, at: from === sessionId ? undefined : begins?.at }
   }
 }
+
+/** It lives, was started with the same, and is in the same conversation. */
+const fits = (living: Living | undefined, { sessionId }: AgentPlace, { key }: Start): living is Living =>
+  living?.agent.alive === true && living.startedWith === key && living.agent.sessionId === sessionId
 
 /** Changes when another version of the program is put into its place. */
 async function versionOf(binary: string): Promise<string> {

@@ -135,11 +135,11 @@ export class Agent implements AsyncDisposable {
   async #rehearse(): Promise<void> {
     const late = delay(REHEARSAL_MS, false, { ref: false })
     await Promise.race([this.ready(), late])
-    const gone = new Promise<void>((resolve) => {
-      this.#hear = ({ type }) => void (type === 'result' && resolve())
+    const answered = new Promise<boolean>((resolve) => {
+      this.#hear = ({ type }) => void (type === 'result' && resolve(true))
     })
     this.#prompts.put({ type: 'user', message: { role: 'user', content: [] }, parent_tool_use_id: null, shouldQuery: false })
-    const through = await Promise.race([gone.then(() => true), this.#gone.then(() => false), late])
+    const through = await Promise.race([answered, this.#gone.then(() => false), late])
     this.#hear = () => {}
     if (this.#child?.pid !== undefined) this.#kept ??= await family(this.#child.pid, this.#slot)
     if (!through) await this[Symbol.asyncDispose]()

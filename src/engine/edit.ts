@@ -112,7 +112,10 @@ async function converse(
   }
 }
 
-/** On a full disk this waits for nobody: the run is saved with the room that is kept back, and going back to it takes the conversation one turn further. */
+/**
+ * Notes where the conversation stands, for who goes back to this run later. It is no reason to fail: on a full disk the run is still
+ * saved, with the room that is kept back, and going back to it has the conversation stand one turn earlier.
+ */
 async function noteSaid(ref: ThreadRef, said: string, { journal, log }: Tools): Promise<void> {
   await journal
     .updateThread(ref, { said })

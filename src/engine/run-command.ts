@@ -102,7 +102,10 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   return { kind: 'ended', result, steered: ended.steered, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
 }
 
-/** Which of the messages that were steered into a run were read there; where only a crash knows, those that a commit does not show. */
+/**
+ * Which of the messages that were steered into a run were read there: by this service, or as the record of its commit has it. After a
+ * crash without a commit nobody knows: none where it was interrupted, so that they go on, and else all, which end with it.
+ */
 function readBy(run: CommandRecord, ending: Ending, { steered }: Tools): readonly CommandId[] | undefined {
   return steered.read(refOf(run.command)) ?? run.saving?.read ?? (ending.kind === 'interrupted' ? [] : undefined)
 }
