@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { run } from './run.ts'
-import { belongsTo, processTable, type ProcessEntry } from './table.ts'
+import { belongsTo, lookAtProcesses, processTable, type ProcessEntry } from './table.ts'
 import type { Identity } from './start.ts'
 
 /** Processes of a run were still alive after everything that may end them was tried. */
@@ -22,9 +22,11 @@ const LIMIT_MS = 7000
 /** What starts itself anew faster than it is ended one by one is ended in one call, the kept processes with it. */
 const ONE_BY_ONE_MS = 1000
 const PAUSE_MS = 20
+/** Looks that find nothing and may have missed something, after which what shares the service's user is taken to have ended. */
+const LOOKS = 50
 
 /**
- * Ends everything of a slot but `keep`, again and again until a look finds nothing:
+ * Ends everything of a slot but `keep`, again and again until a look finds nothing and can have missed nothing:
  * what left the process group, forked twice or starts itself anew included.
  *
  * @returns how many processes were ended
@@ -42,12 +44,19 @@ export async function endGits(folder: string): Promise<number> {
 async function end(wanted: (entry: ProcessEntry) => boolean, identity: Identity): Promise<number> {
   const ended = new Set<number>()
   const began = performance.now()
+  let [gone, certain, empty]: [ReadonlySet<number>, boolean, number] = [new Set(), false, 0]
   for (;;) {
-    const left = (await processTable()).filter(wanted).map((entry) => entry.pid)
-    if (left.length === 0) return ended.size
+    const look = await lookAtProcesses()
+    const left = look.living.filter(wanted).map((entry) => entry.pid)
+    // What has ended since it was listed may have started another that was not. A zombie of the look before has not.
+    if (left.length === 0 && (certain || look.ended.isSubsetOf(gone) || ++empty > LOOKS)) return ended.size
+    gone = look.ended
     const elapsed = performance.now() - began
-    if (elapsed > LIMIT_MS) throw new Unkillable(left)
-    if (elapsed > ONE_BY_ONE_MS && identity.uid !== undefined) await endUser(identity)
+    if (left.length > 0 && elapsed > LIMIT_MS) throw new Unkillable(left)
+    if (elapsed > ONE_BY_ONE_MS && identity.uid !== undefined) {
+      await endUser(identity)
+      certain = true
+    }
     for (const pid of left) {
       ended.add(pid)
       try {
@@ -56,7 +65,7 @@ async function end(wanted: (entry: ProcessEntry) => boolean, identity: Identity)
         // it has ended already
       }
     }
-    await delay(PAUSE_MS)
+    if (left.length > 0) await delay(PAUSE_MS)
   }
 }
 

@@ -15,15 +15,25 @@ export interface ProcessEntry {
   readonly gitDir?: string | undefined
 }
 
-/** The living processes of this machine, without zombies. */
-export async function processTable(): Promise<readonly ProcessEntry[]> {
-  return process.platform === 'linux' ? linuxTable() : psTable()
+/** What one look at the processes of this machine has found. */
+export interface ProcessLook {
+  /** The living ones, without zombies. */
+  readonly living: readonly ProcessEntry[]
+  /** Those that were listed and had ended when they were read: each may have started another meanwhile, which was not listed. */
+  readonly ended: ReadonlySet<number>
 }
 
-async function linuxTable(): Promise<readonly ProcessEntry[]> {
+/** The living processes of this machine, without zombies. */
+export const processTable = async (): Promise<readonly ProcessEntry[]> => (await lookAtProcesses()).living
+
+export async function lookAtProcesses(): Promise<ProcessLook> {
+  return process.platform === 'linux' ? linuxLook() : { living: await psTable(), ended: new Set() }
+}
+
+async function linuxLook(): Promise<ProcessLook> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const entries = await Promise.all(pids.map((pid) => linuxEntry(pid)))
-  return entries.filter((entry) => entry !== undefined)
+  return { living: entries.filter((entry) => entry !== undefined), ended: new Set(pids.filter((_, index) => entries[index] === undefined)) }
 }
 
 async function linuxEntry(pid: number): Promise<ProcessEntry | undefined> {
