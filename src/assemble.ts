@@ -5,6 +5,7 @@ import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
+import { assemblePreviews } from './assemble-previews.ts'
 import type { Upstream } from './agent/upstream.ts'
 import { SettingsFile } from './agent/settings.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
@@ -46,6 +47,8 @@ const PIECE_MS = 8
 
 export interface Service extends AsyncDisposable {
   readonly url: string
+  /** Where previews are, where there are any. */
+  readonly previewUrl: string | undefined
   readonly identities: Identities
   readonly sandbox: Sandbox
   /** Aborts when another service has taken over the workspace; nothing more may be written. */
@@ -82,6 +85,8 @@ export async function assemble(config: Config): Promise<Service> {
   const agents = parts.use(new Agents({ ...starting, ...kept, settingsOf: settings && ((workspace) => settings.of(workspace)) }, broker))
   agents.start()
 
+  const showing = parts.use(await assemblePreviews(config, { own: paths.own, npm, path, env: networks.agents, sandbox, journal, log }))
+
   const stopping = new AbortController()
   const tools: Tools = {
     root,
@@ -109,6 +114,9 @@ export async function assemble(config: Config): Promise<Service> {
     },
     budgets: { command: config.MAX_COST_USD, thread: config.MAX_COST_USD_PER_THREAD, day: config.MAX_COST_USD_PER_DAY },
     steered: new Steered(),
+    previews: showing.previews,
+    preview: showing.rules,
+    working: (ref) => engine.previews.wake(ref),
     spareAgent: config.SPARE_AGENT && config.AGENTS_KEPT > 0,
     author: { name: config.GIT_AUTHOR_NAME, email: config.GIT_AUTHOR_EMAIL },
     log,
@@ -129,7 +137,8 @@ export async function assemble(config: Config): Promise<Service> {
   const waiting = new Waiting()
   const outbox = new Outbox(journal, { http: (delivery) => waiting.deliver(delivery) }, log)
   const rules = { concurrency: config.CONCURRENCY, maxRuns: config.MAX_RUNS, minRunMs: config.MIN_RUN_MS, interruptsPerMinute: config.INTERRUPTS_PER_MINUTE }
-  const engine = parts.use(new Engine(tools, outbox, rules))
+  const engine: Engine = parts.use(new Engine(tools, outbox, rules))
+  showing.find = (label) => engine.previews.find(label)
   await engine.start()
   parts.use(keepBounded(journal, config.HISTORY_DAYS * 24 * 60 * 60_000, log))
 
@@ -141,21 +150,25 @@ export async function assemble(config: Config): Promise<Service> {
       .map((each) => each.trim())
       .filter((each) => each !== '')
   const allowed = list(config.ALLOWED_HOSTS)
-  const app = httpApp({ engine, tools, waiting, defaults, version, github, stopping: stopping.signal }, callers, {
-    hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed] : undefined,
-    origins: list(config.CORS_ORIGINS),
-    isAgent: async (connection) => {
-      if (identities.level === 'same' || !isLocal(connection)) return false
-      const user = await peerUser(connection)
-      return user === undefined || identities.owns(user)
+  const app = httpApp(
+    { engine, tools, waiting, defaults, version, github, previewLink: showing.access?.link.bind(showing.access), stopping: stopping.signal },
+    callers,
+    {
+      hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed] : undefined,
+      origins: list(config.CORS_ORIGINS),
+      isAgent: async (connection) => {
+        if (identities.level === 'same' || !isLocal(connection)) return false
+        const user = await peerUser(connection)
+        return user === undefined || identities.owns(user)
+      },
     },
-  })
+  )
   const listening = parts.use(await listen(app, config.HOST, config.PORT))
   // Stopped in this order: runs are interrupted and saved and their results delivered, then open requests end.
   parts.defer(() => stopping.abort())
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   const started = parts.move()
-  return { url: listening.url, identities, sandbox, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
+  return { url: listening.url, previewUrl: showing.url, identities, sandbox, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
 const bedrockRegion = ({ simulated, upstream }: Config): string | undefined => (!simulated && upstream.kind === 'bedrock' ? upstream.region : undefined)

@@ -9,7 +9,7 @@ import { ruleForUrl, type EgressRule } from './network/egress-rules.ts'
 import { VARIABLES, type Values } from './variables.ts'
 import { BadRepositoryUrl, githubHost, operatorOrigin } from './workspace/origin.ts'
 
-const loopback = (host: string): boolean => host === '127.0.0.1' || host === '::1' || host === 'localhost'
+export const loopback = (host: string): boolean => host === '127.0.0.1' || host === '::1' || host === 'localhost'
 
 /** What lets programs reach the network as this machine does. */
 const PASSED_ON = [
@@ -86,6 +86,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (values.CLAUDE_CODE_USE_BEDROCK && values.AWS_REGION === undefined && given['AWS_REGION'] === undefined) {
     problems.push('AWS_REGION: CLAUDE_CODE_USE_BEDROCK is set, so the region must be too, such as us-east-1')
+  }
+  if (typeof values.ASTRO_PORT === 'number' && values.ASTRO_PORT !== 0 && values.ASTRO_PORT === values.PORT) {
+    problems.push(`ASTRO_PORT: ${values.ASTRO_PORT} is PORT too; previews run what agents write, so they are never where the API is`)
   }
   if (values.AGENT_SETTINGS_FILE !== undefined) {
     problems.push(...settingsProblems(values.AGENT_SETTINGS_FILE).map((problem) => `AGENT_SETTINGS_FILE: ${problem}`))

@@ -9,7 +9,7 @@ const SANDBOXES = {
 } as const
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
-export function greeting(config: Config, { url, identities, sandbox }: Service): string {
+export function greeting(config: Config, { url, previewUrl, identities, sandbox }: Service): string {
   const who = [
     config.CLIENT_ID === undefined ? '"clientId":"me",' : '',
     config.USER_ID === undefined ? '"userId":"me",' : '',
@@ -28,6 +28,11 @@ export function greeting(config: Config, { url, identities, sandbox }: Service):
     `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
     ...(sandbox.level === 'off' ? [] : [`  sandbox    ${SANDBOXES[sandbox.level]}`]),
     ...(config.egress === undefined ? [] : [`  network    agents are led to ${hostsOf(config.egress)}`]),
+    ...(previewUrl === undefined
+      ? []
+      : [
+          `  previews   ${config.PREVIEW_DOMAIN === undefined ? previewUrl.replace('localhost', 'thread-{id}.localhost') : `https://thread-{id}.${config.PREVIEW_DOMAIN}/`}`,
+        ]),
     `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
     `  workspace  ${config.workspacePath}`,
     '',

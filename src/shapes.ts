@@ -21,6 +21,15 @@ export const usd = z
   .regex(/^\d{1,9}(\.\d{1,6})?$/, 'must be an amount in USD, such as 2.50')
   .transform(Number)
   .refine((value) => value > 0, 'must be more than 0')
+export const portOrOff = z
+  .string()
+  .regex(/^(off|\d{1,5})$/, 'must be a port from 0 to 65535, or off')
+  .transform((value) => (value === 'off' ? ('off' as const) : Number(value)))
+  .refine((value) => value === 'off' || value <= 65_535, 'must be a port from 0 to 65535, or off')
+export const domain = z
+  .string()
+  .toLowerCase()
+  .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/, 'must be a domain, such as preview.example.com')
 export const word = z.string().min(1).max(10_000)
 export const hosts = z.string().transform((text, context) => {
   try {

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
 import { ClientId, ProjectId, ThreadId, UserId } from './command/ids.ts'
+import { PREVIEW_VARIABLES } from './preview-variables.ts'
 import { flag, hosts, milliseconds, minutes, usd, whole, word } from './shapes.ts'
 
 /**
@@ -257,6 +258,7 @@ export const VARIABLES = {
     about: 'Idle agents that stay in memory (about 150 MB each) so that the next message of their thread begins at once.',
     shape: whole(0, 256).default(4),
   },
+  ...PREVIEW_VARIABLES,
   GITHUB_TOKEN: {
     group: 'GitHub, git',
     default: '',

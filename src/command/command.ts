@@ -7,7 +7,7 @@ const MAX_INSTRUCTION = 100_000
 const MAX_ATTACHMENT_BYTES = 5_000_000
 const MAX_ATTACHMENTS = 10
 
-export const CommandType = z.enum(['edit', 'build', 'commit', 'push'])
+export const CommandType = z.enum(['edit', 'build', 'commit', 'push', 'preview'])
 export const Mode = z.enum(['execute', 'plan'])
 export const Delivery = z.enum(['interrupt', 'queue', 'steer'])
 
@@ -85,7 +85,7 @@ const shape = {
 /** The fields of a command that every way shares, for ways to build their own schema from. */
 export const commandShape = shape
 
-export const DEFAULT_DELIVERY = { edit: 'interrupt', build: 'interrupt', commit: 'queue', push: 'queue', restore: 'queue' } as const
+export const DEFAULT_DELIVERY = { edit: 'interrupt', build: 'interrupt', commit: 'queue', push: 'queue', preview: 'queue', restore: 'queue' } as const
 
 /** An instruction that a later message took along before it had begun. */
 export interface Carried {
@@ -104,7 +104,7 @@ export interface Command {
   readonly sessionId: string
   readonly timestamp: number
   /** `restore` takes the thread back to a checkpoint; its instruction is the sha, or empty for one step back. */
-  readonly type: 'edit' | 'build' | 'commit' | 'push' | 'restore'
+  readonly type: 'edit' | 'build' | 'commit' | 'push' | 'preview' | 'restore'
   readonly instruction: string
   readonly mode: 'execute' | 'plan'
   readonly delivery: 'interrupt' | 'queue' | 'steer'

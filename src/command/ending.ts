@@ -12,6 +12,8 @@ export type Ending =
       readonly question?: string | undefined
       readonly restores?: string
       readonly pushed?: boolean
+      /** What is broken on the pages that it touched. */
+      readonly pageErrors?: readonly string[] | undefined
     }
   /** `heard`: the agent had been told the message by then, so its conversation holds it. */
   | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly heard?: boolean }
@@ -28,6 +30,7 @@ export type Ending =
       readonly mayPass: boolean
       readonly wedged?: true
       readonly limitedUntil?: number | undefined
+      readonly pageErrors?: readonly string[] | undefined
     }
 
 export type Outcome = 'completed' | 'interrupted' | 'recovered' | 'failed'

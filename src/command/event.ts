@@ -19,7 +19,9 @@ export const RunEvent = z
     event('tool.ended', { toolUseId: z.string(), failed: z.boolean(), output: z.string() }).describe('The tool answered; output is cut at 2,000 characters.'),
     event('files.changed', { files: z.array(z.string()) }).describe('Files differ from the last commit, or were committed.'),
     event('commit.made', { commit: z.string(), subject: z.string(), outcome: z.string() }).describe('A commit is on the branch of the thread.'),
-    event('preview.changed', { state: z.string(), url: z.string().optional() }).describe('The preview started, stopped or failed.'),
+    event('preview.changed', { state: z.string(), url: z.string().optional(), errors: z.array(z.string()).optional() }).describe(
+      'The preview is `starting`, `ready`, `broken` (served, with errors on its pages), `failed` or `stopped`.',
+    ),
     event('progress', { text: z.string() }).describe('A long step goes on: a clone, an install, a retry that waits.'),
     event('cost.counted', { costUsd: z.number(), totalCostUsd: z.number() }).describe('What the command has cost by now, over all attempts; and its thread.'),
     event('question.asked', { question: z.string() }).describe('The agent wants to know something.'),

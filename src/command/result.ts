@@ -9,6 +9,7 @@ export const Code = z.enum([
   'rate_limited', // the model's limit lasts longer than this command may wait
   'agent_failed', // the model or the agent refused, or broke down
   'build_failed',
+  'preview_failed', // the preview does not start, or an error is on its pages
   'push_conflict', // the remote branch holds commits that ours cannot be rebased onto
   'push_failed',
   'workspace_failed', // the repository could not be cloned, or the thread not prepared
@@ -41,7 +42,10 @@ export const Result = z
     joined: z.string().optional().describe('The run it was steered into.'),
     question: z.string().optional().describe("What the agent wants to know; the thread's next message answers."),
     skipped: z.array(Skipped).optional().describe('Files that could not be saved, with why.'),
-    pageErrors: z.array(z.string()).optional(),
+    pageErrors: z
+      .array(z.string())
+      .optional()
+      .describe('What is broken on pages of the preview: file, line and column, message, page. Checked where a preview is ready.'),
     pictures: z.array(z.string()).optional(),
     commit: z.string().optional(),
     branch: z.string().optional(),

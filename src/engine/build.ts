@@ -1,14 +1,13 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import type { Ending } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
 import { endAll } from '../process/end-all.ts'
-import { readPlainFile } from '../process/plain-file.ts'
 import { removeTree } from '../process/remove-tree.ts'
 import { run } from '../process/run.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { give } from '../workspace/files.ts'
+import { names, readManifest } from '../workspace/manifest.ts'
 import { objectsOf } from '../workspace/paths.ts'
 import { ensureDependencies, wantingOf } from './dependencies.ts'
 import type { Thread } from './thread.ts'
@@ -16,7 +15,6 @@ import type { Tools } from './tools.ts'
 
 const KEEP_BYTES = 64 * 1024
 const SHOWN_LINES = 40
-const MANIFEST_BYTES = 1_000_000
 
 /** Runs the project's `build` script, or `astro build` where it has none, as the thread's agent user. */
 export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Promise<Ending> {
@@ -32,6 +30,7 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
     }
   }
   await ensureDependencies(wantingOf(thread, tools), tools, stop)
+  tools.previews.goOn(home.slot.slot)
   await removeTree(folders.folder)
   await mkdir(folders.tmp, { recursive: true, mode: 0o770 })
   for (const path of [folders.tmp, folders.folder]) await give(path, home.slot.identity)
@@ -67,23 +66,11 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
 }
 
 async function buildCommand(workTree: string, tools: Tools): Promise<{ readonly args: readonly string[]; readonly shown: string } | undefined> {
-  const text = (await readPlainFile(join(workTree, 'package.json'), MANIFEST_BYTES))?.toString('utf8') ?? '{}'
-  const { scripts, dependencies, devDependencies } = parsed(text)
-  if (has(scripts, 'build')) return { args: [tools.installing.npm, 'run', 'build', '--silent'], shown: 'npm run build' }
-  if (!has(dependencies, 'astro') && !has(devDependencies, 'astro')) return undefined
+  const { scripts, dependencies, devDependencies } = await readManifest(workTree)
+  if (names(scripts, 'build')) return { args: [tools.installing.npm, 'run', 'build', '--silent'], shown: 'npm run build' }
+  if (!names(dependencies, 'astro') && !names(devDependencies, 'astro')) return undefined
   return { args: [tools.installing.npm, 'exec', '--no', '--', 'astro', 'build'], shown: 'astro build' }
 }
-
-function parsed(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? { ...value } : {}
-  } catch {
-    return {} // the build would say so, and there is none
-  }
-}
-
-const has = (section: unknown, name: string): boolean => typeof section === 'object' && section !== null && Object.hasOwn(section, name)
 
 /** The last lines that say something, without colours. */
 function lastLines(output: string): string {

@@ -29,7 +29,8 @@ export async function carryOut(run: CommandRecord, thread: Thread, tools: Tools,
         await quiet(thread, tools)
         return await restore(run, thread, tools)
       case 'push':
-        throw new Error('a push has no turn of its own to save')
+      case 'preview':
+        throw new Error(`a ${run.command.type} has no turn of its own to save`)
     }
   } catch (error) {
     return endingOf(error)

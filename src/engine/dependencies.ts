@@ -1,34 +1,52 @@
 import { servicePaths } from '../workspace/paths.ts'
-import { installedKey, isStored, linkDependencies, readManifests, storeDependencies, type InstallOptions } from '../workspace/dependencies.ts'
+import { areInstalled, isStored, linkDependencies, readManifests, storeDependencies, type InstallOptions } from '../workspace/dependencies.ts'
 import { messageOf } from '../observe/text.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
 /** A work tree that wants dependencies, and who is told of it. */
 interface Wanting {
+  readonly slot: string
   readonly workTree: string
   readonly slotNumber: number
   readonly tell: (progress: string) => void
 }
 
 export const wantingOf = ({ ref, home, record }: Thread, tools: Tools): Wanting => ({
+  slot: home.slot.slot,
   workTree: home.paths.workTree,
   slotNumber: record.slotNumber,
   tell: (text) => tools.events(ref).append({ type: 'progress', text }),
 })
 
+/** Whether the work tree has the dependencies that its lockfile names, from the store or by an install of its agent's own. */
+export async function hasDependencies(workTree: string): Promise<boolean> {
+  const manifests = await readManifests(workTree)
+  return manifests === undefined || (await areInstalled(workTree, manifests))
+}
+
+/** Installs them into the store where they are not there yet. @throws RunFailure `workspace_failed` */
+export async function storeOf(place: Wanting, tools: Tools, stop: AbortSignal): Promise<void> {
+  const manifests = await readManifests(place.workTree)
+  if (manifests === undefined) return
+  const options = installOptions(place, tools, stop)
+  await tools.once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options))
+}
+
 /**
  * Makes sure that the work tree has the dependencies that its lockfile names. They are installed once for each lockfile
- * and linked into every work tree that wants the same.
+ * and linked into every work tree that wants the same. In the thread's turn.
  *
  * @throws RunFailure `workspace_failed`
  */
 export async function ensureDependencies(place: Wanting, tools: Tools, stop: AbortSignal): Promise<void> {
   const manifests = await readManifests(place.workTree)
-  if (manifests === undefined || (await installedKey(place.workTree)) === manifests.key) return
+  if (manifests === undefined || (await areInstalled(place.workTree, manifests))) return
   const options = installOptions(place, tools, stop)
   await tools.once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options))
+  await tools.previews.standStill(place.slot) // until the turn is over, or the agent begins
   await linkDependencies(place.workTree, manifests.key, place.slotNumber, options)
+  tools.previews.restart(place.slot)
 }
 
 /**
@@ -39,7 +57,7 @@ export async function offerDependencies(place: Wanting, tools: Tools, stop: Abor
   try {
     const { workTree } = place
     const manifests = await readManifests(workTree)
-    if (manifests === undefined || (await installedKey(workTree)) === manifests.key) return
+    if (manifests === undefined || (await areInstalled(workTree, manifests))) return
     if (await isStored(servicePaths(tools.root).store, manifests.key)) return await ensureDependencies(place, tools, stop)
     const options = installOptions(place, tools, tools.stopping)
     void tools

@@ -1,8 +1,9 @@
 import { failpoint } from '../observe/failpoint.ts'
 import type { Account } from '../agent/account.ts'
 import type { Ready } from '../agent/agents.ts'
+import type { ToolUse } from '../agent/claude-code.ts'
 import { Narrator } from '../agent/narrate.ts'
-import type { TurnEnd } from '../agent/turn-end.ts'
+import type { TurnEnd, Turned } from '../agent/turn-end.ts'
 import type { Ending } from '../command/ending.ts'
 import type { ThreadRef } from '../command/ids.ts'
 import { refOf, type CommandRecord, type ThreadRecord } from '../journal/journal.ts'
@@ -12,7 +13,8 @@ import { agentPlace, keepingOf } from './agent-place.ts'
 import { clearGiven, layOut } from './attachments.ts'
 import { offerDependencies, wantingOf } from './dependencies.ts'
 import type { Thread } from './thread.ts'
-import { promptOf } from './prompt.ts'
+import { checkPages } from './page-check.ts'
+import { promptOf, repairOf } from './prompt.ts'
 import { endingOf } from './reasons.ts'
 import { openAccount } from './spending.ts'
 import { SteeredIn } from './steered-in.ts'
@@ -88,27 +90,55 @@ async function converse(
     const made = preparing.then(async (thread) => {
       await Promise.all([offerDependencies(wantingOf(thread, tools), tools, stop), ensureAgentGit(thread.home)])
       steps = new Steps(run, thread, tools)
+      tools.previews.goOn(home.slot.slot)
+      tools.working(ref)
+      return thread
     })
-    made.then(prepared.resolve, prepared.reject)
+    made.then(() => prepared.resolve(), prepared.reject)
     if (!agent.fresh) await made
-    const { end, said, unread } = await agent.turn({
-      content: promptOf(run, { together, given, forgot: forgot && (await hasWorked(ref, tools)) }),
+    const turn = {
       mode: run.command.mode,
       stop,
       silenceMs: tools.rules.silenceMs,
       graceMs: tools.rules.graceMs,
-      onMessage: (message) => narrator.hear(message),
-      onTool: async (use) => steps?.note(use),
-      onOpen: () => steered.open(),
-    })
+      onMessage: (message: Parameters<Narrator['hear']>[0]) => narrator.hear(message),
+      onTool: async (use: ToolUse) => steps?.note(use),
+    }
+    const content = promptOf(run, { together, given, forgot: forgot && (await hasWorked(ref, tools)) })
+    const first = await agent.turn({ ...turn, content, onOpen: () => steered.open() })
     await failpoint('agent.answered')
-    await made
+    const { unread } = first
+    const { end, said, pageErrors } = await withPages(first, await made, tools, stop, (text) => {
+      events.append({ ...about, type: 'progress', text: 'The preview shows an error; the agent is asked to mend it.' })
+      return agent.turn({ ...turn, content: [{ type: 'text', text }], onOpen: () => {} })
+    })
     if (hearing !== undefined) hearing.read = end.kind === 'stopped' && !end.heard ? new Set() : steered.read(unread)
     if (end.kind === 'answered' && end.question !== undefined) events.append({ ...about, type: 'question.asked', question: end.question })
     if (said !== undefined) await noteSaid(ref, said, tools)
-    return endOf(end, account, tools, stop)
+    const ending = endOf(end, account, tools, stop)
+    return ending.kind === 'completed' ? { ...ending, pageErrors } : ending
   } finally {
     await steps?.done()
+  }
+}
+
+interface Seen extends Pick<Turned, 'end' | 'said'> {
+  /** What is broken on the pages that it touched. */
+  readonly pageErrors: readonly string[]
+}
+
+/** Looks what an answer broke on pages; the agent may be asked to mend that first. */
+async function withPages(first: Turned, thread: Thread, tools: Tools, stop: AbortSignal, mend: (text: string) => Promise<Turned>): Promise<Seen> {
+  let { end, said } = first
+  for (let repairs = 0; ; repairs += 1) {
+    const pageErrors = end.kind === 'answered' ? await checkPages(thread, tools, stop) : []
+    const over = end.kind !== 'answered' || end.question !== undefined || stop.aborted || repairs >= tools.preview.autoRepair
+    if (over || pageErrors.length === 0) {
+      // The summary is of what the message asked for, and not of how its faults were mended.
+      if (end.kind === 'answered' && first.end.kind === 'answered') end = { ...end, text: first.end.text }
+      return { end, said, pageErrors }
+    }
+    ;({ end, said = said } = await mend(repairOf(pageErrors)))
   }
 }
 

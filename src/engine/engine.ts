@@ -1,17 +1,15 @@
 import { failpoint } from '../observe/failpoint.ts'
 import { commandHash, type Command } from '../command/command.ts'
-import { threadKey, workspaceKey, type ThreadRef, type WorkspaceId } from '../command/ids.ts'
+import { threadKey, workspaceKey, type ThreadRef } from '../command/ids.ts'
 import { commandKey, Fenced, refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
 import { messageOf, printable } from '../observe/text.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
 import type { Outbox } from './outbox.ts'
-import { prepareThread, type Wish } from './prepare.ts'
-import type { Thread } from './thread.ts'
-import { beginPush, finishPush, type Pushing } from './push.ts'
-import { TakenUp, whole } from './taken-up.ts'
+import { FIRST_MEND_MS, Later } from './later.ts'
 import { recover, recoverRun } from './recovery.ts'
-import { conclude, runCommand, type Ran } from './run-command.ts'
+import { runCommand, type Ran } from './run-command.ts'
 import { about, showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
+import { ThreadPreviews } from './thread-previews.ts'
 import type { Tools } from './tools.ts'
 import { Turns } from './turns.ts'
 import { makeSpare, warmThread } from './warm.ts'
@@ -24,7 +22,6 @@ export type Acceptance =
   /** The disk is full: what it would do could not be kept. */
   | { readonly kind: 'full' }
 
-const FIRST_MEND_MS = 1000
 const LONGEST_MEND_MS = 60_000
 
 /** Takes commands in, gives each its turn, and sees to it that each ends. */
@@ -37,15 +34,25 @@ export class Engine implements AsyncDisposable {
   /** What goes on without a turn: pushes, and the agents' own git catching up. */
   readonly #aside = new Set<Promise<unknown>>()
   readonly #turns: Turns
-  /** The workspace that was worked in last. */
-  #latest: WorkspaceId | undefined
+  readonly #later: Later
+  readonly previews: ThreadPreviews
+  /** The thread that was worked in last. */
+  #latest: ThreadRef | undefined
   #closed = true
 
   constructor(tools: Tools, outbox: Outbox, rules: LaneRules) {
     this.#tools = tools
     this.#outbox = outbox
     this.#lanes = new Lanes(rules, () => this.#idle())
-    this.#turns = new Turns(this.#lanes)
+    this.#turns = new Turns(this.#lanes, (ref) => this.#turnOver(ref))
+    this.previews = new ThreadPreviews(tools, (ref) => (work) => this.inTurn(ref, work))
+    this.#later = new Later(tools, this.#turns, {
+      beside: (work) => this.#beside(work),
+      ended: (run, ran) => this.#ended(run, ran),
+      again: (run, inMs, as) => {
+        if (!this.#closed) this.#lineUp(run, inMs, as)
+      },
+    })
   }
 
   /** Finishes what a former service left and begins to accept. */
@@ -60,7 +67,8 @@ export class Engine implements AsyncDisposable {
     }
     this.#outbox.start()
     this.#outbox.ring()
-    this.#latest = (await this.#tools.journal.everyThread()).toSorted((a, b) => b.lastActiveAt - a.lastActiveAt)[0]?.ref
+    const [latest] = (await this.#tools.journal.everyThread()).toSorted((a, b) => b.lastActiveAt - a.lastActiveAt)
+    if (latest !== undefined) this.#worked(latest.ref)
     this.#idle()
   }
 
@@ -135,9 +143,9 @@ export class Engine implements AsyncDisposable {
     return entry === undefined ? undefined : this.#commandOf(entry)?.commandId
   }
 
-  /** Prepares a thread, in its turn. */
-  async open(ref: ThreadRef, wish: Wish): Promise<Thread> {
-    return this.#turns.take(ref, (stop) => prepareThread(ref, wish, this.#tools, stop))
+  /** Has a thread for itself while it works. @throws ShuttingDown */
+  async inTurn<Value>(ref: ThreadRef, work: (stop: AbortSignal) => Promise<Value>): Promise<Value> {
+    return this.#turns.take(ref, work)
   }
 
   /** Somebody looks at a thread that is there, so its next message may come soon. Does nothing where it has, or waits for, its turn. */
@@ -181,6 +189,8 @@ export class Engine implements AsyncDisposable {
         this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : 'run.broke', ...about(record), err: error })
         await this.#tools.room.makeRoom().catch(() => {}) // a disk that cannot be asked will not be full alone
         if (!(error instanceof Fenced)) return { againInMs: Math.min(LONGEST_MEND_MS, FIRST_MEND_MS * 2 ** broken++) }
+      } finally {
+        this.#turnOver(record.command)
       }
       this.#entries.delete(commandKey(of))
       return undefined
@@ -196,45 +206,15 @@ export class Engine implements AsyncDisposable {
 
   async #run(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
     this.#tell(run.command, { type: 'run.started', attempt: run.attempt }, run.command.commandId)
-    this.#latest = run.command
+    this.#worked(run.command)
     await failpoint('run.begun')
-    if (run.command.type === 'push') return this.#push(run, stop)
+    if (run.command.type === 'push' || run.command.type === 'preview') return this.#later.begin(run, stop)
     this.#tools.steered.open(refOf(run.command))
     const ran = await runCommand(run, this.#tools, stop).finally(() => this.#tools.steered.close(refOf(run.command)))
     this.#ended(run, ran)
     // The result is on its way; the agent's own git catches up before the thread's next turn.
     if (ran.kind === 'again' || ran.result.commit !== undefined) await showCommits(run.command, this.#tools)
     return ran
-  }
-
-  /** A push takes its commit in its turn and may end later: the thread goes on meanwhile. */
-  async #push(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
-    const pushing = await beginPush(run, this.#tools, stop)
-    if ('kind' in pushing) {
-      const ran = await conclude(run, pushing, { kind: 'nothing', skipped: [] }, undefined, this.#tools)
-      this.#ended(run, ran)
-      return ran
-    }
-    await failpoint('push.fixed')
-    this.#beside(this.#pushAside(pushing))
-    return undefined
-  }
-
-  async #pushAside(pushing: Pushing): Promise<void> {
-    const { run } = pushing
-    try {
-      const ran = await finishPush(pushing, this.#tools, (work) => this.#turns.take(run.command, (stop) => whole(run, work, this.#tools, stop)))
-      this.#ended(run, ran)
-      if (ran.kind === 'again' && !this.#closed) this.#lineUp(run, ran.inMs, 'queued')
-    } catch (error) {
-      if (error instanceof TakenUp) {
-        this.#ended(run, error.ran)
-        if (error.ran.kind === 'again' && !this.#closed) this.#lineUp(run, error.ran.inMs, 'queued')
-        return
-      }
-      this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : 'push.broke', ...about(run), err: error })
-      if (!(error instanceof Fenced) && !this.#closed) this.#lineUp(run, FIRST_MEND_MS, 'left')
-    }
   }
 
   /** A command that is queued again takes a place at the end of its thread's line, after a while. */
@@ -266,6 +246,20 @@ export class Engine implements AsyncDisposable {
       this.#outbox.ring()
     }
     this.#beside(showThread(run.command, this.#tools))
+    if (run.command.type === 'edit' || this.#tools.previews.port(this.#slotOf(run.command) ?? '') !== undefined) this.previews.wake(run.command)
+  }
+
+  #worked({ clientId, userId, projectId, threadId }: ThreadRef): void {
+    this.#latest = { clientId, userId, projectId, threadId }
+    this.previews.activate(this.#latest)
+  }
+
+  #slotOf = (ref: ThreadRef): string | undefined => this.#tools.prepared.get(threadKey(ref))?.home.slot.slot
+
+  /** Nobody touches the files of a thread any more. */
+  #turnOver(ref: ThreadRef): void {
+    const slot = this.#slotOf(ref)
+    if (slot !== undefined) this.#tools.previews.goOn(slot)
   }
 
   #idle(): void {

@@ -9,6 +9,12 @@ export const slotOf = (record: Pick<ThreadRecord, 'slot' | 'slotNumber'>, tools:
   identity: tools.identities.agent(record.slotNumber),
 })
 
+/** What its preview runs as. */
+export const previewSlot = (record: Pick<ThreadRecord, 'slot' | 'slotNumber'>, tools: Tools): Slot => ({
+  slot: `${record.slot}.preview`,
+  identity: tools.identities.preview(record.slotNumber),
+})
+
 /** What the ids of a thread are called on disk; told apart where they differ only in letter case. */
 export async function namesOf(ref: ThreadRef, tools: Pick<Tools, 'journal'>): Promise<Names> {
   const { clientId, userId, projectId, threadId } = ref

@@ -32,6 +32,10 @@ export const addition = ({ command }: CommandRecord, given: readonly Given[]): C
   { type: 'text', text: plain(command.instruction) },
 ]
 
+/** What an agent is told of what it broke. What a page says of itself is quoted: it may be anybody's text. */
+export const repairOf = (pageErrors: readonly string[]): string =>
+  `After your change the preview of the site shows errors:\n<errors>\n${pageErrors.join('\n').replaceAll('<', '‹')}\n</errors>\nFind what is wrong in the files and mend it; change nothing else.`
+
 /** A message is no command to Claude Code itself, which takes what begins with a slash for one. */
 const plain = (text: string): string => (text.trimStart().startsWith('/') ? `Message:\n${text}` : text)
 

@@ -12,7 +12,7 @@ import { endAll, endGits } from '../process/end-all.ts'
 import { belongsTo, processTable } from '../process/table.ts'
 import { servicePaths, threadPaths } from '../workspace/paths.ts'
 import { checkoutTree, showCommit, tipOf } from '../workspace/thread-home.ts'
-import { namesOf, slotOf } from './names.ts'
+import { namesOf, previewSlot, slotOf } from './names.ts'
 import { prepareThread } from './prepare.ts'
 import type { Thread } from './thread.ts'
 import { endingOf } from './reasons.ts'
@@ -50,7 +50,7 @@ export async function recover(tools: Tools): Promise<readonly CommandRecord[]> {
 async function endLeftProcesses(owners: readonly Pick<ThreadRecord, 'slot' | 'slotNumber'>[], tools: Tools): Promise<void> {
   const processes = await processTable()
   const installs = { slot: tools.installing.slot, identity: tools.identities.install() }
-  for (const slot of [installs, ...owners.map((owner) => slotOf(owner, tools))]) {
+  for (const slot of [installs, ...owners.flatMap((owner) => [slotOf(owner, tools), previewSlot(owner, tools)])]) {
     if (!processes.some((entry) => belongsTo(entry, slot.slot, slot.identity))) continue
     const count = await endAll(slot).catch((error: unknown) => messageOf(error))
     tools.log.warn({ event: 'processes.ended', slot: slot.slot, count })
@@ -91,7 +91,7 @@ export async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran>
   await tools.once(repository, () => removeStaleLocks(repository))
   if (run.saving !== undefined) await finishSaving(run.saving, thread)
   await failpoint('recovery.saving_finished')
-  if (run.command.type === 'push') return again(run, undefined, tools)
+  if (run.command.type === 'push' || run.command.type === 'preview') return again(run, undefined, tools)
   if (run.saving !== undefined && run.saving.ending.kind !== 'recovered')
     return conclude(run, run.saving.ending, { kind: 'committed', ...run.saving }, thread, tools)
 

@@ -15,6 +15,8 @@ interface About {
   readonly at: number
   /** What was used of the model over all attempts. */
   readonly used?: Usage | undefined
+  /** Where the preview of the thread is. */
+  readonly previewUrl?: string | undefined
   /** The message that takes this one's text along, where the agent never heard it. */
   readonly heir?: string | undefined
 }
@@ -31,6 +33,8 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
     ...(saved.skipped.length > 0 ? { skipped: saved.skipped.slice(0, MAX_FILES) } : {}),
     ...(about.branch === undefined ? {} : { branch: about.branch }),
     ...(command.type === 'edit' && about.agentSessionId !== undefined ? { agentSessionId: about.agentSessionId, simulated: about.simulated } : {}),
+    ...(about.previewUrl === undefined ? {} : { previewUrl: about.previewUrl }),
+    ...('pageErrors' in ending && ending.pageErrors !== undefined && ending.pageErrors.length > 0 ? { pageErrors: [...ending.pageErrors] } : {}),
     ...(about.used === undefined ? {} : { costUsd: about.used.costUsd, tokens: about.used.tokens }),
     ...(run.begunAt === undefined ? {} : { durationMs: Math.max(0, about.at - run.begunAt) }),
     attempt: run.attempt,

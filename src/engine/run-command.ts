@@ -6,6 +6,7 @@ import { Fenced, refOf, type CommandRecord } from '../journal/journal.ts'
 import { carryOut } from './carry-out.ts'
 import { headStart } from './head-start.ts'
 import { prepareThread } from './prepare.ts'
+import { siteOf } from './preview.ts'
 import type { Thread } from './thread.ts'
 import { messageOf } from '../observe/text.ts'
 import { endingOf, Unfinished } from './reasons.ts'
@@ -92,7 +93,14 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
     return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
   }
   const { used } = await tools.journal.spent(of, '')
-  const about = { branch: thread?.home.branch, agentSessionId: thread?.record.sessionId, simulated: tools.simulated, at, used }
+  const about = {
+    branch: thread?.home.branch,
+    agentSessionId: thread?.record.sessionId,
+    simulated: tools.simulated,
+    at,
+    used,
+    previewUrl: await previewOf(run, thread, tools),
+  }
   const [heir, heirOfUnread] = await heirsOf(run, ending, tools)
   const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, waits ?? ending, saved, { ...about, heir }))))
   const restores = ending.kind === 'completed' ? ending.restores : undefined
@@ -100,6 +108,12 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   if (ended.outcome === 'lost') throw new Fenced()
   await failpoint('run.ended')
   return { kind: 'ended', result, steered: ended.steered, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
+}
+
+/** Where what a command did can be seen, in a thread that has something to show. */
+async function previewOf({ command }: CommandRecord, thread: Thread | undefined, tools: Tools): Promise<string | undefined> {
+  if (thread === undefined || command.type === 'push' || (await siteOf(thread.home.paths, tools)) === undefined) return undefined
+  return tools.preview.urlOf(thread.ref)
 }
 
 /**

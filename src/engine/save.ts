@@ -27,6 +27,7 @@ export type Saved =
  * On a full disk the room that was kept back is used, and a damaged repository is mended first.
  */
 export async function save(run: CommandRecord, ending: Ending, thread: Thread, tools: Tools): Promise<Saved> {
+  await tools.previews.standStill(thread.home.slot.slot)
   try {
     return await saveNow(run, ending, thread, tools)
   } catch (error) {

@@ -9,7 +9,9 @@ import type { Log } from '../observe/log.ts'
 import type { Redact } from '../observe/redact.ts'
 import type { Identities } from '../process/identity.ts'
 import type { Sandbox } from '../process/sandbox.ts'
+import type { Previews } from '../preview/previews.ts'
 import type { Room } from '../workspace/room.ts'
+import type { HostLabels } from './host-labels.ts'
 import type { Steered } from './steered.ts'
 import type { Thread } from './thread.ts'
 
@@ -37,6 +39,18 @@ export interface Installing {
   readonly agentNetworkEnv: Readonly<Record<string, string>>
 }
 
+/** How previews are shown. */
+export interface PreviewRules {
+  readonly on: boolean
+  /** By dev servers; else what is shown is the last good build. */
+  readonly devServers: boolean
+  /** How often an agent is asked to mend what its run broke on a page. */
+  readonly autoRepair: number
+  readonly labels: HostLabels
+  /** Where a browser finds the preview of a thread; `undefined` where there are none. */
+  readonly urlOf: (ref: ThreadRef) => Promise<string | undefined>
+}
+
 /** What the engine works with, built once by `assemble.ts`. */
 export interface Tools {
   readonly root: string
@@ -51,6 +65,10 @@ export interface Tools {
   readonly rules: RunRules
   readonly budgets: Budgets
   readonly steered: Steered
+  readonly previews: Previews
+  readonly preview: PreviewRules
+  /** The agent of a thread has begun to work; whoever looks at the thread may want to see its preview. */
+  readonly working: (ref: ThreadRef) => void
   /** A slot with a waiting agent is kept for the next new thread. */
   readonly spareAgent: boolean
   readonly author: Author

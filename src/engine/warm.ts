@@ -41,7 +41,7 @@ async function makeNow(workspace: WorkspaceId, tools: Tools): Promise<void> {
   if (!whole) {
     await layOutSpare(home, tip)
     await failpoint('spare.laid_out')
-    await offerDependencies({ workTree: paths.workTree, slotNumber: spare.slotNumber, tell: () => {} }, tools, tools.stopping)
+    await offerDependencies({ slot: spare.slot, workTree: paths.workTree, slotNumber: spare.slotNumber, tell: () => {} }, tools, tools.stopping)
   }
   await tools.agents.warm(agentPlace(workspace, spare, home), keepingOf(home))
   await tools.journal.spareReady(workspace, tip)

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { run } from './run.ts'
-import { belongsTo, lookAtProcesses, processTable, type ProcessEntry } from './table.ts'
+import { belongsTo, lookAtProcesses, missedNothing, processTable, type ProcessEntry } from './table.ts'
 import type { Identity } from './start.ts'
 
 /** Processes of a run were still alive after everything that may end them was tried. */
@@ -48,8 +48,7 @@ async function end(wanted: (entry: ProcessEntry) => boolean, identity: Identity)
   for (;;) {
     const look = await lookAtProcesses()
     const left = look.living.filter(wanted).map((entry) => entry.pid)
-    // What has ended since it was listed may have started another that was not. A zombie of the look before has not.
-    if (left.length === 0 && (certain || look.ended.isSubsetOf(gone) || ++empty > LOOKS)) return ended.size
+    if (left.length === 0 && (certain || missedNothing(look, gone) || ++empty > LOOKS)) return ended.size
     gone = look.ended
     const elapsed = performance.now() - began
     if (left.length > 0 && elapsed > LIMIT_MS) throw new Unkillable(left)

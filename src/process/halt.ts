@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Slot } from './end-all.ts'
+import { belongsTo, lookAtProcesses, missedNothing } from './table.ts'
 
 const PATIENCE_MS = 1000
 const LOOK_MS = 5
@@ -18,6 +20,24 @@ export async function halt(pids: ReadonlySet<number> | undefined): Promise<boole
     if (states.every((state) => state === undefined || 'TtZ'.includes(state))) return true
   }
   return false
+}
+
+/**
+ * Stops everything of a slot where it is, again and again until a look finds nothing that moves and can have missed nothing.
+ *
+ * @returns what stands still; `undefined` where something would not
+ */
+export async function haltAll({ slot, identity }: Slot): Promise<ReadonlySet<number> | undefined> {
+  let gone: ReadonlySet<number> = new Set()
+  for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await delay(LOOK_MS)) {
+    const look = await lookAtProcesses()
+    const all = look.living.filter((entry) => belongsTo(entry, slot, identity))
+    const moving = all.filter(({ state }) => !/^[Tt]/.test(state))
+    if (moving.length === 0 && missedNothing(look, gone)) return new Set(all.map(({ pid }) => pid))
+    gone = look.ended
+    for (const { pid } of moving) signal(pid, 'SIGSTOP')
+  }
+  return undefined
 }
 
 /** Lets them go on. */

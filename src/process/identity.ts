@@ -11,6 +11,8 @@ export interface Identities {
   /** Why it is not `separate`. */
   readonly reason?: string
   agent(slotNumber: number): Identity
+  /** The user of a slot's preview, in the group of the slot. */
+  preview(slotNumber: number): Identity
   /** The user that installs dependencies; with the group of the slot it links them into. */
   install(slotNumber?: number): Identity
   /** Whether a user is one of those that agents and installs run as, of this service or of another one with the same range. */
@@ -23,11 +25,12 @@ const USERS = 131_072
 const separate = (firstUser: number): Identities => ({
   level: 'separate',
   agent: (slotNumber) => ({ uid: firstUser + 2 * slotNumber, gid: firstUser + 2 * slotNumber }),
+  preview: (slotNumber) => ({ uid: firstUser + 2 * slotNumber + 1, gid: firstUser + 2 * slotNumber }),
   install: (slotNumber) => ({ uid: firstUser - 1, gid: slotNumber === undefined ? firstUser - 1 : firstUser + 2 * slotNumber }),
   owns: (uid) => uid >= firstUser - 1 && uid < firstUser - 1 + USERS,
 })
 
-const same = (reason: string): Identities => ({ level: 'same', reason, agent: () => ({}), install: () => ({}), owns: () => false })
+const same = (reason: string): Identities => ({ level: 'same', reason, agent: () => ({}), preview: () => ({}), install: () => ({}), owns: () => false })
 
 /** `ISOLATION=require` was asked for and cannot be had. */
 export class IsolationUnavailable extends Error {

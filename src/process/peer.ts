@@ -40,6 +40,27 @@ export async function peerUser(connection: Connection): Promise<number | undefin
   return undefined
 }
 
+/**
+ * The users whose programs listen on a port of this machine.
+ *
+ * @returns `undefined` where that cannot be found out
+ */
+export async function listenersAt(port: number): Promise<ReadonlySet<number> | undefined> {
+  if (process.platform !== 'linux') return undefined
+  const users = new Set<number>()
+  for (const table of TABLES) {
+    const text = await readFile(table, 'latin1').catch(() => '')
+    for (const line of text.split('\n').slice(1)) {
+      const [, local = '', , state, , , , uid] = line.trim().split(/\s+/)
+      if (state === LISTENING && endpoint(local).endsWith(` ${port}`)) users.add(Number(uid))
+    }
+  }
+  return users
+}
+
+/** The state `TCP_LISTEN` of the kernel. */
+const LISTENING = '0A'
+
 /** Columns of `/proc/net/tcp`: sl, local, remote, state, queues, timer, retransmissions, uid, timeout, inode. */
 function userIn(table: string, wanted: string): number | undefined {
   for (const line of table.split('\n').slice(1)) {

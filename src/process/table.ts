@@ -9,6 +9,8 @@ export interface ProcessEntry {
   readonly pid: number
   readonly uid: number
   readonly parent: number
+  /** As `ps` shows it: `T` stands still. */
+  readonly state: string
   /** The value of `BRANCHLINE_SLOT` in its environment, where that can be read. */
   readonly slot: string | undefined
   /** `GIT_DIR` in its environment: a git that a service has started. */
@@ -30,6 +32,12 @@ export async function lookAtProcesses(): Promise<ProcessLook> {
   return process.platform === 'linux' ? linuxLook() : { living: await psTable(), ended: new Set() }
 }
 
+/**
+ * Whether a look can have missed nothing: what has ended since it was listed may have started another that was not listed, but for a
+ * zombie that the look before found already.
+ */
+export const missedNothing = ({ ended }: ProcessLook, endedBefore: ReadonlySet<number>): boolean => [...ended].every((pid) => endedBefore.has(pid))
+
 async function linuxLook(): Promise<ProcessLook> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const entries = await Promise.all(pids.map((pid) => linuxEntry(pid)))
@@ -44,7 +52,7 @@ async function linuxEntry(pid: number): Promise<ProcessEntry | undefined> {
     if (field('State') === 'Z' && Number(field('Threads')) <= 1) return undefined
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '') // another user's: its uid tells
     const variable = (name: string): string | undefined => new RegExp(`(?:^|\\0)${name}=([^\\0]*)`).exec(environment)?.[1]
-    return { pid, uid: Number(field('Uid')), parent: Number(field('PPid')), slot: variable(SLOT_VARIABLE), gitDir: variable('GIT_DIR') }
+    return { pid, uid: Number(field('Uid')), parent: Number(field('PPid')), state: field('State'), slot: variable(SLOT_VARIABLE), gitDir: variable('GIT_DIR') }
   } catch {
     return undefined // it ended while we looked
   }
@@ -60,7 +68,7 @@ async function psTable(): Promise<readonly ProcessEntry[]> {
       const [, pid, parent, uid, state, command] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? []
       if (pid === undefined || state?.startsWith('Z')) return []
       const variable = (name: string): string | undefined => new RegExp(`(?:^| )${name}=(\\S*)`).exec(command ?? '')?.[1]
-      return [{ pid: Number(pid), parent: Number(parent), uid: Number(uid), slot: variable(SLOT_VARIABLE), gitDir: variable('GIT_DIR') }]
+      return [{ pid: Number(pid), parent: Number(parent), uid: Number(uid), state: state ?? '', slot: variable(SLOT_VARIABLE), gitDir: variable('GIT_DIR') }]
     })
 }
 

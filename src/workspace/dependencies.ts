@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
@@ -60,10 +60,38 @@ function relevant(packageJson: Buffer): string {
 /** The marker in a work tree that says which set its `node_modules` is; outside it, where the agent does not write. */
 const markerOf = (workTree: string): string => `${workTree}.dependencies`
 
-export async function installedKey(workTree: string): Promise<string | undefined> {
+/**
+ * Whether a work tree has the dependencies of these manifests: linked from the store, or installed there by its agent, which is seen by
+ * what npm notes of an install and is this thread's own.
+ */
+export async function areInstalled(workTree: string, manifests: Manifests): Promise<boolean> {
+  const there = await lstat(join(workTree, 'node_modules')).catch(() => undefined)
+  if (there?.isDirectory() !== true) return false
   const marker = await readFile(markerOf(workTree), 'utf8').catch(() => undefined)
-  const there = await stat(join(workTree, 'node_modules')).catch(() => undefined)
-  return there?.isDirectory() === true ? marker : undefined
+  if (marker === manifests.key) return true
+  const noted = await readPlainFile(join(workTree, 'node_modules', '.package-lock.json'), MANIFEST_BYTES)
+  if (!holdsAll(packagesIn(noted), packagesIn(manifests.lockfile))) return false
+  await writeFile(markerOf(workTree), manifests.key)
+  return true
+}
+
+type Packages = Readonly<Record<string, { readonly version?: unknown; readonly optional?: unknown; readonly link?: unknown }>>
+
+function packagesIn(lockfile: Buffer | undefined): Packages | undefined {
+  try {
+    return JSON.parse(lockfile?.toString('utf8') ?? '').packages ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What is optional may be missing: it may be for other machines. */
+function holdsAll(noted: Packages | undefined, wanted: Packages | undefined): boolean {
+  if (noted === undefined || wanted === undefined) return false
+  return Object.entries(wanted).every(([path, { version, optional, link }]) => {
+    const found = Object.hasOwn(noted, path) ? noted[path] : undefined
+    return path === '' || link === true || !path.startsWith('node_modules/') || (found === undefined ? optional === true : found.version === version)
+  })
 }
 
 /** True where `linkDependencies` would not have to install first. */

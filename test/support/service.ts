@@ -77,6 +77,7 @@ export async function startService({
         RETRY_BASE_MS: '50',
         DISK_RESERVE_MB: '0',
         SPARE_AGENT: 'false',
+        ASTRO_PORT: 'off',
         ...env,
         ...more,
       },

@@ -27,8 +27,23 @@ export const Initialised = z
     }),
     resumed: z.boolean(),
     branch: z.string(),
+    previewUrl: z.string().optional(),
   })
   .meta({ id: 'Initialised' })
+export const Preview = z
+  .object({
+    state: z
+      .enum(['preparing', 'starting', 'ready', 'broken', 'failed', 'stopped'])
+      .describe('`preparing`: dependencies are installed. `broken`: it is served, with errors on its pages. `failed`: its server does not start.'),
+    url: z.string().optional(),
+    errors: z.array(z.string()).describe('What is broken on pages that were looked at: file, line and column, message, page.'),
+    why: z.string().optional().describe('Why it does not run.'),
+  })
+  .meta({ id: 'Preview' })
+export const PreviewAnswer = z.object({ success: z.literal(true), preview: Preview }).meta({ id: 'PreviewAnswer' })
+export const PreviewLinkAnswer = z
+  .object({ success: z.literal(true), url: z.string().describe('Whoever opens it sees this preview until then.'), expiresAt: iso.optional() })
+  .meta({ id: 'PreviewLink' })
 export const ThreadSummary = z
   .object({
     threadId: z.string(),
@@ -49,6 +64,7 @@ export const Status = z
     lastCommit: z.string().optional(),
     changedFiles: z.array(z.string()).describe('Files that differ from where the thread began.'),
     agentSessionId: z.string(),
+    preview: Preview,
     simulated: z.boolean(),
   })
   .meta({ id: 'Status' })

@@ -10,6 +10,7 @@ import { guard, type GuardOptions } from './guard.ts'
 import { refuseAgents, type IsAgent } from './no-agents.ts'
 import { openApiDocument } from './openapi.ts'
 import { Problem } from './problem.ts'
+import { previewRoutes } from './preview-routes.ts'
 import { pullRequestRoute } from './pull-request-route.ts'
 import type { Route } from './route.ts'
 import { serviceRoutes } from './service-routes.ts'
@@ -19,7 +20,13 @@ import { threadRoutes } from './thread-routes.ts'
 const MAX_BODY_BYTES = 20 * 1024 * 1024
 
 export function httpApp(desk: Desk, callers: Callers, options: GuardOptions & { readonly isAgent: IsAgent }): Hono {
-  const routes: readonly Route[] = [...serviceRoutes(desk, () => document), ...commandRoutes(desk), ...threadRoutes(desk), pullRequestRoute(desk)]
+  const routes: readonly Route[] = [
+    ...serviceRoutes(desk, () => document),
+    ...commandRoutes(desk),
+    ...threadRoutes(desk),
+    ...previewRoutes(desk),
+    pullRequestRoute(desk),
+  ]
   const document = openApiDocument(routes, desk.version)
   const app = new Hono()
   app.onError((error, c) => {

@@ -2,6 +2,7 @@ import { RunFailure } from '../../command/ending.ts'
 import type { Command } from '../../command/command.ts'
 import { DEFAULT_DELIVERY } from '../../command/command.ts'
 import type { ThreadRef } from '../../command/ids.ts'
+import { prepareThread } from '../../engine/prepare.ts'
 import { requireReach } from './access.ts'
 import { Accepted, CommandState, Executed, Initialised, InterruptAnswer } from './answers.ts'
 import { knownThread, refuseOtherRepository, stateOf, submit, waitingUntil, type Desk } from './desk.ts'
@@ -22,7 +23,7 @@ import {
 } from './requests.ts'
 import { route, type Route } from './route.ts'
 
-const RESULT = {
+export const RESULT = {
   200: { about: 'The result; `success` says whether it went well.', schema: Executed },
   202: { about: 'Recorded; the result will be at `Location`.', schema: Accepted },
 } as const
@@ -78,7 +79,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       method: 'POST',
       url: '/api/init',
       operationId: 'init',
-      summary: 'Prepare a workspace and a thread',
+      summary: 'Prepare a workspace and a thread, and start its preview',
       role: 'work',
       body: InitBody,
       answers: { 200: { about: 'Ready.', schema: Initialised } },
@@ -90,7 +91,9 @@ export function commandRoutes(desk: Desk): readonly Route[] {
         const { home } = await opened(ref, repoUrl, body.branch, desk)
         const { paths, branch, resumed } = home
         const workspace = { userPath: paths.user, projectPath: paths.workTree, claudePath: paths.claude, branch, resumed }
-        return c.json({ success: true, workspace, resumed, branch })
+        desk.engine.previews.wake(ref)
+        const previewUrl = await desk.tools.preview.urlOf(ref)
+        return c.json({ success: true, workspace, resumed, branch, ...(previewUrl === undefined ? {} : { previewUrl }) })
       },
     }),
     ...(['undo', 'push'] as const).map((verb) =>
@@ -145,9 +148,9 @@ export function commandRoutes(desk: Desk): readonly Route[] {
   ]
 }
 
-async function opened(ref: ThreadRef, repoUrl: string | undefined, startFrom: string | undefined, { engine }: Desk) {
+async function opened(ref: ThreadRef, repoUrl: string | undefined, startFrom: string | undefined, { engine, tools }: Desk) {
   try {
-    return await engine.open(ref, { repoUrl, startFrom })
+    return await engine.inTurn(ref, (stop) => prepareThread(ref, { repoUrl, startFrom }, tools, stop))
   } catch (error) {
     if (!(error instanceof RunFailure)) throw error
     throw error.code === 'rejected'
@@ -164,7 +167,7 @@ interface Asked {
 
 /** A command out of one of the routes that act on a known thread. */
 export async function action(
-  type: 'push' | 'restore',
+  type: 'push' | 'restore' | 'build',
   instruction: string,
   given: Given,
   { commandId, userEmail }: Asked,

@@ -8,6 +8,7 @@ import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { requireReach, type Caller } from './access.ts'
 import { Problem } from './problem.ts'
+import type { PreviewLink } from './preview-routes.ts'
 import type { GitHubAccess } from '../../workspace/origin.ts'
 import type { Defaults } from './requests.ts'
 import type { Waiting } from './waiting.ts'
@@ -20,6 +21,8 @@ export interface Desk {
   readonly defaults: Defaults
   readonly version: string
   readonly github: { readonly apiUrl: string; readonly access: GitHubAccess }
+  /** Links to previews that not everybody may see; `undefined` where whoever reaches them sees them. */
+  readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
   /** Aborts when the service stops: open requests and streams end. */
   readonly stopping: AbortSignal
 }

@@ -24,7 +24,10 @@ export const ExecuteBody = z
     delivery: commandShape.delivery.optional(),
     wait,
   })
-  .refine((body) => body.type === 'build' || body.type === 'push' || body.instruction.trim() !== '', { path: ['instruction'], message: 'must say what to do' })
+  .refine((body) => ['build', 'push', 'preview'].includes(body.type) || body.instruction.trim() !== '', {
+    path: ['instruction'],
+    message: 'must say what to do',
+  })
   .refine((body) => body.mode === 'execute' || body.type === 'edit', { path: ['mode'], message: 'plan is for edits only' })
   .refine((body) => body.threadId === undefined || body.chatThreadId === undefined || body.threadId === body.chatThreadId, {
     path: ['chatThreadId'],
@@ -50,6 +53,17 @@ export const RestoreBody = z
 export const PullRequestBody = z
   .strictObject({ title: z.string().min(1).max(250).optional(), body: z.string().max(60_000).optional(), base: BranchName.optional() })
   .meta({ id: 'PullRequest' })
+
+export const LinkBody = z
+  .strictObject({
+    minutes: z
+      .int()
+      .min(1)
+      .max(60 * 24 * 30)
+      .default(60 * 24 * 7)
+      .describe('How long the link holds; a week by default, 30 days at most.'),
+  })
+  .meta({ id: 'Link' })
 
 export const ThreadPath = z.object({ clientId: ClientId, userId: UserId, threadId: ThreadId })
 export const UserPath = z.object({ clientId: ClientId, userId: UserId })

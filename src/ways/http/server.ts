@@ -5,8 +5,8 @@ import type { Hono } from 'hono'
 
 /** Nothing listens on the wished port any more than once. */
 export class PortTaken extends Error {
-  constructor(host: string, port: number) {
-    super(`${host}:${port} is in use by another program. Stop that one, or set PORT to another number (0 takes a free one).`)
+  constructor(host: string, port: number, variable: 'PORT' | 'ASTRO_PORT' = 'PORT') {
+    super(`${host}:${port} is in use by another program. Stop that one, or set ${variable} to another number (0 takes a free one).`)
     this.name = 'PortTaken'
   }
 }

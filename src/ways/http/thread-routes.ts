@@ -46,6 +46,7 @@ export function threadRoutes(desk: Desk): readonly Route[] {
           ...(thread.tip === undefined ? {} : { lastCommit: thread.tip }),
           changedFiles: await threadChangedFiles(thread),
           agentSessionId: thread.record.sessionId,
+          preview: await desk.engine.previews.standing(ref),
           simulated: desk.tools.simulated,
         })
       },

@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { listChanges } from '../git/changes.ts'
+import { inOneLine, type PageError } from '../preview/page-errors.ts'
+import { messageOf } from '../observe/text.ts'
+import type { Thread } from './thread.ts'
+import type { Tools } from './tools.ts'
+
+/** A page is made in a second or so; a run does not wait for ever for one that is not. */
+const CHECK_MS = 15_000
+const MAX_PAGES = 6
+/** Astro reads content again this long after it was written, and says only then what is wrong with it. */
+const CONTENT_MS = 700
+const CONTENT = /^src\/content\/|\.(mdx?|mdoc|json|ya?ml|toml)$/
+
+/**
+ * What is broken on the pages that a run has touched, while its preview runs: the first page, those that somebody looks at, and those
+ * whose files differ from the last commit. Nothing where it has changed nothing, or no preview is ready.
+ */
+export async function checkPages({ home, ref }: Thread, tools: Tools, stop: AbortSignal): Promise<readonly string[]> {
+  const { slot } = home.slot
+  if (tools.previews.port(slot) === undefined) return []
+  const timeout = AbortSignal.any([stop, AbortSignal.timeout(CHECK_MS)])
+  try {
+    const { gone, present } = await listChanges({ ...home.checkout, stop: timeout })
+    const changed = [...gone, ...present].map((name) => name.toString('utf8'))
+    if (changed.length === 0) return []
+    if (changed.some((name) => CONTENT.test(name))) await delay(CONTENT_MS, undefined, { signal: timeout })
+    const errors = await tools.previews.check(slot, touchedPages(changed, tools.previews.visited(slot)), timeout)
+    return (errors ?? []).map((error: PageError) => tools.redact(inOneLine(error)))
+  } catch (error) {
+    if (!timeout.aborted) tools.log.warn({ event: 'pages.not_checked', threadId: ref.threadId, error: messageOf(error) })
+    return []
+  }
+}
+
+/** Pages to ask for, the ones most likely to be looked at first. */
+export function touchedPages(changed: readonly string[], visited: readonly string[]): readonly string[] {
+  const own = changed.flatMap((name) => {
+    const [, path] = /^src\/pages\/(.+)\.(?:astro|mdx?|html)$/.exec(name) ?? []
+    // Pages made for many addresses, and those that are not served, have no address of their own.
+    if (path === undefined || /[[\]]|(^|\/)_/.test(path)) return []
+    return [encodeURI(`/${path}`.replace(/\/index$/, '') || '/')]
+  })
+  return [...new Set(['/', ...own, ...visited])].slice(0, MAX_PAGES)
+}

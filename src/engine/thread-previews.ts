@@ -1,0 +1,131 @@
+import { RunFailure } from '../command/ending.ts'
+import { threadKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
+import type { Target } from '../preview/gateway.ts'
+import type { PreviewStanding } from '../preview/previews.ts'
+import { printable, messageOf } from '../observe/text.ts'
+import { threadPaths } from '../workspace/paths.ts'
+import { namesOf } from './names.ts'
+import { openPreview, type InTurn } from './preview.ts'
+import { prepareThread } from './prepare.ts'
+import type { Tools } from './tools.ts'
+
+interface Standing extends Omit<PreviewStanding, 'state'> {
+  readonly state: PreviewStanding['state'] | 'preparing'
+  readonly url: string | undefined
+  /** Why it does not run. */
+  readonly why?: string | undefined
+}
+
+interface Shown extends Target {
+  readonly slot: string
+}
+
+/** The previews of threads: which are being made ready, which cannot be, and what the gateway needs of each. */
+export class ThreadPreviews {
+  readonly #tools: Tools
+  readonly #turnOf: (ref: ThreadRef) => InTurn
+  readonly #preparing = new Map<ThreadKey, Promise<void>>()
+  /** Why the last try came to nothing, and when. */
+  readonly #failures = new Map<ThreadKey, { readonly why: string; readonly at: number }>()
+  readonly #targets = new Map<ThreadKey, Shown>()
+  /** The thread that was active last. */
+  #active: ThreadRef | undefined
+
+  constructor(tools: Tools, turnOf: (ref: ThreadRef) => InTurn) {
+    this.#tools = tools
+    this.#turnOf = turnOf
+  }
+
+  activate({ clientId, userId, projectId, threadId }: ThreadRef): void {
+    this.#active = { clientId, userId, projectId, threadId }
+  }
+
+  /** Makes it run; resolves when its server has been started. @throws RunFailure, ShuttingDown */
+  async open(ref: ThreadRef): Promise<void> {
+    const key = threadKey(ref)
+    const known = this.#preparing.get(key)
+    if (known !== undefined) return known
+    const opening = this.#open(ref).finally(() => this.#preparing.delete(key))
+    this.#preparing.set(key, opening)
+    await opening
+  }
+
+  async #open(ref: ThreadRef): Promise<void> {
+    const [key, inTurn] = [threadKey(ref), this.#turnOf(ref)]
+    try {
+      const prepared = this.#tools.prepared.get(key)
+      const thread = prepared ?? (await inTurn((stop) => prepareThread(ref, {}, this.#tools, stop)))
+      await openPreview(thread, this.#tools, inTurn, this.#tools.stopping)
+      this.#failures.delete(key)
+    } catch (error) {
+      this.#failures.set(key, { why: printable(messageOf(error), 2000), at: Date.now() })
+      throw error
+    }
+  }
+
+  /** The same in the background; what is wrong is told in the events, and nothing that cannot be shown is tried again and again. */
+  wake(ref: ThreadRef): void {
+    if (!this.#tools.preview.on || Date.now() - (this.#failures.get(threadKey(ref))?.at ?? 0) < AGAIN_MS) return
+    this.open(ref).catch((error: unknown) => {
+      if (error instanceof RunFailure && error.code === 'rejected') return // no site; most repositories are none
+      if (!this.#tools.stopping.aborted) this.#tools.log.warn({ event: 'preview.not_opened', threadId: ref.threadId, error: messageOf(error) })
+    })
+  }
+
+  async standing(ref: ThreadRef): Promise<Standing> {
+    const target = await this.#targetOf(ref)
+    const key = threadKey(ref)
+    const url = await this.#tools.preview.urlOf(ref)
+    const standing = this.#tools.previews.standing(target?.slot ?? '')
+    if (standing.state === 'stopped' && this.#preparing.has(key)) return { ...standing, state: 'preparing', url }
+    const why = standing.state === 'stopped' ? this.#failures.get(key)?.why : undefined
+    return { ...standing, url, ...(why === undefined ? {} : { why }) }
+  }
+
+  async stop(ref: ThreadRef): Promise<void> {
+    await this.#preparing.get(threadKey(ref))?.catch(() => {})
+    const slot = (await this.#targetOf(ref))?.slot
+    if (slot !== undefined) await this.#tools.previews.stop(slot)
+  }
+
+  /** What the gateway shows under a label; without one, the thread that was active last. */
+  async find(label: string | undefined): Promise<Target | undefined> {
+    const ref = label === undefined ? this.#active : await this.#tools.preview.labels.threadOf(label)
+    return ref === undefined ? undefined : this.#targetOf(ref)
+  }
+
+  async #targetOf(ref: ThreadRef): Promise<Shown | undefined> {
+    const key = threadKey(ref)
+    const known = this.#targets.get(key)
+    if (known !== undefined) return known
+    const record = await this.#tools.journal.thread(ref)
+    const label = await this.#tools.preview.labels.labelOf(ref)
+    if (record === undefined || label === undefined) return undefined
+    const { slot } = record
+    const paths = threadPaths(this.#tools.root, await namesOf(ref, this.#tools), slot)
+    const { previews } = this.#tools
+    const target = {
+      slot,
+      label,
+      workTree: paths.workTree,
+      caches: [paths.preview.folder],
+      viteOnly: () => previews.viteOnly(slot),
+      port: () => previews.port(slot),
+      shown: () => {
+        const { state } = previews.standing(slot)
+        const preparing = state === 'stopped' && this.#preparing.has(key)
+        const why = state === 'stopped' && !preparing ? this.#failures.get(key)?.why : undefined
+        const output = this.#tools.redact(previews.lastWords(slot))
+        return { label, state: preparing ? ('preparing' as const) : why === undefined ? state : ('failed' as const), why, output }
+      },
+      wake: () => this.wake(ref),
+      used: (page: string | undefined) => previews.used(slot, page),
+      opened: () => previews.opened(slot),
+    }
+    this.#targets.set(key, target)
+    return target
+  }
+}
+
+/** Before what could not be shown is tried again because somebody looks. */
+const AGAIN_MS = 3000

@@ -1,0 +1,267 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { messageOf } from '../observe/text.ts'
+import { endAll, type Slot } from '../process/end-all.ts'
+import { listenersAt } from '../process/peer.ts'
+import type { Sandbox } from '../process/sandbox.ts'
+import { start, type Child } from '../process/start.ts'
+import { SLOT_VARIABLE } from '../process/table.ts'
+import type { AstroLaunch } from './launch-astro.ts'
+import { Output, type OutputLine } from './output.ts'
+import { portArguments, type Site } from './site.ts'
+
+/** Everything that the dev server of one thread is started with. */
+export interface PreviewPlace {
+  /** The preview's own user and mark, beside those of the agent. */
+  readonly slot: Slot
+  readonly workTree: string
+  /** HOME, temporary files and caches; the preview's own. */
+  readonly folder: string
+  readonly site: Site
+}
+
+export interface DevServerSettings {
+  /** `npm-cli.js`. */
+  readonly npm: string
+  readonly path: string
+  /** Proxies and certificates. */
+  readonly env: Readonly<Record<string, string>>
+  readonly sandbox: Sandbox
+  /** Before the first start anew after one that failed; doubled for each more. */
+  readonly backOffMs: number
+}
+
+/** `failed`: it ended again and again; it is tried anew when it is asked for, or when its site changes. */
+export type ServerState = 'starting' | 'ready' | 'failed' | 'stopped'
+
+/** A preview cannot be shown; the message says why, for a person. */
+export class PreviewFailed extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'PreviewFailed'
+  }
+}
+
+const LONGEST_BACK_OFF_MS = 30_000
+const MAX_FAILURES = 4
+/** One that has answered for so long has not failed when it ends. */
+const STEADY_MS = 20_000
+const READY_MS = 120_000
+const LOOK_MS = 50
+/** How long a server may take to put away what it holds. */
+const GRACE_MS = 2000
+const SHOWN_LINES = 20
+
+/** One dev server, started anew whenever it ends, until it is stopped. */
+export class DevServer implements AsyncDisposable {
+  readonly place: PreviewPlace
+  readonly output: Output
+  readonly #settings: DevServerSettings
+  readonly #changed: () => void
+  readonly #stop = new AbortController()
+  #round = new AbortController()
+  #supervising: Promise<void> | undefined
+  #state: ServerState = 'stopped'
+  #port = 0
+  #failures = 0
+  #held: PromiseWithResolvers<void> | undefined
+
+  /** @param changed is called whenever the state has changed */
+  constructor(
+    place: PreviewPlace,
+    settings: DevServerSettings,
+    { changed, hear }: { readonly changed: () => void; readonly hear: (line: OutputLine) => void },
+  ) {
+    this.place = place
+    this.#settings = settings
+    this.#changed = changed
+    this.output = new Output((line) => {
+      this.#hearPort(line.message)
+      hear(line)
+    })
+  }
+
+  get state(): ServerState {
+    return this.#state
+  }
+
+  /** Where it listens on loopback, once it is ready. */
+  get port(): number {
+    return this.#port
+  }
+
+  /** Its last words, for a person. */
+  get lastWords(): string {
+    return this.output.last(SHOWN_LINES).join('\n')
+  }
+
+  start(): void {
+    if (this.#supervising === undefined) {
+      this.#set('starting')
+      this.#supervising = this.#supervise()
+    } else if (this.#state === 'failed') this.restart()
+  }
+
+  /** Ends the process and starts another. */
+  restart(): void {
+    this.#failures = 0
+    if (!this.#stop.signal.aborted) this.#set('starting')
+    this.#round.abort()
+  }
+
+  /** Starts no process until `letGo`. */
+  hold(): void {
+    this.#held ??= Promise.withResolvers()
+  }
+
+  letGo(): void {
+    this.#held?.resolve()
+    this.#held = undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    this.letGo()
+    await this.#supervising
+    this.#set('stopped')
+  }
+
+  async #supervise(): Promise<void> {
+    const { signal: stop } = this.#stop
+    while (!stop.aborted) {
+      this.#round = new AbortController()
+      const over = AbortSignal.any([stop, this.#round.signal])
+      const began = performance.now()
+      await this.#live(over).catch((error: unknown) => this.output.add(`${messageOf(error)}\n`))
+      if (over.aborted) continue
+      this.#failures = performance.now() - began > STEADY_MS ? 1 : this.#failures + 1
+      const failed = this.#failures >= MAX_FAILURES
+      this.#set(failed ? 'failed' : 'starting')
+      const wait = failed
+        ? once(over, 'abort')
+        : delay(Math.min(LONGEST_BACK_OFF_MS, this.#settings.backOffMs * 2 ** (this.#failures - 1)), undefined, { signal: over })
+      await Promise.resolve(wait).catch(() => {}) // it is stopped, or started anew at once
+    }
+  }
+
+  /** One process, from its start to its end. */
+  async #live(over: AbortSignal): Promise<void> {
+    this.#port = await freePort()
+    while (this.#held !== undefined) await this.#held.promise
+    if (over.aborted) return
+    const child = this.#spawn()
+    const exited = once(child, 'exit') // rejects where it could not be started
+    exited.catch(() => {})
+    try {
+      await Promise.race([exited, this.#answers(over)])
+      if (over.aborted || child.exitCode !== null || child.signalCode !== null) return
+      this.#set('ready')
+      await Promise.race([exited, once(over, 'abort')])
+    } finally {
+      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+        child.kill('SIGTERM')
+        await Promise.race([exited, delay(GRACE_MS, undefined, { ref: false })]).catch(() => {})
+      }
+      await endAll(this.place.slot)
+    }
+  }
+
+  #spawn(): Child {
+    const { workTree, folder, slot } = this.place
+    const { sandbox, path, env } = this.#settings
+    const [program, programArgs] = this.#program()
+    const readable = this.place.site.kind === 'built' ? [LAUNCHERS, this.place.site.folder] : [LAUNCHERS]
+    const [file, args] = sandbox.command({ cwd: workTree, writable: [workTree, folder], readable }, program, programArgs)
+    const child = start(file, args, {
+      cwd: workTree,
+      as: slot.identity,
+      umask: 0o007,
+      contained: true,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...env,
+        PATH: path,
+        HOME: folder,
+        TMPDIR: `${folder}/tmp`,
+        LANG: 'C.UTF-8',
+        PORT: String(this.#port),
+        HOST: '127.0.0.1',
+        BROWSER: 'none',
+        ASTRO_TELEMETRY_DISABLED: '1',
+        ASTRO_DISABLE_UPDATE_CHECK: '1',
+        NEXT_TELEMETRY_DISABLED: '1',
+        [SLOT_VARIABLE]: slot.slot,
+      },
+    })
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (chunk: string) => this.output.add(chunk))
+    return child
+  }
+
+  #program(): readonly [file: string, args: readonly string[]] {
+    const { site, workTree, folder } = this.place
+    switch (site.kind) {
+      case 'astro': {
+        const launch: AstroLaunch = { root: workTree, port: this.#port, cache: `${folder}/cache` }
+        return [process.execPath, [launcher('launch-astro'), JSON.stringify(launch)]]
+      }
+      case 'script': {
+        const more = portArguments(site.script, this.#port)
+        return [process.execPath, [this.#settings.npm, 'run', 'dev', '--silent', ...(more.length === 0 ? [] : ['--', ...more])]]
+      }
+      case 'built':
+        return [process.execPath, [launcher('serve-built'), site.folder, String(this.#port)]]
+    }
+  }
+
+  /** A dev script that chooses a port of its own says which. */
+  #hearPort(message: string): void {
+    if (this.place.site.kind !== 'script' || this.#state !== 'starting') return
+    const port = /https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\]):(\d{2,5})/.exec(message)?.[1]
+    if (port !== undefined) this.#port = Number(port)
+  }
+
+  /** Resolves when the first page has been answered, with whatever; rejects in time. */
+  async #answers(over: AbortSignal): Promise<void> {
+    const deadline = performance.now() + READY_MS
+    while (!over.aborted) {
+      if (performance.now() > deadline) throw new PreviewFailed(`it answered nothing within ${READY_MS / 1000} seconds`)
+      const answer = await fetch(`http://127.0.0.1:${this.#port}/`, { redirect: 'manual', signal: over }).catch(() => undefined)
+      if (answer === undefined) await delay(LOOK_MS)
+      else {
+        await answer.body?.cancel()
+        await this.#checkListener()
+        return
+      }
+    }
+  }
+
+  /** What answers at the port is the preview's own: a site may say any port, and another thread's program may have taken this one. */
+  async #checkListener(): Promise<void> {
+    const { uid } = this.place.slot.identity
+    if (uid === undefined) return
+    const users = await listenersAt(this.#port)
+    if (users !== undefined && (users.size !== 1 || !users.has(uid))) throw new PreviewFailed(`port ${this.#port} is another program's`)
+  }
+
+  #set(state: ServerState): void {
+    if (this.#state === state) return
+    this.#state = state
+    this.#changed()
+  }
+}
+
+/** The folder of the programs that are started beside the service. */
+const LAUNCHERS = fileURLToPath(new URL('.', import.meta.url))
+const launcher = (name: string): string => fileURLToPath(new URL(`${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
+
+/** A port that is free at this moment. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

@@ -1,0 +1,41 @@
+// Started as a program of its own, as the preview's user, in the work tree: serves the site by the Astro that is installed there.
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/** What the service hands over, as JSON in the first argument. */
+export interface AstroLaunch {
+  readonly root: string
+  readonly port: number
+  /** A folder for caches, outside of the work tree. */
+  readonly cache: string
+}
+
+interface ViteConfig {
+  server?: { hmr?: boolean | { port?: number; clientPort?: number } }
+}
+
+/**
+ * A site may have a port of its own for the HMR socket, and two threads of it would want the same one. The socket stays on the
+ * server's own port, and pages go on asking for it at theirs, where the gateway answers.
+ */
+const oneSocket = {
+  name: 'branchline:one-socket',
+  enforce: 'post',
+  config({ server }: ViteConfig): void {
+    if (typeof server?.hmr !== 'object' || server.hmr.port === undefined) return
+    server.hmr.clientPort ??= server.hmr.port
+    delete server.hmr.port
+  },
+}
+
+const { root, port, cache }: AstroLaunch = JSON.parse(process.argv[2] ?? '')
+const { dev } = await import(pathToFileURL(createRequire(join(root, 'package.json')).resolve('astro')).href)
+await dev({
+  root,
+  cacheDir: join(cache, 'astro'),
+  devToolbar: { enabled: false },
+  logger: { entrypoint: 'astro/logger/json' },
+  server: { port, host: '127.0.0.1' },
+  vite: { cacheDir: join(cache, 'vite'), server: { strictPort: true, fs: { allow: [root, cache] } }, plugins: [oneSocket] },
+})
