@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { listChanges } from '../git/changes.ts'
+import { PreviewFailed } from '../preview/dev-server.ts'
 import { inOneLine, type PageError } from '../preview/page-errors.ts'
 import { messageOf } from '../observe/text.ts'
 import type { Thread } from './thread.ts'
@@ -18,19 +19,26 @@ const CONTENT = /^src\/content\/|\.(mdx?|mdoc|json|ya?ml|toml)$/
  */
 export async function checkPages({ home, ref }: Thread, tools: Tools, stop: AbortSignal): Promise<readonly string[]> {
   const { slot } = home.slot
-  if (tools.previews.port(slot) === undefined) return []
   const timeout = AbortSignal.any([stop, AbortSignal.timeout(CHECK_MS)])
   try {
     const { gone, present } = await listChanges({ ...home.checkout, stop: timeout })
     const changed = [...gone, ...present].map((name) => name.toString('utf8'))
-    if (changed.length === 0) return []
+    if (changed.length === 0 || !(await tools.previews.settled(slot, timeout))) return []
     if (changed.some((name) => CONTENT.test(name))) await delay(CONTENT_MS, undefined, { signal: timeout })
     const errors = await tools.previews.check(slot, touchedPages(changed, tools.previews.visited(slot)), timeout)
-    return (errors ?? []).map((error: PageError) => tools.redact(inOneLine(error)))
+    return (errors ?? []).map((error) => tools.redact(inOneLine(inFull(error, changed))))
   } catch (error) {
+    if (error instanceof PreviewFailed) return [tools.redact(error.message)]
     if (!timeout.aborted) tools.log.warn({ event: 'pages.not_checked', threadId: ref.threadId, error: messageOf(error) })
     return []
   }
+}
+
+/** A file of content is named without its folder; which it is, is known of those that have changed. */
+function inFull(error: PageError, changed: readonly string[]): PageError {
+  const { file } = error
+  const found = file === undefined || file.includes('/') ? undefined : changed.filter((name) => name.endsWith(`/${file}`))
+  return found?.length === 1 ? { ...error, file: found[0] } : error
 }
 
 /** Pages to ask for, the ones most likely to be looked at first. */

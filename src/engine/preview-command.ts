@@ -31,6 +31,7 @@ export async function finishPreview(run: CommandRecord, thread: Thread, tools: T
     end({ kind: 'failed', code, error: tools.redact(error), mayPass: false, ...(pageErrors === undefined ? {} : { pageErrors }) })
   try {
     await tools.previews.ready(slot, tools.stopping)
+    await tools.previews.settled(slot, tools.stopping)
     const errors = (await tools.previews.check(slot, touchedPages([], tools.previews.visited(slot)), tools.stopping)) ?? []
     if (errors.length > 0) return await failed('preview_failed', errors.map(inOneLine).join('\n'), errors.map(inOneLine))
     return await end({ kind: 'completed', summary: `The preview is at ${(await tools.preview.urlOf(thread.ref)) ?? ''}` })

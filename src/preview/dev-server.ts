@@ -45,7 +45,8 @@ export class PreviewFailed extends Error {
 }
 
 const LONGEST_BACK_OFF_MS = 30_000
-const MAX_FAILURES = 4
+/** What does not start twice in a row will not a third time, until its site is another. */
+const MAX_FAILURES = 2
 /** One that has answered for so long has not failed when it ends. */
 const STEADY_MS = 20_000
 const READY_MS = 120_000

@@ -44,7 +44,7 @@ export class Output {
 /** Astro writes one JSON object a line; others write text, where `[ERROR]` is all there is to tell. */
 function lineOf(text: string): OutputLine {
   const { message, level, label } = parsed(text)
-  const plain = printable(stripVTControlCharacters(message ?? text).trim(), LINE_LENGTH)
+  const plain = printable(stripVTControlCharacters(message ?? text), LINE_LENGTH).trim()
   const found = level ?? (/\berror\b/i.test(plain.slice(0, 40)) ? 'error' : 'info')
   return {
     message: plain,

@@ -27,6 +27,8 @@ interface Running {
   readonly files: SiteFiles
   errors: PageErrors | undefined
   usedAt: number
+  /** It has answered before. */
+  wasReady: boolean
   /** Pages that are open: sockets of hot module replacement. */
   open: number
   told: string
@@ -66,7 +68,7 @@ export class Previews implements AsyncDisposable {
       this.#listeners.set(slot, tell)
       const server = new DevServer(place, this.#settings, { changed: () => this.#changed(slot), hear: (line) => this.#running.get(slot)?.errors?.hear(line) })
       const files = new SiteFiles(place.workTree, () => this.restart(slot))
-      this.#running.set(slot, { server, files, errors: undefined, usedAt: performance.now(), open: 0, told: '' })
+      this.#running.set(slot, { server, files, errors: undefined, usedAt: performance.now(), wasReady: false, open: 0, told: '' })
       await files.start()
       if (this.#still.has(slot) && place.slot.identity.uid !== undefined) server.hold()
       server.start()
@@ -117,6 +119,20 @@ export class Previews implements AsyncDisposable {
       if (server.state === 'failed' || timeout.aborted) throw new PreviewFailed(`The preview does not start. Its last words:\n${server.lastWords || '(none)'}`)
       await this.#next(stop === undefined ? timeout : AbortSignal.any([timeout, stop]))
     }
+  }
+
+  /**
+   * Sees to it that what is served is the site as it is by now: a server that has answered before and is started anew, because its
+   * configuration or its dependencies are others, is waited for.
+   *
+   * @returns whether it answers by then
+   * @throws PreviewFailed where it does not start any more
+   */
+  async settled(slot: string, stop: AbortSignal): Promise<boolean> {
+    const running = this.#running.get(slot)
+    await running?.files.settle()
+    if (running?.wasReady === true && running.server.state !== 'ready') await this.ready(slot, stop)
+    return this.port(slot) !== undefined
   }
 
   /** Somebody asks for a page; with `page` he looks at it. */
@@ -195,6 +211,7 @@ export class Previews implements AsyncDisposable {
       running.errors?.[Symbol.dispose]()
       running.errors = undefined
     } else if (running.errors === undefined) {
+      running.wasReady = true
       const { workTree } = server.place
       const errors = new PageErrors({ port: server.port, workTree }, () => this.#tell(slot))
       running.errors = errors

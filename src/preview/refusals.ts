@@ -53,7 +53,7 @@ const forbidden = (why: string): Refusal => ({ status: 403, why })
 const outside = forbidden('Files outside of the site are not served.')
 /** Folders whose name begins with a dot and whose files pages ask for. */
 const DOTTED = new Set(['.well-known', '.vite', '.astro'])
-const EDITORS = /\/__(open-in-editor|open-stack-frame|open-stack-frame-in-editor|launch-editor|nextjs_\w+)(\/|$)/
+const EDITORS = /\/__(open-in-editor|open-stack-frame|open-stack-frame-in-editor|launch-editor|nextjs_[\w-]+)(\/|$)/
 /** Queries by which Vite gives a file as it is, or as a module. */
 const AS_FILE = /(^|[&?])(raw|url|inline|no-inline|init|import|worker|sharedworker|worklet)\b/
 

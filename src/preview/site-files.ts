@@ -48,6 +48,12 @@ export class SiteFiles implements Disposable {
     this.#soon = setTimeout(() => void this.#compare().catch(() => {}), SETTLE_MS).unref() // a folder that cannot be read holds nothing that has changed
   }
 
+  /** Looks now, where a change may not have been noticed yet. */
+  async settle(): Promise<void> {
+    clearTimeout(this.#soon)
+    await this.#compare()
+  }
+
   async #compare(): Promise<void> {
     const print = await this.#look()
     if (print === this.#print || this.#over) return

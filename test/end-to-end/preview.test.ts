@@ -1,0 +1,172 @@
+import { mkdir } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Page } from 'playwright-core'
+import { findBrowser, openBrowser } from '../support/browser.ts'
+import { clientOf, type Client } from '../support/client.ts'
+import { ask, previewUrl, showing, shown } from '../support/previews.ts'
+import { startService, type Service } from '../support/service.ts'
+
+const browser = findBrowser()
+const why = browser === undefined ? ' (skipped: there is no Chromium)' : ''
+const HEADING = 'replace Fresh bread with'
+const INDEX = 'in src/pages/index.astro'
+/** Pictures of what was seen, for people. */
+const PICTURES = join(import.meta.dirname, '..', '..', 'test-pictures')
+
+let service: Service
+let client: Client
+beforeAll(async () => {
+  service = await startService({ example: true, env: { ...showing } })
+  client = clientOf(service)
+})
+afterAll(async () => {
+  await service?.[Symbol.asyncDispose]()
+})
+
+const url = (thread: string): string => previewUrl(service, `thread-${thread}`)
+const picture = async (page: Page, name: string): Promise<void> => {
+  await mkdir(PICTURES, { recursive: true })
+  await page.screenshot({ path: join(PICTURES, `${name}.png`) })
+}
+/** The dev servers of this service: their work trees, by process. */
+const devServers = (): ReadonlyMap<number, string> =>
+  new Map(
+    readdirSync('/proc').flatMap((pid) => {
+      try {
+        const [, script = '', launch = '{}'] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+        return script.endsWith('launch-astro.ts') && launch.includes(`${service.workspace}/`) ? [[Number(pid), JSON.parse(launch).root]] : []
+      } catch {
+        return [] // no process, or it has ended
+      }
+    }),
+  )
+
+describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${why}`, () => {
+  let context: Awaited<ReturnType<typeof openBrowser>>
+  beforeAll(async () => {
+    context = await openBrowser(browser ?? '')
+  })
+  afterAll(async () => {
+    await context?.[Symbol.asyncDispose]()
+  })
+
+  it('begins with a page that says so and turns into the site by itself; an edit of the agent changes the page', async () => {
+    const page = await context.newPage()
+    await client.run('one', `${HEADING} One bread ${INDEX}`)
+    await page.goto(url('one'))
+    await page.getByText('The preview is starting').waitFor()
+    await picture(page, 'starting')
+    await page.getByRole('heading', { name: 'One bread' }).waitFor()
+    await page.evaluate(() => Object.assign(globalThis, { same: true }))
+    await picture(page, 'started')
+    await client.run('one', 'write src/styles/site.css: h1 { color: rgb(1, 2, 3) }')
+    await page.waitForFunction("getComputedStyle(document.querySelector('h1')).color === 'rgb(1, 2, 3)'")
+    expect(await page.evaluate(() => 'same' in globalThis)).toBe(true) // the style was exchanged in the page that was there
+    const { previewUrl: told } = await client.run('one', `replace One bread with Another bread ${INDEX}`)
+    expect(told).toBe(url('one'))
+    await page.getByRole('heading', { name: 'Another bread' }).waitFor()
+    await client.run('one', `replace Another bread with One bread ${INDEX}`)
+    await page.getByRole('heading', { name: 'One bread' }).waitFor()
+    await page.close()
+  })
+
+  it('is one beside others: two threads, looked at in turn a hundred times, never show the text of the other', async () => {
+    await client.run('two', `${HEADING} Two bread ${INDEX}`)
+    expect(await shown(client, 'two')).toMatchObject({ success: true, previewUrl: url('two') })
+    const page = await context.newPage()
+    for (let turn = 0; turn < 100; turn += 1) {
+      const [mine, other] = turn % 2 === 0 ? ['one', 'two'] : ['two', 'one']
+      await page.goto(url(mine), { waitUntil: 'domcontentloaded' })
+      const heading = await page.locator('h1').innerText()
+      expect(heading.toLowerCase()).toContain(`${mine} bread`)
+      expect(heading.toLowerCase()).not.toContain(`${other} bread`)
+    }
+    await page.close()
+  })
+
+  it('without a thread in the host is the one that was active last', async () => {
+    const page = await context.newPage()
+    for (const thread of ['one', 'two'] as const) {
+      await client.run(thread, `write src/active.txt: ${thread}`)
+      await page.goto(previewUrl(service, 'x').replace('x.localhost', 'localhost'))
+      expect((await page.locator('h1').innerText()).toLowerCase()).toContain(`${thread} bread`)
+    }
+    await page.close()
+  })
+
+  it('says in the result what the agent broke, with file and line; mended, it is a success, and the open page shows it', async () => {
+    const page = await context.newPage()
+    await page.goto(url('one'))
+    const broken = await client.run('one', `replace <h1> with <h1 {{{> ${INDEX}`)
+    expect(broken).toMatchObject({ success: true, pageErrors: [expect.stringMatching(/^src\/pages\/index\.astro:\d+:\d+: .*\(page \/\)$/)] })
+    const failed = await shown(client, 'one')
+    expect(failed).toMatchObject({ success: false, code: 'preview_failed', error: broken.pageErrors?.[0], pageErrors: broken.pageErrors })
+    expect(await client.event('one', (event) => event.type === 'preview.changed' && event.state === 'broken')).toMatchObject({ errors: broken.pageErrors })
+    await page.locator('vite-error-overlay').waitFor()
+    await picture(page, 'broken')
+    const mended = await client.run('one', `replace <h1 {{{> with <h1> ${INDEX}`)
+    expect(mended.pageErrors).toBeUndefined()
+    expect(await shown(client, 'one')).toMatchObject({ success: true })
+    await page.getByRole('heading', { name: 'One bread' }).waitFor()
+    await page.close()
+  })
+
+  it('says what is wrong with content, which the page itself does not show', async () => {
+    const broken = await client.run('one', 'replace price with prise in src/content/breads/brioche.md')
+    expect(broken.pageErrors).toEqual([expect.stringMatching(/^src\/content\/breads\/brioche\.md: .*price: Required/)])
+    expect((await client.run('one', 'replace prise with price in src/content/breads/brioche.md')).pageErrors).toBeUndefined()
+  })
+
+  it('whose server is killed comes back, and the open page with it', async () => {
+    const page = await context.newPage()
+    await page.goto(url('two'))
+    await page.getByRole('heading', { name: 'Two bread' }).waitFor()
+    const trees = devServers()
+    const reloaded = page.waitForEvent('load')
+    for (const pid of trees.keys()) process.kill(pid, 'SIGKILL')
+    await reloaded
+    await page.getByRole('heading', { name: 'Two bread' }).waitFor()
+    await client.run('two', `replace Two bread with Second bread ${INDEX}`)
+    await page.getByRole('heading', { name: 'Second bread' }).waitFor()
+    await page.close()
+  })
+
+  it('has a dependency that the agent installs, and another configuration; the other thread is unharmed', async () => {
+    const page = await context.newPage()
+    await shown(client, 'one')
+    const before = devServers()
+    const installed = await client.run(
+      'one',
+      `run npm install --no-audit --no-fund slugify@1.6.6 then replace --- with ---\\nimport slugify from 'slugify' ${INDEX}`,
+    )
+    expect(installed).toMatchObject({ success: true, filesChanged: expect.arrayContaining(['package-lock.json', 'package.json']) })
+    await client.run('one', `replace <h1> with <h1 id={slugify('A slug here')}> ${INDEX}`)
+    await shown(client, 'one')
+    await page.goto(url('one'))
+    expect(await page.locator('h1').getAttribute('id')).toBe('A-slug-here')
+    await client.run('one', `replace devToolbar: with server: { headers: { 'x-site': 'of-one' } }, devToolbar: in astro.config.mjs`)
+    await shown(client, 'one')
+    expect((await ask(url('one'))).headers.get('x-site')).toBe('of-one')
+    const other = await ask(url('two'))
+    expect(other.headers.get('x-site')).toBeNull()
+    expect((await other.text()).toLowerCase()).toContain('second bread')
+    // The other thread's server is the one that it was.
+    const two = [...before].filter(([, tree]) => [...devServers()].some(([, now]) => now === tree))
+    expect(two.some(([pid]) => devServers().has(pid))).toBe(true)
+    await page.close()
+  })
+
+  it('that does not start any more says why, on its page and in the result', async () => {
+    const page = await context.newPage()
+    const broken = await client.run('two', 'replace defineConfig({ with defineConfig({{ in astro.config.mjs')
+    expect(broken.pageErrors?.[0]).toMatch(/The preview does not start.*astro\.config\.mjs/s)
+    await page.goto(url('two'))
+    await page.getByText('The preview does not start').waitFor()
+    await picture(page, 'failed')
+    await client.run('two', 'replace defineConfig({{ with defineConfig({ in astro.config.mjs')
+    await page.getByRole('heading', { name: 'Second bread' }).waitFor()
+    await page.close()
+  })
+})
