@@ -9,6 +9,7 @@ import type { Log } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
 import { Access } from './preview/access.ts'
 import { Gateway, type Target } from './preview/gateway.ts'
+import { findChromium } from './preview/picture.ts'
 import { Previews } from './preview/previews.ts'
 import type { Sandbox } from './process/sandbox.ts'
 import { PortTaken } from './ways/http/server.ts'
@@ -59,6 +60,7 @@ export async function assemblePreviews(config: Config, { own, journal, log, ...s
     on: port !== undefined,
     devServers: config.ASTRO_DEV_MODE,
     autoRepair: config.AUTO_REPAIR,
+    browser: config.PICTURES ? findChromium() : undefined,
     labels,
     urlOf: async (ref) => {
       const label = port === undefined ? undefined : await labels.labelOf(ref)

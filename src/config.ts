@@ -5,6 +5,7 @@ import type { Credential, MessagesApi } from './agent/upstream.ts'
 import { settingsProblems } from './agent/settings.ts'
 import type { Remote } from './git/remote.ts'
 import { inWords } from './command/words.ts'
+import { findChromium } from './preview/picture.ts'
 import { ruleForUrl, type EgressRule } from './network/egress-rules.ts'
 import { VARIABLES, type Values } from './variables.ts'
 import { BadRepositoryUrl, githubHost, operatorOrigin } from './workspace/origin.ts'
@@ -89,6 +90,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (typeof values.ASTRO_PORT === 'number' && values.ASTRO_PORT !== 0 && values.ASTRO_PORT === values.PORT) {
     problems.push(`ASTRO_PORT: ${values.ASTRO_PORT} is PORT too; previews run what agents write, so they are never where the API is`)
+  }
+  if (values.PICTURES && findChromium() === undefined) {
+    problems.push('PICTURES: is true, and no Chromium or Chrome is found on this machine (Debian: apt-get install chromium)')
   }
   if (values.AGENT_SETTINGS_FILE !== undefined) {
     problems.push(...settingsProblems(values.AGENT_SETTINGS_FILE).map((problem) => `AGENT_SETTINGS_FILE: ${problem}`))

@@ -28,11 +28,7 @@ export function greeting(config: Config, { url, previewUrl, identities, sandbox 
     `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
     ...(sandbox.level === 'off' ? [] : [`  sandbox    ${SANDBOXES[sandbox.level]}`]),
     ...(config.egress === undefined ? [] : [`  network    agents are led to ${hostsOf(config.egress)}`]),
-    ...(previewUrl === undefined
-      ? []
-      : [
-          `  previews   ${config.PREVIEW_DOMAIN === undefined ? previewUrl.replace('localhost', 'thread-{id}.localhost') : `https://thread-{id}.${config.PREVIEW_DOMAIN}/`}`,
-        ]),
+    ...(previewUrl === undefined ? [] : [`  previews   ${previewsAt(config, previewUrl)}`]),
     `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
     `  workspace  ${config.workspacePath}`,
     '',
@@ -42,6 +38,12 @@ export function greeting(config: Config, { url, previewUrl, identities, sandbox 
     '',
     '',
   ].join('\n')
+}
+
+/** Under a domain of their own they are reached by way of something that speaks TLS, which has to know where they are answered. */
+function previewsAt({ PREVIEW_DOMAIN: domain, HOST: host }: Config, url: string): string {
+  if (domain === undefined) return url.replace('localhost', 'thread-{id}.localhost')
+  return `https://thread-{id}.${domain}/, answered at ${url.replace('localhost', host.includes(':') ? `[${host}]` : host).replace(/\/$/, '')}`
 }
 
 /** Each host once, as EGRESS_ALLOW names it. */

@@ -51,4 +51,10 @@ export const PREVIEW_VARIABLES = {
     about: 'How often, 2 at most, an agent is asked to mend what its run broke on a page, before the run ends.',
     shape: whole(0, 2).default(0),
   },
+  PICTURES: {
+    group: 'preview',
+    default: 'false',
+    about: 'Whether results have pictures of the pages that a run touched, before and after it; takes a Chromium, and about two seconds a page.',
+    shape: flag.default(false),
+  },
 } as const

@@ -14,6 +14,8 @@ export type Ending =
       readonly pushed?: boolean
       /** What is broken on the pages that it touched. */
       readonly pageErrors?: readonly string[] | undefined
+      /** Names of pictures of those pages. */
+      readonly pictures?: readonly string[] | undefined
     }
   /** `heard`: the agent had been told the message by then, so its conversation holds it. */
   | { readonly kind: 'interrupted'; readonly by?: string | undefined; readonly heard?: boolean }

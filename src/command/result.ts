@@ -46,7 +46,7 @@ export const Result = z
       .array(z.string())
       .optional()
       .describe('What is broken on pages of the preview: file, line and column, message, page. Checked where a preview is ready.'),
-    pictures: z.array(z.string()).optional(),
+    pictures: z.array(z.string()).optional().describe('Pages that the run touched, before and after it: paths of PNGs in this API.'),
     commit: z.string().optional(),
     branch: z.string().optional(),
     pushed: z.boolean().optional(),

@@ -9,6 +9,7 @@ import { SLOT_VARIABLE } from '../process/table.ts'
 import { give } from '../workspace/files.ts'
 import { names, readManifest } from '../workspace/manifest.ts'
 import { objectsOf } from '../workspace/paths.ts'
+import { keepBuilt } from './built.ts'
 import { ensureDependencies, wantingOf } from './dependencies.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
@@ -58,7 +59,10 @@ export async function build(thread: Thread, tools: Tools, stop: AbortSignal): Pr
         [SLOT_VARIABLE]: home.slot.slot,
       },
     })
-    if (code === 0) return { kind: 'completed', summary: `Built: ${command.shown}` }
+    if (code === 0) {
+      await keepBuilt(thread, tools)
+      return { kind: 'completed', summary: `Built: ${command.shown}` }
+    }
     return { kind: 'failed', code: 'build_failed', error: lastLines(`${stdout.toString('utf8')}\n${stderr.toString('utf8')}`), mayPass: false }
   } finally {
     await endAll(home.slot)

@@ -13,7 +13,8 @@ import { agentPlace, keepingOf } from './agent-place.ts'
 import { clearGiven, layOut } from './attachments.ts'
 import { offerDependencies, wantingOf } from './dependencies.ts'
 import type { Thread } from './thread.ts'
-import { checkPages } from './page-check.ts'
+import { checkPages, UNSEEN, type Checked } from './page-check.ts'
+import { Pictures } from './pictures.ts'
 import { promptOf, repairOf } from './prompt.ts'
 import { endingOf } from './reasons.ts'
 import { openAccount } from './spending.ts'
@@ -78,6 +79,7 @@ async function converse(
   const hearing = tools.steered.hearing(of)
   if (hearing !== undefined) hearing.give = (record) => steered.give(record)
   let steps: Steps | undefined
+  let pictures: Pictures | undefined
   try {
     const together = steered.begin(await tools.journal.steeredInto(of))
     await clearGiven(home)
@@ -92,6 +94,8 @@ async function converse(
       steps = new Steps(run, thread, tools)
       tools.previews.goOn(home.slot.slot)
       tools.working(ref)
+      pictures = new Pictures(thread, run.command.commandId, tools)
+      await pictures.before(stop)
       return thread
     })
     made.then(() => prepared.resolve(), prepared.reject)
@@ -108,7 +112,7 @@ async function converse(
     const first = await agent.turn({ ...turn, content, onOpen: () => steered.open() })
     await failpoint('agent.answered')
     const { unread } = first
-    const { end, said, pageErrors } = await withPages(first, await made, tools, stop, (text) => {
+    const { end, said, seen } = await withPages(first, await made, tools, stop, (text) => {
       events.append({ ...about, type: 'progress', text: 'The preview shows an error; the agent is asked to mend it.' })
       return agent.turn({ ...turn, content: [{ type: 'text', text }], onOpen: () => {} })
     })
@@ -116,29 +120,28 @@ async function converse(
     if (end.kind === 'answered' && end.question !== undefined) events.append({ ...about, type: 'question.asked', question: end.question })
     if (said !== undefined) await noteSaid(ref, said, tools)
     const ending = endOf(end, account, tools, stop)
-    return ending.kind === 'completed' ? { ...ending, pageErrors } : ending
+    return ending.kind === 'completed' ? { ...ending, pageErrors: seen.errors, pictures: (await pictures?.after(seen.pages, stop)) ?? [] } : ending
   } finally {
     await steps?.done()
   }
 }
 
 interface Seen extends Pick<Turned, 'end' | 'said'> {
-  /** What is broken on the pages that it touched. */
-  readonly pageErrors: readonly string[]
+  readonly seen: Checked
 }
 
 /** Looks what an answer broke on pages; the agent may be asked to mend that first. */
 async function withPages(first: Turned, thread: Thread, tools: Tools, stop: AbortSignal, mend: (text: string) => Promise<Turned>): Promise<Seen> {
   let { end, said } = first
   for (let repairs = 0; ; repairs += 1) {
-    const pageErrors = end.kind === 'answered' ? await checkPages(thread, tools, stop) : []
+    const seen = end.kind === 'answered' ? await checkPages(thread, tools, stop) : UNSEEN
     const over = end.kind !== 'answered' || end.question !== undefined || stop.aborted || repairs >= tools.preview.autoRepair
-    if (over || pageErrors.length === 0) {
+    if (over || seen.errors.length === 0) {
       // The summary is of what the message asked for, and not of how its faults were mended.
       if (end.kind === 'answered' && first.end.kind === 'answered') end = { ...end, text: first.end.text }
-      return { end, said, pageErrors }
+      return { end, said, seen }
     }
-    ;({ end, said = said } = await mend(repairOf(pageErrors)))
+    ;({ end, said = said } = await mend(repairOf(seen.errors)))
   }
 }
 

@@ -246,7 +246,8 @@ export class Engine implements AsyncDisposable {
       this.#outbox.ring()
     }
     this.#beside(showThread(run.command, this.#tools))
-    if (run.command.type === 'edit' || this.#tools.previews.port(this.#slotOf(run.command) ?? '') !== undefined) this.previews.wake(run.command)
+    if (run.command.type === 'edit' || run.command.type === 'build' || this.#tools.previews.port(this.#slotOf(run.command) ?? '') !== undefined)
+      this.previews.wake(run.command)
   }
 
   #worked({ clientId, userId, projectId, threadId }: ThreadRef): void {

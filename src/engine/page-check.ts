@@ -13,24 +13,33 @@ const MAX_PAGES = 6
 const CONTENT_MS = 700
 const CONTENT = /^src\/content\/|\.(mdx?|mdoc|json|ya?ml|toml)$/
 
+export interface Checked {
+  /** Pages that were looked at. */
+  readonly pages: readonly string[]
+  readonly errors: readonly string[]
+}
+
+export const UNSEEN: Checked = { pages: [], errors: [] }
+
 /**
  * What is broken on the pages that a run has touched, while its preview runs: the first page, those that somebody looks at, and those
  * whose files differ from the last commit. Nothing where it has changed nothing, or no preview is ready.
  */
-export async function checkPages({ home, ref }: Thread, tools: Tools, stop: AbortSignal): Promise<readonly string[]> {
+export async function checkPages({ home, ref }: Thread, tools: Tools, stop: AbortSignal): Promise<Checked> {
   const { slot } = home.slot
   const timeout = AbortSignal.any([stop, AbortSignal.timeout(CHECK_MS)])
   try {
     const { gone, present } = await listChanges({ ...home.checkout, stop: timeout })
     const changed = [...gone, ...present].map((name) => name.toString('utf8'))
-    if (changed.length === 0 || !(await tools.previews.settled(slot, timeout))) return []
+    if (changed.length === 0 || !(await tools.previews.settled(slot, timeout))) return UNSEEN
     if (changed.some((name) => CONTENT.test(name))) await delay(CONTENT_MS, undefined, { signal: timeout })
-    const errors = await tools.previews.check(slot, touchedPages(changed, tools.previews.visited(slot)), timeout)
-    return (errors ?? []).map((error) => tools.redact(inOneLine(inFull(error, changed))))
+    const pages = touchedPages(changed, tools.previews.visited(slot))
+    const errors = await tools.previews.check(slot, pages, timeout)
+    return { pages, errors: (errors ?? []).map((error) => tools.redact(inOneLine(inFull(error, changed)))) }
   } catch (error) {
-    if (error instanceof PreviewFailed) return [tools.redact(error.message)]
+    if (error instanceof PreviewFailed) return { pages: [], errors: [tools.redact(error.message)] }
     if (!timeout.aborted) tools.log.warn({ event: 'pages.not_checked', threadId: ref.threadId, error: messageOf(error) })
-    return []
+    return UNSEEN
   }
 }
 

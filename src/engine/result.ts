@@ -35,11 +35,18 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
     ...(command.type === 'edit' && about.agentSessionId !== undefined ? { agentSessionId: about.agentSessionId, simulated: about.simulated } : {}),
     ...(about.previewUrl === undefined ? {} : { previewUrl: about.previewUrl }),
     ...('pageErrors' in ending && ending.pageErrors !== undefined && ending.pageErrors.length > 0 ? { pageErrors: [...ending.pageErrors] } : {}),
+    ...('pictures' in ending && ending.pictures !== undefined && ending.pictures.length > 0
+      ? { pictures: ending.pictures.map((name) => pictureUrl(command, name)) }
+      : {}),
     ...(about.used === undefined ? {} : { costUsd: about.used.costUsd, tokens: about.used.tokens }),
     ...(run.begunAt === undefined ? {} : { durationMs: Math.max(0, about.at - run.begunAt) }),
     attempt: run.attempt,
   }
 }
+
+/** Where the HTTP API has it. */
+const pictureUrl = ({ clientId, userId, projectId, threadId }: CommandRecord['command'], name: string): string =>
+  `/api/threads/${[clientId, userId, threadId].map(encodeURIComponent).join('/')}/pictures/${name}?projectId=${encodeURIComponent(projectId)}`
 
 const takenAlong = (heir: string): Pick<Result, 'success' | 'summary' | 'error' | 'code' | 'supersededBy'> => ({
   success: false,

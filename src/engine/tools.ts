@@ -44,6 +44,8 @@ export interface PreviewRules {
   readonly on: boolean
   /** By dev servers; else what is shown is the last good build. */
   readonly devServers: boolean
+  /** The browser that takes pictures of pages, where they are wanted. */
+  readonly browser: string | undefined
   /** How often an agent is asked to mend what its run broke on a page. */
   readonly autoRepair: number
   readonly labels: HostLabels

@@ -44,6 +44,8 @@ export class PreviewFailed extends Error {
   }
 }
 
+/** Before one that has failed is tried anew because somebody asks for it. */
+const AGAIN_MS = 30_000
 const LONGEST_BACK_OFF_MS = 30_000
 /** What does not start twice in a row will not a third time, until its site is another. */
 const MAX_FAILURES = 2
@@ -67,6 +69,7 @@ export class DevServer implements AsyncDisposable {
   #state: ServerState = 'stopped'
   #port = 0
   #failures = 0
+  #failedAt = 0
   #held: PromiseWithResolvers<void> | undefined
 
   /** @param changed is called whenever the state has changed */
@@ -102,7 +105,7 @@ export class DevServer implements AsyncDisposable {
     if (this.#supervising === undefined) {
       this.#set('starting')
       this.#supervising = this.#supervise()
-    } else if (this.#state === 'failed') this.restart()
+    } else if (this.#state === 'failed' && performance.now() - this.#failedAt > AGAIN_MS) this.restart()
   }
 
   /** Ends the process and starts another. */
@@ -139,6 +142,7 @@ export class DevServer implements AsyncDisposable {
       if (over.aborted) continue
       this.#failures = performance.now() - began > STEADY_MS ? 1 : this.#failures + 1
       const failed = this.#failures >= MAX_FAILURES
+      if (failed) this.#failedAt = performance.now()
       this.#set(failed ? 'failed' : 'starting')
       const wait = failed
         ? once(over, 'abort')
@@ -152,6 +156,7 @@ export class DevServer implements AsyncDisposable {
     this.#port = await freePort()
     while (this.#held !== undefined) await this.#held.promise
     if (over.aborted) return
+    this.output.clear()
     const child = this.#spawn()
     const exited = once(child, 'exit') // rejects where it could not be started
     exited.catch(() => {})

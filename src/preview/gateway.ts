@@ -44,7 +44,8 @@ const HANDSHAKE_MS = 10_000
 /** One door for the previews of all threads, HTTP and WebSocket alike, by the host that is asked for. */
 export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 })
+  /** A connection for each request: one that is kept may be closed by its server in the moment in which it is used again. */
+  readonly #agent = new Agent({ keepAlive: false, maxSockets: 256 })
   readonly #servers: Server[] = []
 
   constructor(options: GatewayOptions) {

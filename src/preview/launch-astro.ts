@@ -29,13 +29,34 @@ const oneSocket = {
   },
 }
 
+/** Why it does not start, in the way in which Astro says everything else. */
+function fail(error: unknown): void {
+  const detail = (name: string): unknown => (error instanceof Error ? Reflect.get(error, name) : undefined)
+  const loc = detail('loc')
+  const { file, line, column } = { file: detail('id'), line: undefined, column: undefined, ...(typeof loc === 'object' ? loc : {}) }
+  const place = [file, line, column].filter((part) => typeof part === 'string' || typeof part === 'number').join(':')
+  const message = error instanceof Error ? error.message : String(error)
+  const said = { message: `${place === '' ? '' : `${place}: `}${message}`, label: 'start', level: 'error' }
+  process.stdout.write(`${JSON.stringify(said)}\n`, () => process.exit(1))
+}
+
+/** Older ones have another option of that name. */
+function speaksJson(): boolean {
+  try {
+    return resolve('astro/logger/json') !== ''
+  } catch {
+    return false
+  }
+}
+
 const { root, port, cache }: AstroLaunch = JSON.parse(process.argv[2] ?? '')
-const { dev } = await import(pathToFileURL(createRequire(join(root, 'package.json')).resolve('astro')).href)
+const { resolve } = createRequire(join(root, 'package.json'))
+const { dev } = await import(pathToFileURL(resolve('astro')).href)
 await dev({
   root,
   cacheDir: join(cache, 'astro'),
   devToolbar: { enabled: false },
-  logger: { entrypoint: 'astro/logger/json' },
+  ...(speaksJson() ? { logger: { entrypoint: 'astro/logger/json' } } : {}),
   server: { port, host: '127.0.0.1' },
   vite: { cacheDir: join(cache, 'vite'), server: { strictPort: true, fs: { allow: [root, cache] } }, plugins: [oneSocket] },
-})
+}).catch(fail)

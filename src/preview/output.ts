@@ -35,6 +35,12 @@ export class Output {
     }
   }
 
+  /** Forgets what another process has said. */
+  clear(): void {
+    this.#lines.length = 0
+    this.#rest = ''
+  }
+
   /** The last lines, oldest first. */
   last(count: number): readonly string[] {
     return this.#lines.slice(-count)

@@ -94,7 +94,8 @@ export class Previews implements AsyncDisposable {
 
   /** Its last words, for a person who sees that it does not start. */
   lastWords(slot: string): string {
-    return this.#running.get(slot)?.server.lastWords ?? ''
+    const server = this.#running.get(slot)?.server
+    return server?.lastWords.replaceAll(`${server.place.workTree}/`, '') ?? ''
   }
 
   /** Only sockets that Vite knows get an answer from it. */
@@ -116,7 +117,8 @@ export class Previews implements AsyncDisposable {
       const server = this.#running.get(slot)?.server
       if (server?.state === 'ready') return
       if (server === undefined || server.state === 'stopped') throw new PreviewFailed('The preview was stopped: others were used more lately.')
-      if (server.state === 'failed' || timeout.aborted) throw new PreviewFailed(`The preview does not start. Its last words:\n${server.lastWords || '(none)'}`)
+      if (server.state === 'failed' || timeout.aborted)
+        throw new PreviewFailed(`The preview does not start. Its last words:\n${this.lastWords(slot) || '(none)'}`)
       await this.#next(stop === undefined ? timeout : AbortSignal.any([timeout, stop]))
     }
   }

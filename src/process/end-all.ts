@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { run } from './run.ts'
 import { belongsTo, lookAtProcesses, missedNothing, processTable, type ProcessEntry } from './table.ts'
+import { signalUser } from './signal-user.ts'
 import type { Identity } from './start.ts'
 
 /** Processes of a run were still alive after everything that may end them was tried. */
@@ -53,7 +53,7 @@ async function end(wanted: (entry: ProcessEntry) => boolean, identity: Identity)
     const elapsed = performance.now() - began
     if (left.length > 0 && elapsed > LIMIT_MS) throw new Unkillable(left)
     if (elapsed > ONE_BY_ONE_MS && identity.uid !== undefined) {
-      await endUser(identity)
+      await signalUser(identity, 'KILL')
       certain = true
     }
     for (const pid of left) {
@@ -78,9 +78,4 @@ export async function family(pid: number, { slot, identity }: Slot): Promise<Rea
     grown = found.length > 0
   }
   return members
-}
-
-/** `kill(-1)` as that user reaches all its processes at once, and nobody else's. */
-async function endUser(identity: Identity): Promise<void> {
-  await run(process.execPath, ['-e', "process.kill(-1, 'SIGKILL')"], { cwd: '/', env: {}, as: identity, timeoutMs: 2000 })
 }

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Slot } from './end-all.ts'
-import { belongsTo, lookAtProcesses, missedNothing } from './table.ts'
+import { signalUser } from './signal-user.ts'
+import { belongsTo, processTable } from './table.ts'
 
 const PATIENCE_MS = 1000
 const LOOK_MS = 5
@@ -23,19 +24,15 @@ export async function halt(pids: ReadonlySet<number> | undefined): Promise<boole
 }
 
 /**
- * Stops everything of a slot where it is, again and again until a look finds nothing that moves and can have missed nothing.
+ * Stops everything of a slot that has a user of its own where it is.
  *
  * @returns what stands still; `undefined` where something would not
  */
 export async function haltAll({ slot, identity }: Slot): Promise<ReadonlySet<number> | undefined> {
-  let gone: ReadonlySet<number> = new Set()
+  await signalUser(identity, 'STOP')
   for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await delay(LOOK_MS)) {
-    const look = await lookAtProcesses()
-    const all = look.living.filter((entry) => belongsTo(entry, slot, identity))
-    const moving = all.filter(({ state }) => !/^[Tt]/.test(state))
-    if (moving.length === 0 && missedNothing(look, gone)) return new Set(all.map(({ pid }) => pid))
-    gone = look.ended
-    for (const { pid } of moving) signal(pid, 'SIGSTOP')
+    const all = (await processTable()).filter((entry) => belongsTo(entry, slot, identity))
+    if (all.every(({ state }) => /^[Tt]/.test(state))) return new Set(all.map(({ pid }) => pid))
   }
   return undefined
 }

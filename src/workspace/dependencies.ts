@@ -186,12 +186,13 @@ export async function linkDependencies(workTree: string, key: string, slotNumber
     { cwd: store, env: { PATH: SYSTEM_PATH }, as, umask: 0o002 },
   )
   if (code !== 0) throw new Error(`${basename(from)} could not be linked: ${stderr.toString('utf8').slice(-500)}`)
-  // npm rewrites this one in place, so each work tree has its own.
+  // npm rewrites this one in place, so each work tree has its own, which is its agent's.
   const lock = join(making, '.package-lock.json')
   if ((await stat(lock).catch(() => undefined)) !== undefined) {
     await rm(lock)
     await copyFile(join(from, '.package-lock.json'), lock)
     await chmod(lock, 0o664)
+    await give(lock, identities.agent(slotNumber))
   }
   await removeTree(to)
   await rename(making, to)

@@ -34,7 +34,11 @@ export function threadPaths(root: string, names: Omit<Names, 'thread'>, slot: st
     /** HOME and temporary files of a build; made anew for each. */
     build: { folder: join(trees, `${slot}.build`), tmp: join(trees, `${slot}.build`, 'tmp') },
     /** HOME, temporary files and caches of the preview; its own. `built` is what it serves without a dev server. */
-    preview: { folder: join(trees, `${slot}.preview`), tmp: join(trees, `${slot}.preview`, 'tmp'), built: join(trees, `${slot}.built`) },
+    preview: {
+      folder: join(trees, `${slot}.preview`),
+      tmp: join(trees, `${slot}.preview`, 'tmp'),
+      built: join(trees, `${slot}.built`),
+    },
     claude,
     sessions: join(claude, 'sessions'),
     threads: join(claude, 'threads'),

@@ -139,11 +139,11 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     const before = devServers()
     const installed = await client.run(
       'one',
-      `run npm install --no-audit --no-fund slugify@1.6.6 then replace --- with ---\\nimport slugify from 'slugify' ${INDEX}`,
+      `run npm install --no-audit --no-fund slugify@1.6.6 then replace import Basket with import slugify from 'slugify'; import Basket ${INDEX}`,
     )
     expect(installed).toMatchObject({ success: true, filesChanged: expect.arrayContaining(['package-lock.json', 'package.json']) })
     await client.run('one', `replace <h1> with <h1 id={slugify('A slug here')}> ${INDEX}`)
-    await shown(client, 'one')
+    expect(await shown(client, 'one')).toMatchObject({ success: true })
     await page.goto(url('one'))
     expect(await page.locator('h1').getAttribute('id')).toBe('A-slug-here')
     await client.run('one', `replace devToolbar: with server: { headers: { 'x-site': 'of-one' } }, devToolbar: in astro.config.mjs`)

@@ -9,6 +9,8 @@ export interface Model extends AsyncDisposable {
   hold(text: string, after?: number): { readonly reached: Promise<void>; release(): void }
   /** The next `times` requests whose instruction holds `text`, and that come after so many answers of tools, are refused with `status`. */
   fail(text: string, status: number, times: number, how?: { readonly after?: number }): void
+  /** Instructions that hold `text` are taken for another one. */
+  instead(text: string, instruction: string): void
   /** Answers to instructions that hold `text`, but for the first, are said to have used 51,000 tokens. */
   price(text: string): void
 }
@@ -24,6 +26,19 @@ export async function startModel(): Promise<Model> {
   const requests: ChatCompletionRequest[] = []
   const holds: { text: string; after: number; reached: () => void; released: Promise<void> }[] = []
   const prices: string[] = []
+  const insteads: { text: string; instruction: string }[] = []
+  const understood = (request: ChatCompletionRequest): ChatCompletionRequest => {
+    const other = insteads.find(({ text }) => lastInstruction(request).includes(text))
+    const said = ({ content }: ChatCompletionRequest['messages'][number]): string => JSON.stringify(content)
+    return other === undefined
+      ? request
+      : {
+          ...request,
+          messages: request.messages.map((message) =>
+            message.role === 'user' && said(message).includes(other.text) ? { ...message, content: other.instruction } : message,
+          ),
+        }
+  }
   const failures: { text: string; after: number; status: number; left: number }[] = []
   const meant = (request: ChatCompletionRequest, { text, after }: { text: string; after: number }): boolean =>
     lastInstruction(request).includes(text) && answers(request) >= after
@@ -58,7 +73,7 @@ export async function startModel(): Promise<Model> {
           held?.reached()
           await held?.released
           const dear = request.messages.some((message) => message.role === 'tool') && prices.some((text) => lastInstruction(request).includes(text))
-          return { ...answer(request), ...(dear ? { usage: { input_tokens: 50_000, output_tokens: 1000 } } : {}) }
+          return { ...answer(understood(request)), ...(dear ? { usage: { input_tokens: 50_000, output_tokens: 1000 } } : {}) }
         },
         chunkSize: 16,
       },
@@ -73,6 +88,7 @@ export async function startModel(): Promise<Model> {
       return { reached: reached.promise, release: () => released.resolve() }
     },
     fail: (text, status, times, { after = 0 } = {}) => void failures.push({ text, after, status, left: times }),
+    instead: (text, instruction) => void insteads.push({ text, instruction }),
     price: (text) => void prices.push(text),
     [Symbol.asyncDispose]: async () => {
       await scripted[Symbol.asyncDispose]()

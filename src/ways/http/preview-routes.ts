@@ -1,11 +1,14 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { RunFailure } from '../../command/ending.ts'
 import type { ThreadRef } from '../../command/ids.ts'
+import { picturesOf } from '../../engine/pictures.ts'
 import { requireReach, type Caller } from './access.ts'
 import { PreviewAnswer, PreviewLinkAnswer } from './answers.ts'
 import { action, RESULT } from './command-routes.ts'
 import { knownThread, submit, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
-import { ActionBody, LinkBody, ProjectQuery, ThreadPath, threadOf } from './requests.ts'
+import { ActionBody, LinkBody, PicturePath, ProjectQuery, ThreadPath, threadOf } from './requests.ts'
 import { route, type Route } from './route.ts'
 
 const PREVIEW = '/api/threads/{clientId}/{userId}/{threadId}/preview'
@@ -101,6 +104,23 @@ export function previewRoutes(desk: Desk): readonly Route[] {
           success: true,
           ...(link === undefined ? { url } : { url: new URL(link.path, url).href, expiresAt: new Date(link.expiresAt).toISOString() }),
         })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/threads/{clientId}/{userId}/{threadId}/pictures/{name}',
+      operationId: 'getPicture',
+      summary: 'A picture of a page, as a result names it',
+      role: 'view',
+      path: PicturePath,
+      query: ProjectQuery,
+      answers: { 200: { about: 'The picture.', contentType: 'image/png' } },
+      serve: async ({ path: { name, ...path }, query, c, caller }) => {
+        const ref = threadOf({ ...path, ...query }, desk.defaults)
+        requireReach(caller, ref)
+        const picture = await readFile(join(picturesOf(desk.tools.root, ref), name)).catch(() => undefined)
+        if (picture === undefined) throw new Problem(404, 'Not found', `name: there is no picture ${name} of this thread, or it is no longer kept`)
+        return c.body(new Uint8Array(picture), 200, { 'content-type': 'image/png', 'cache-control': 'private, max-age=31536000, immutable' })
       },
     }),
   ]

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import { BranchName, commandShape, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
+import { PICTURE_NAME } from '../../engine/pictures.ts'
 import { inWords } from '../../command/words.ts'
 import { BadRepositoryUrl, requestedOrigin } from '../../workspace/origin.ts'
 import { invalid, invalidField, Problem } from './problem.ts'
@@ -66,6 +67,7 @@ export const LinkBody = z
   .meta({ id: 'Link' })
 
 export const ThreadPath = z.object({ clientId: ClientId, userId: UserId, threadId: ThreadId })
+export const PicturePath = ThreadPath.extend({ name: z.string().regex(PICTURE_NAME, 'must be the name of a picture, as a result has it') })
 export const UserPath = z.object({ clientId: ClientId, userId: UserId })
 export const CommandPath = z.object({ commandId: CommandId })
 const count = z
