@@ -20,6 +20,7 @@ let client: Client
 beforeAll(async () => {
   service = await startService({ example: true, env: { ...showing } })
   client = clientOf(service)
+  await Promise.all([client.run('one', `${HEADING} One bread ${INDEX}`), client.run('two', `${HEADING} Two bread ${INDEX}`)])
 })
 afterAll(async () => {
   await service?.[Symbol.asyncDispose]()
@@ -54,7 +55,6 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
 
   it('begins with a page that says so and turns into the site by itself; an edit of the agent changes the page', async () => {
     const page = await context.newPage()
-    await client.run('one', `${HEADING} One bread ${INDEX}`)
     await page.goto(url('one'))
     await page.getByText('The preview is starting').waitFor()
     await picture(page, 'starting')
@@ -73,7 +73,7 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
   })
 
   it('is one beside others: two threads, looked at in turn a hundred times, never show the text of the other', async () => {
-    await client.run('two', `${HEADING} Two bread ${INDEX}`)
+    await shown(client, 'one')
     expect(await shown(client, 'two')).toMatchObject({ success: true, previewUrl: url('two') })
     const page = await context.newPage()
     for (let turn = 0; turn < 100; turn += 1) {
@@ -130,6 +130,7 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     await page.getByRole('heading', { name: 'Two bread' }).waitFor()
     await client.run('two', `replace Two bread with Second bread ${INDEX}`)
     await page.getByRole('heading', { name: 'Second bread' }).waitFor()
+    await client.run('two', `replace Second bread with Two bread ${INDEX}`)
     await page.close()
   })
 
@@ -151,7 +152,7 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     expect((await ask(url('one'))).headers.get('x-site')).toBe('of-one')
     const other = await ask(url('two'))
     expect(other.headers.get('x-site')).toBeNull()
-    expect((await other.text()).toLowerCase()).toContain('second bread')
+    expect((await other.text()).toLowerCase()).toContain('two bread')
     // The other thread's server is the one that it was.
     const two = [...before].filter(([, tree]) => [...devServers()].some(([, now]) => now === tree))
     expect(two.some(([pid]) => devServers().has(pid))).toBe(true)
@@ -166,7 +167,7 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     await page.getByText('The preview does not start').waitFor()
     await picture(page, 'failed')
     await client.run('two', 'replace defineConfig({{ with defineConfig({ in astro.config.mjs')
-    await page.getByRole('heading', { name: 'Second bread' }).waitFor()
+    await page.getByRole('heading', { name: 'Two bread' }).waitFor()
     await page.close()
   })
 })
