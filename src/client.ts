@@ -17,7 +17,7 @@ export interface Message {
   readonly projectId?: string | undefined
   readonly threadId?: string | undefined
   readonly instruction: string
-  readonly type?: 'edit' | 'build' | 'commit' | 'push' | undefined
+  readonly type?: 'edit' | 'build' | 'commit' | 'push' | 'preview' | undefined
   readonly mode?: 'execute' | 'plan' | undefined
   readonly delivery?: 'interrupt' | 'queue' | 'steer' | undefined
   readonly onRateLimit?: 'wait' | 'fail' | undefined

@@ -14,7 +14,7 @@ export const HELP = `Branchline ${version}: messages become git changes
   --user ID         whose workspace: user             (me)
   --project ID      which of its projects
   --thread ID       the conversation                  (hello)
-  --type TYPE       edit, build, commit or push       (edit)
+  --type TYPE       edit, build, commit, push, preview (edit)
   --plan            read and answer, change nothing
   --queue           wait for what the thread is doing instead of interrupting it
   --steer           add to what the thread is doing; its agent reads it in the middle of its work

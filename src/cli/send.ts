@@ -9,7 +9,7 @@ import { messageOf, printable } from '../observe/text.ts'
 import { Usage } from '../explain.ts'
 import type { Given } from './options.ts'
 
-const TYPES = ['edit', 'build', 'commit', 'push'] as const
+const TYPES = ['edit', 'build', 'commit', 'push', 'preview'] as const
 
 /** How long the last events may take after the result is known. */
 const TAIL_MS = 1000
@@ -90,11 +90,12 @@ function line(event: RunEvent): string {
       return `  … ${event.text}\n`
     case 'commit.made':
       return `\n  commit ${event.commit.slice(0, 8)}\n`
+    case 'preview.changed':
+      return event.state === 'broken' || event.state === 'failed' ? `  preview ${event.state}\n` : ''
     case 'command.accepted':
     case 'run.started':
     case 'files.changed':
     case 'cost.counted':
-    case 'preview.changed':
     case 'question.asked':
     case 'run.ended':
     case 'gap':
@@ -108,8 +109,10 @@ function ending(result: Result): string {
       ? ''
       : `  ${result.filesChanged.length} ${result.filesChanged.length === 1 ? 'file' : 'files'}: ${result.filesChanged.slice(0, 5).join(', ')}${result.filesChanged.length > 5 ? ', …' : ''}\n`
   const where = result.branch === undefined ? '' : `  branch ${result.branch}${result.simulated === true ? ' (simulated)' : ''}\n`
+  const broken = (result.pageErrors ?? []).map((error) => `  broken ${printable(error, 1000)}\n`).join('')
+  const preview = result.previewUrl === undefined ? '' : `  preview ${result.previewUrl}\n`
   if (result.question !== undefined) return `\n? ${printable(result.question, 4000)}\n${files}${where}  Answer with another message to the same thread.\n`
-  return `\n${result.success ? '✓' : '✗'} ${printable(result.success ? (result.summary.split('\n')[0] ?? '') : (result.error ?? result.summary), 2000)}\n${files}${where}`
+  return `\n${result.success ? '✓' : '✗'} ${printable(result.success ? (result.summary.split('\n')[0] ?? '') : (result.error ?? result.summary), 2000)}\n${files}${result.success ? broken : ''}${where}${preview}`
 }
 
 function deliveryOf({ queue, steer }: Given): 'queue' | 'steer' | undefined {

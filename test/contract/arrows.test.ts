@@ -25,6 +25,8 @@ it.each([
   ['engine', "import { httpApp } from '../ways/http/app.ts'\nvoid httpApp\n"],
   ['git', "import { Lanes } from '../engine/lanes.ts'\nvoid Lanes\n"],
   ['workspace', "import { Agents } from '../agent/agents.ts'\nvoid Agents\n"],
+  ['preview', "import { Agents } from '../agent/agents.ts'\nvoid Agents\n"],
+  ['agent', "import { Previews } from '../preview/previews.ts'\nvoid Previews\n"],
   ['journal', "import { git } from '../git/git.ts'\nvoid git\n"],
   ['command', "import { readFile } from 'node:fs/promises'\nvoid readFile\n"],
   ['engine', "import { spawn } from 'node:child_process'\nvoid spawn\n"],

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findBrowser } from '../support/browser.ts'
 import { clientOf, type Client } from '../support/client.ts'
 import { startModel, type Model } from '../support/model.ts'
-import { ask, previewUrl, showing, shown } from '../support/previews.ts'
+import { ask, devServersBelow, previewUrl, showing, shown } from '../support/previews.ts'
 import { startService, type Service } from '../support/service.ts'
 
 const browser = findBrowser()
@@ -139,6 +139,14 @@ describe('a preview', () => {
     expect(await verb('restart')).toMatchObject({ state: 'starting' })
     expect(await shown(client, 'a')).toMatchObject({ success: true })
     expect((await client.call('POST', client.thread('nobody', 'preview/start'), {})).status).toBe(404)
+  })
+
+  it('that was asked for when the service was killed is there after the next start, with one server and no more', async () => {
+    const id = await client.post('b', '', { type: 'preview' })
+    await service.kill()
+    await service.restart()
+    expect(await client.result(id)).toMatchObject({ success: true })
+    expect(devServersBelow(service.workspace)).toHaveLength(1)
   })
 
   it('is shown to whoever has a link, where others can reach it', async () => {

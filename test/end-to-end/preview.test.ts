@@ -1,11 +1,10 @@
 import { mkdir } from 'node:fs/promises'
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Page } from 'playwright-core'
 import { findBrowser, openBrowser } from '../support/browser.ts'
 import { clientOf, type Client } from '../support/client.ts'
-import { ask, previewUrl, showing, shown } from '../support/previews.ts'
+import { ask, devServersBelow, previewUrl, showing, shown } from '../support/previews.ts'
 import { startService, type Service } from '../support/service.ts'
 
 const browser = findBrowser()
@@ -31,19 +30,6 @@ const picture = async (page: Page, name: string): Promise<void> => {
   await mkdir(PICTURES, { recursive: true })
   await page.screenshot({ path: join(PICTURES, `${name}.png`) })
 }
-/** The dev servers of this service: their work trees, by process. */
-const devServers = (): ReadonlyMap<number, string> =>
-  new Map(
-    readdirSync('/proc').flatMap((pid) => {
-      try {
-        const [, script = '', launch = '{}'] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-        return script.endsWith('launch-astro.ts') && launch.includes(`${service.workspace}/`) ? [[Number(pid), JSON.parse(launch).root]] : []
-      } catch {
-        return [] // no process, or it has ended
-      }
-    }),
-  )
-
 describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${why}`, () => {
   let context: Awaited<ReturnType<typeof openBrowser>>
   beforeAll(async () => {
@@ -123,9 +109,8 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     const page = await context.newPage()
     await page.goto(url('two'))
     await page.getByRole('heading', { name: 'Two bread' }).waitFor()
-    const trees = devServers()
     const reloaded = page.waitForEvent('load')
-    for (const pid of trees.keys()) process.kill(pid, 'SIGKILL')
+    for (const { pid } of devServersBelow(service.workspace)) process.kill(pid, 'SIGKILL')
     await reloaded
     await page.getByRole('heading', { name: 'Two bread' }).waitFor()
     await client.run('two', `replace Two bread with Second bread ${INDEX}`)
@@ -137,7 +122,7 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
   it('has a dependency that the agent installs, and another configuration; the other thread is unharmed', async () => {
     const page = await context.newPage()
     await shown(client, 'one')
-    const before = devServers()
+    const before = devServersBelow(service.workspace)
     const installed = await client.run(
       'one',
       `run npm install --no-audit --no-fund slugify@1.6.6 then replace import Basket with import slugify from 'slugify'; import Basket ${INDEX}`,
@@ -154,8 +139,8 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     expect(other.headers.get('x-site')).toBeNull()
     expect((await other.text()).toLowerCase()).toContain('two bread')
     // The other thread's server is the one that it was.
-    const two = [...before].filter(([, tree]) => [...devServers()].some(([, now]) => now === tree))
-    expect(two.some(([pid]) => devServers().has(pid))).toBe(true)
+    const now = devServersBelow(service.workspace)
+    expect(before.filter(({ pid }) => now.some((each) => each.pid === pid))).toHaveLength(1)
     await page.close()
   })
 

@@ -19,8 +19,15 @@ const EXPECTED = new Set(['success', 'interrupted', 'superseded'])
 /** Away from other services; each tour has a range of its own, since a run is ended by its user. */
 const usersOf = (name: Failpoint): string => String(50_000 + 100 * FAILPOINTS.indexOf(name))
 
+/**
+ * Half of them each time, the other half the next; `FAILPOINTS=full` takes all. Every one is passed in every tour, and a name that is
+ * never passed fails the suite in any case.
+ */
+const half = process.env['FAILPOINTS'] === 'full' ? undefined : Math.floor(Math.random() * 2)
+const chosen = FAILPOINTS.filter((_, at) => half === undefined || at % 2 === half)
+
 describe.concurrent('a service that is killed at', () => {
-  it.each(FAILPOINTS)('%s finishes everything after it was started again', async (name) => {
+  it.each(chosen)('%s finishes everything after it was started again', async (name) => {
     const folder = await temporaryFolder()
     const origin = await makeRepository(join(folder, 'origin'))
     await exec('git', ['-C', origin, 'config', 'core.logAllRefUpdates', 'always'])

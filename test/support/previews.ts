@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import type { Client } from './client.ts'
 import type { Service } from './service.ts'
 
@@ -33,3 +34,16 @@ export async function ask(url: string, headers: Readonly<Record<string, string>>
 
 /** Waits until the preview of a thread answers; the result of the command. */
 export const shown = (client: Client, thread: string) => client.run(thread, '', { type: 'preview' })
+
+/** The dev servers of Astro whose work trees lie below a folder. */
+export function devServersBelow(folder: string): readonly { readonly pid: number; readonly workTree: string }[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const [, script = '', launch = '{}'] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      if (!script.endsWith('launch-astro.ts') || !launch.includes(`${folder}/`)) return []
+      return [{ pid: Number(pid), workTree: JSON.parse(launch).root }]
+    } catch {
+      return [] // no process, or it has ended
+    }
+  })
+}
