@@ -8,13 +8,31 @@ import { modelRequest } from './model-request.ts'
 import { broker } from './broker.ts'
 import { idleAgents } from './idle-agents.ts'
 import { preStarted } from './pre-started.ts'
+import { previewChange } from './preview-change.ts'
+import { previewGateway } from './preview-gateway.ts'
+import { previewStart } from './preview-start.ts'
 import { restart } from './restart.ts'
 import { secondThread } from './second-thread.ts'
 import { start } from './start.ts'
 import { step } from './step.ts'
 import { rowOf, type Figure, type Row, type Subject } from './support.ts'
 
-const SUBJECTS: readonly Subject[] = [modelRequest, preStarted, interrupt, broker, idleAgents, secondThread, accepts, acceptWhileSaving, start, restart, step]
+const SUBJECTS: readonly Subject[] = [
+  modelRequest,
+  preStarted,
+  interrupt,
+  broker,
+  idleAgents,
+  secondThread,
+  accepts,
+  acceptWhileSaving,
+  start,
+  restart,
+  step,
+  previewChange,
+  previewGateway,
+  previewStart,
+]
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, json: { type: 'string' } } })
 const wanted = ({ name }: Figure): boolean => name.toLowerCase().includes(values.only.toLowerCase())

@@ -6,7 +6,7 @@ import { makeRepository } from '../test/support/repository.ts'
 import { startService, temporaryFolder } from '../test/support/service.ts'
 import { BareAgent, makeBarePlace } from './bare.ts'
 import { startTimedModel } from './model.ts'
-import { complain, SERVICE_ENV, type Subject } from './support.ts'
+import { complain, pss, SERVICE_ENV, type Subject } from './support.ts'
 
 const AGENTS = 10
 const BARE = 3
@@ -63,12 +63,6 @@ async function claudes(wanted: (environment: string) => boolean): Promise<readon
     return line?.includes('/claude\0') === true && wanted(environment ?? '') ? [Number(pid)] : []
   })
   return (await Promise.all(found)).flat()
-}
-
-/** The proportional share of memory, in MB: what agents share counts once. */
-async function pss(pids: readonly number[]): Promise<number> {
-  const texts = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/smaps_rollup`, 'utf8')))
-  return texts.reduce((sum, text) => sum + Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0), 0) / 1000
 }
 
 async function cpu(pids: readonly number[]): Promise<number> {

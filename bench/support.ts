@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Service } from '../test/support/service.ts'
 
@@ -41,11 +42,23 @@ export function rowOf({ name, unit, goal, moreIsBetter = false }: Figure, sample
 
 const rounded = (value: number): number => Number(value.toPrecision(3))
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const [low, high] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted[Math.ceil((sorted.length - 1) / 2)]]
   if (low === undefined || high === undefined) throw new Error('nothing was measured')
   return (low + high) / 2
+}
+
+export function p95(values: readonly number[]): number {
+  const found = values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.95) - 1]
+  if (found === undefined) throw new Error('nothing was measured')
+  return found
+}
+
+/** The proportional share of memory, in MB: what processes share counts once. */
+export async function pss(pids: readonly number[]): Promise<number> {
+  const texts = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/smaps_rollup`, 'utf8')))
+  return texts.reduce((sum, text) => sum + Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0), 0) / 1000
 }
 
 /**
