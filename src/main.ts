@@ -10,6 +10,8 @@ const SAME_SIGNAL_MS = 1000
 
 /** Runs the service until it is told to stop. Answers the exit code. */
 export async function serve(): Promise<number> {
+  // Who read this may have gone, and what runs here has to be stopped all the same.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   try {
     const told = toldToStop() // one that comes while it starts counts too
     const config = readConfig()

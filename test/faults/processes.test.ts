@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { clientOf, type Client } from '../support/client.ts'
@@ -185,6 +187,25 @@ describe('SIGTERM', () => {
       await client.git('rev-parse', 'thread-one'),
     )
     await judged()
+  })
+
+  it('ends it with 0 where nobody reads any more what it says', async () => {
+    await service[Symbol.asyncDispose]()
+    const [main, home] = [fileURLToPath(new URL('../../src/main.ts', import.meta.url)), join(folder, 'unheard')]
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      HOME: folder,
+      PORT: '0',
+      ASTRO_PORT: 'off',
+      WORKSPACE_PATH: home,
+      npm_execpath: process.env['npm_execpath'] ?? '',
+    }
+    const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    await once(child.stdout, 'data')
+    child.stdout.destroy()
+    child.stderr.destroy()
+    child.kill('SIGTERM')
+    expect(await once(child, 'exit')).toEqual([0, null])
   })
 
   it('again and again ends it at once, and the next start finishes what was being committed', async () => {
