@@ -5,6 +5,7 @@ import type { Journal } from '../journal/journal.ts'
 /** What a label of a host name may be (RFC 1123). */
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const SLUG_LENGTH = 40
+const AGAIN_MS = 1000
 
 /**
  * The labels by which host names stand for threads: `thread-{id}`, where that is a label and no older thread of this service has it,
@@ -16,6 +17,7 @@ export class HostLabels {
   readonly #labels = new Map<ThreadKey, string>()
   readonly #threads = new Map<string, ThreadRef>()
   #reading: Promise<void> | undefined
+  #readAt = Number.NEGATIVE_INFINITY
 
   constructor(journal: Pick<Journal, 'everyThread'>) {
     this.#journal = journal
@@ -28,7 +30,8 @@ export class HostLabels {
   }
 
   async threadOf(label: string): Promise<ThreadRef | undefined> {
-    if (!this.#threads.has(label)) await this.#read()
+    // Anybody may ask for names that there are not.
+    if (!this.#threads.has(label) && performance.now() - this.#readAt > AGAIN_MS) await this.#read()
     return this.#threads.get(label)
   }
 
@@ -38,6 +41,7 @@ export class HostLabels {
   }
 
   async #readNow(): Promise<void> {
+    this.#readAt = performance.now()
     const threads = (await this.#journal.everyThread()).toSorted((a, b) => a.createdAt - b.createdAt || a.slotNumber - b.slotNumber)
     for (const { ref } of threads) {
       const key = threadKey(ref)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { threadKey, type ThreadRef } from '../command/ids.ts'
+import { messageOf } from '../observe/text.ts'
 import { takePicture } from '../preview/picture.ts'
 import { exists, writeAtomically } from '../workspace/files.ts'
 import { tipOf } from '../workspace/thread-home.ts'
@@ -36,9 +37,12 @@ export class Pictures {
     this.#tools = tools
   }
 
-  /** Pages as they are before the run: of the commit that the thread is at. */
+  /** Pages as they are before the run: of the commit that the thread is at. Never rejects: pictures are worth no failure. */
   async before(stop: AbortSignal): Promise<void> {
-    if (this.#tools.preview.browser === undefined) return
+    if (this.#tools.preview.browser !== undefined) await this.#takeBefore(stop).catch((error: unknown) => void this.#missed(error))
+  }
+
+  async #takeBefore(stop: AbortSignal): Promise<void> {
     const tip = await tipOf(this.#thread.home)
     const last = (await this.#tools.journal.checkpoints(this.#thread.ref)).at(-1)
     const pages = [...new Set(['/', ...this.#tools.previews.visited(this.#thread.home.slot.slot)])].slice(0, MAX_PAGES)
@@ -50,9 +54,18 @@ export class Pictures {
     }
   }
 
-  /** Pages as the run has left them, each behind what it was before. Answers their names. */
+  /** Pages as the run has left them, each behind what it was before. Answers their names; never rejects. */
   async after(pages: readonly string[], stop: AbortSignal): Promise<readonly string[]> {
     if (this.#tools.preview.browser === undefined) return []
+    return this.#takeAfter(pages, stop).catch((error: unknown) => this.#missed(error))
+  }
+
+  #missed(error: unknown): [] {
+    this.#tools.log.warn({ event: 'pictures.missed', threadId: this.#thread.ref.threadId, error: messageOf(error) })
+    return []
+  }
+
+  async #takeAfter(pages: readonly string[], stop: AbortSignal): Promise<readonly string[]> {
     const taken: string[] = []
     for (const page of pages.slice(0, MAX_PAGES)) {
       const name = nameOf(page, this.#run)
@@ -77,6 +90,7 @@ export class Pictures {
       url,
       slot: previewSlot(record, this.#tools),
       path: installing.path,
+      env: installing.agentNetworkEnv,
       stop,
     })
     if (picture === undefined) return false

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { RunFailure } from '../command/ending.ts'
 import type { PreviewPlace } from '../preview/dev-server.ts'
+import type { PreviewStanding } from '../preview/previews.ts'
 import type { Site } from '../preview/site.ts'
 import { exists, give } from '../workspace/files.ts'
 import { names, readManifest } from '../workspace/manifest.ts'
@@ -26,16 +27,14 @@ export async function openPreview(thread: Thread, tools: Tools, inTurn: InTurn, 
     await storeOf(want, tools, stop)
     await inTurn((ending) => ensureDependencies(want, tools, ending))
   }
-  await tools.previews.open(slot, place, ({ state, errors }) => {
-    tools.log.info({ event: 'preview.changed', threadId: thread.ref.threadId, state, errors: errors.length })
-    void tools.preview
-      .urlOf(thread.ref)
-      .then((url) =>
-        tools
-          .events(thread.ref)
-          .append({ type: 'preview.changed', state, ...(url === undefined ? {} : { url }), ...(errors.length === 0 ? {} : { errors: [...errors] }) }),
-      )
-  })
+  await tools.previews.open(slot, place, (standing) => void tellOf(thread, standing, tools))
+}
+
+/** Tells whoever watches the thread; best effort, as events are. */
+async function tellOf({ ref }: Thread, { state, errors }: PreviewStanding, tools: Tools): Promise<void> {
+  tools.log.info({ event: 'preview.changed', threadId: ref.threadId, state, errors: errors.length })
+  const url = await tools.preview.urlOf(ref).catch(() => undefined) // the journal is closed when the service stops
+  tools.events(ref).append({ type: 'preview.changed', state, ...(url === undefined ? {} : { url }), ...(errors.length === 0 ? {} : { errors: [...errors] }) })
 }
 
 async function placeOf({ home, record }: Thread, tools: Tools): Promise<PreviewPlace> {

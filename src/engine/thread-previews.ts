@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { RunFailure } from '../command/ending.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
 import type { Target } from '../preview/gateway.ts'
@@ -83,7 +84,8 @@ export class ThreadPreviews {
   }
 
   async stop(ref: ThreadRef): Promise<void> {
-    await this.#preparing.get(threadKey(ref))?.catch(() => {})
+    // What is being installed is not waited for; it starts the preview when it is there.
+    await Promise.race([this.#preparing.get(threadKey(ref))?.catch(() => {}), delay(STOP_MS, undefined, { ref: false })])
     const slot = (await this.#targetOf(ref))?.slot
     if (slot !== undefined) await this.#tools.previews.stop(slot)
   }
@@ -127,5 +129,6 @@ export class ThreadPreviews {
   }
 }
 
+const STOP_MS = 2000
 /** Before what could not be shown is tried again because somebody looks. */
 const AGAIN_MS = 3000

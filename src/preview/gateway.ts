@@ -47,6 +47,8 @@ export class Gateway implements AsyncDisposable {
   /** A connection for each request: one that is kept may be closed by its server in the moment in which it is used again. */
   readonly #agent = new Agent({ keepAlive: false, maxSockets: 256 })
   readonly #servers: Server[] = []
+  /** Open sockets: a server that closes does not know them any more. */
+  readonly #sockets = new Set<Duplex>()
 
   constructor(options: GatewayOptions) {
     this.#options = options
@@ -71,6 +73,8 @@ export class Gateway implements AsyncDisposable {
     })
     server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy())
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
       this.#upgrade(incoming, socket, head).catch(() => socket.destroy())
     })
     server.listen(port, host)
@@ -87,6 +91,7 @@ export class Gateway implements AsyncDisposable {
         const closed = once(server, 'close')
         server.close()
         server.closeAllConnections()
+        for (const socket of this.#sockets) socket.destroy()
         await closed
       }),
     )
@@ -167,13 +172,11 @@ export class Gateway implements AsyncDisposable {
       open?.[Symbol.dispose]()
     }
     let ended = false
-    for (const stream of [socket, upstream])
-      stream
-        .on('error', () => stream.destroy())
-        .once('close', () => {
-          if (!ended) over()
-          ended = true
-        })
+    const end = (): void => {
+      if (!ended) over()
+      ended = true
+    }
+    for (const stream of [socket, upstream]) stream.on('error', end).once('end', end).once('close', end)
     upstream.once('connect', () => {
       const headers = withoutOwnCookie(incoming.rawHeaders, access?.cookie)
       const lines = [`GET ${url} HTTP/1.1`]

@@ -29,6 +29,7 @@ const MESSAGE_MS = 1500
 const PAGE_MS = 20_000
 /** After a change, until what reads it has heard of it. */
 const SETTLE_MS = 150
+const PAGE = /^\/[!-~]{0,500}$/
 const MAX_VISITED = 5
 const MAX_ERRORS = 20
 const MESSAGE_LENGTH = 500
@@ -79,8 +80,9 @@ export class PageErrors implements Disposable {
     return this.#visited
   }
 
-  /** Somebody looks at a page. */
+  /** Somebody looks at a page. What is called like none of a site is not asked for again. */
   visit(page: string): void {
+    if (!PAGE.test(page)) return
     const at = this.#visited.indexOf(page)
     if (at >= 0) this.#visited.splice(at, 1)
     this.#visited.unshift(page)
@@ -103,11 +105,13 @@ export class PageErrors implements Disposable {
     if (this.#content.size !== before) this.#changed()
   }
 
-  /** Asks for pages and answers what is wrong by then, with them and with content. */
+  /** Asks for pages and answers what is wrong by then, with them and with content; at once when it is stopped, whatever the server does. */
   async look(pages: readonly string[], stop?: AbortSignal): Promise<readonly PageError[]> {
-    const mine = this.#looking.then(() => this.#look(pages, stop))
-    this.#looking = mine.catch(() => {})
-    await mine
+    const mine = this.#looking.then(() => this.#look(pages, stop)).catch(() => {}) // nobody depends on a look
+    this.#looking = mine
+    const { promise: stopped, resolve } = Promise.withResolvers<void>()
+    stop?.addEventListener('abort', () => resolve(), { once: true })
+    if (stop?.aborted !== true) await Promise.race([mine, stopped])
     return this.errors
   }
 

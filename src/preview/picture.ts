@@ -32,11 +32,13 @@ interface Sitter {
   /** The preview's own: whatever the page does to the browser, it has the preview's user, which runs the site's own code anyway. */
   readonly slot: Slot
   readonly path: string
+  /** Proxies: a page may ask for anything. */
+  readonly env: Readonly<Record<string, string>>
   readonly stop: AbortSignal
 }
 
 /** A PNG of a page as a visitor sees it first, or `undefined` where none could be taken in time. */
-export async function takePicture({ browser, url, slot, path, stop }: Sitter): Promise<Buffer | undefined> {
+export async function takePicture({ browser, url, slot, path, env, stop }: Sitter): Promise<Buffer | undefined> {
   // A path that is short: a socket of Chromium's has room for a hundred characters. The outer folder is ours, so nobody swaps the inner one.
   const outer = await mkdtemp(join(tmpdir(), 'branchline-picture-'))
   const folder = join(outer, 'own')
@@ -54,7 +56,7 @@ export async function takePicture({ browser, url, slot, path, stop }: Sitter): P
       umask: 0o007,
       contained: true,
       detached: true,
-      env: { PATH: path, HOME: folder, TMPDIR: folder, LANG: 'C.UTF-8', [SLOT_VARIABLE]: slot.slot },
+      env: { ...env, PATH: path, HOME: folder, TMPDIR: folder, LANG: 'C.UTF-8', [SLOT_VARIABLE]: slot.slot },
       timeoutMs: PICTURE_MS,
       keepBytes: 10_000,
       stop,

@@ -48,6 +48,7 @@ export class Previews implements AsyncDisposable {
   readonly #listeners = new Map<string, (standing: PreviewStanding) => void>()
   #waiters = new Set<() => void>()
   #timer: NodeJS.Timeout | undefined
+  #closed = false
 
   constructor(settings: PreviewsSettings) {
     this.#settings = settings
@@ -56,6 +57,7 @@ export class Previews implements AsyncDisposable {
   /** Starts the dev server of a slot where none runs; others make room. `tell` hears whenever it stands otherwise. */
   async open(slot: string, place: PreviewPlace, tell: (standing: PreviewStanding) => void): Promise<void> {
     await this.#inTurn(slot, async () => {
+      if (this.#closed) throw new PreviewFailed('The service is stopping.')
       const known = this.#running.get(slot)
       if (known !== undefined && JSON.stringify(known.server.place.site) === JSON.stringify(place.site)) {
         known.server.start()
@@ -190,6 +192,7 @@ export class Previews implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
     clearInterval(this.#timer)
     await Promise.all([...this.#running.keys()].map((slot) => this.stop(slot)))
   }
