@@ -115,7 +115,7 @@ it('passes sockets on in both directions, and ends both sides when one ends', as
   server.on('upgrade', (incoming, socket) => {
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\nhost ${incoming.headers.host} `)
     socket.on('data', (data: Buffer) => socket.write(`heard ${data.toString()}`))
-    socket.on('close', () => ended.resolve())
+    for (const event of ['end', 'close']) socket.once(event, () => ended.resolve())
     socket.on('error', () => {})
   })
   const address = server.address()
