@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../observe/text.ts'
@@ -178,7 +179,7 @@ export class DevServer implements AsyncDisposable {
     const { workTree, folder, slot } = this.place
     const { sandbox, path, env } = this.#settings
     const [program, programArgs] = this.#program()
-    const readable = this.place.site.kind === 'built' ? [LAUNCHERS, this.place.site.folder] : [LAUNCHERS]
+    const readable = this.place.site.kind === 'built' ? [LAUNCHERS, PACKAGES, this.place.site.folder] : [LAUNCHERS]
     const [file, args] = sandbox.command({ cwd: workTree, writable: [workTree, folder], readable }, program, programArgs)
     const child = start(file, args, {
       cwd: workTree,
@@ -261,6 +262,8 @@ export class DevServer implements AsyncDisposable {
 
 /** The folder of the programs that are started beside the service. */
 const LAUNCHERS = fileURLToPath(new URL('.', import.meta.url))
+/** What `serve-built` is made of. */
+const PACKAGES = dirname(fileURLToPath(import.meta.resolve('hono'))).replace(/(?<=\/node_modules)\/.*$/, '')
 const launcher = (name: string): string => fileURLToPath(new URL(`${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
 
 /** A port that is free at this moment. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { clientOf, type Client } from '../support/client.ts'
 import { startModel, type Model } from '../support/model.ts'
+import { ask, previewUrl, shown } from '../support/previews.ts'
 import { makeRepository } from '../support/repository.ts'
 import { nodeForAll, noSeparateUsers } from '../support/separate.ts'
 import { startService, temporaryFolder, type Service } from '../support/service.ts'
@@ -73,6 +74,8 @@ describe.skipIf(why !== undefined).each(['users of their own', 'root', 'a person
         env: {
           REPO_URL: repository,
           SANDBOX: 'bubblewrap',
+          ASTRO_PORT: '0',
+          HMR_PORT: 'off',
           HOME: folder,
           ANTHROPIC_BASE_URL: model.url,
           ANTHROPIC_API_KEY: 'CANARY-model-key-5b1c',
@@ -103,6 +106,15 @@ describe.skipIf(why !== undefined).each(['users of their own', 'root', 'a person
       expect(states.length).toBeGreaterThan(2)
       expect(states.filter((state) => state !== 'T')).toEqual([])
       expect(await client.git('show', 'thread-own:a.txt')).toBe('two')
+    })
+
+    it('have previews that run in one too', async () => {
+      const read = `require('fs').existsSync('${join(folder, 'of-the-user.txt')}') ? 'seen' : 'hidden'`
+      const server = `require('http').createServer((_, answer) => answer.end('served, and others are ' + (${read}))).listen(process.env.PORT, '127.0.0.1')`
+      await client.run('shown', `write package.json: {"scripts":{"dev":"node server.js"}} then write server.js: ${server}`)
+      expect(await shown(client, 'shown')).toMatchObject({ success: true, previewUrl: previewUrl(service, 'thread-shown') })
+      expect(await (await ask(previewUrl(service, 'thread-shown'))).text()).toBe('served, and others are hidden')
+      expect((await client.call('POST', client.thread('shown', 'preview/stop'), {})).status).toBe(200)
     })
 
     it('find neither the files of others nor their processes', async () => {
