@@ -9,7 +9,7 @@ let [model, service, client]: [Model, Service, Client] = [undefined!, undefined!
 
 beforeAll(async () => {
   model = await startModel()
-  service = await startService({ example: true, env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a' } })
+  service = await startService({ example: true, installed: true, env: { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a' } })
   client = clientOf(service)
 })
 afterAll(async () => {

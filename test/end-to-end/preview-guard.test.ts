@@ -18,7 +18,7 @@ beforeAll(async () => {
   model = await startModel()
   const agent = { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-key-of-the-model' }
   const previews = { ...showing, PREVIEWS_KEPT: '1', AUTO_REPAIR: '1', PICTURES: browser === undefined ? 'false' : 'true' }
-  service = await startService({ example: true, env: { ...agent, ...previews } })
+  service = await startService({ example: true, installed: true, env: { ...agent, ...previews } })
   client = clientOf(service)
   url = previewUrl(service, 'thread-a')
   await shown(client, 'a')

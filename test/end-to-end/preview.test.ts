@@ -17,7 +17,7 @@ const PICTURES = join(import.meta.dirname, '..', '..', 'test-pictures')
 let service: Service
 let client: Client
 beforeAll(async () => {
-  service = await startService({ example: true, env: { ...showing } })
+  service = await startService({ example: true, installed: true, env: { ...showing } })
   client = clientOf(service)
   await Promise.all([client.run('one', `${HEADING} One bread ${INDEX}`), client.run('two', `${HEADING} Two bread ${INDEX}`)])
 })
@@ -61,7 +61,9 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
   it('is one beside others: two threads, looked at in turn a hundred times, never show the text of the other', async () => {
     await shown(client, 'one')
     expect(await shown(client, 'two')).toMatchObject({ success: true, previewUrl: url('two') })
-    const page = await context.newPage()
+    // What is served is looked at, so that a page is there as soon as it has come.
+    await using plain = await openBrowser(browser ?? '', { javaScriptEnabled: false })
+    const page = await plain.newPage()
     for (let turn = 0; turn < 100; turn += 1) {
       const [mine, other] = turn % 2 === 0 ? ['one', 'two'] : ['two', 'one']
       await page.goto(url(mine), { waitUntil: 'domcontentloaded' })

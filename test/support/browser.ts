@@ -25,10 +25,10 @@ export function findBrowser(): string | undefined {
 }
 
 /** A real browser with a profile of its own. */
-export async function openBrowser(executablePath: string): Promise<BrowserContext & AsyncDisposable> {
+export async function openBrowser(executablePath: string, more: { readonly javaScriptEnabled?: boolean } = {}): Promise<BrowserContext & AsyncDisposable> {
   const profile = await mkdtemp(join(tmpdir(), 'branchline-browser-'))
   const args = [...FLAGS, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])]
-  const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args, viewport: { width: 1100, height: 800 } })
+  const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args, viewport: { width: 1100, height: 800 }, ...more })
   context.setDefaultTimeout(60_000)
   return Object.assign(context, {
     [Symbol.asyncDispose]: async () => {

@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 
 /** Every process that a test starts carries this variable; none may be left when all have run. */
@@ -8,6 +10,7 @@ export function setup(): () => void {
   const mark = `${MARK}=${randomBytes(8).toString('hex')}`
   process.env[MARK] = mark.slice(MARK.length + 1)
   return () => {
+    rmSync(join(tmpdir(), `branchline-installed-${process.env[MARK]}`), { recursive: true, force: true })
     const left = processesWith(mark).filter((pid) => pid !== process.pid)
     if (left.length > 0) throw new Error(`processes were left behind: ${left.join(', ')}`)
   }

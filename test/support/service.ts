@@ -1,13 +1,15 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { check } from '../faults/checker.ts'
 import { MARK } from './global-setup.ts'
 import { makeRepository } from './repository.ts'
 
+const exec = promisify(execFile)
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const DEADLINE_MS = 60_000
 /** Away from the range of a service that may run on this machine. */
@@ -38,6 +40,8 @@ export interface ServiceOptions {
   readonly workspace?: string
   /** Secrets that the test itself says in messages: they are where messages are kept. */
   readonly said?: readonly string[]
+  /** The dependencies of the example site are there from the beginning, where a test before this one has had them installed. */
+  readonly installed?: boolean
   /** The test destroys what the checker reads. */
   readonly destroyed?: boolean
 }
@@ -54,11 +58,14 @@ export async function startService({
   node = process.execPath,
   workspace,
   example = false,
+  installed = false,
   said = [],
   destroyed = false,
 }: ServiceOptions = {}): Promise<Service> {
   const folder = workspace ?? (await temporaryFolder())
   const origin = example || workspace !== undefined ? {} : { REPO_URL: await makeRepository(join(folder, 'origin')) }
+  const store = join(folder, 'workspace', '.branchline', 'store')
+  if (installed) await bring(INSTALLED(), store)
   let [child, url, output] = [undefined as ChildProcess | undefined, '', '']
   const start = async (more: Readonly<Record<string, string>> = {}): Promise<void> => {
     child = spawn(node, [MAIN], {
@@ -129,10 +136,22 @@ export async function startService({
       const canaries = Object.values(env).flatMap((value) => /CANARY-[\w-]+/.exec(value) ?? [])
       const unsaid = canaries.filter((canary) => !said.includes(canary))
       const problems = destroyed ? [] : await check(join(folder, 'workspace'), { quiet: false, canaries: unsaid, output })
+      if (installed) await bring(store, INSTALLED())
       if (problems.length > 0) throw new Error(`the checker found:\n${problems.join('\n')}`)
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/** Of this run of the tests; removed at its end. */
+const INSTALLED = (): string => join(tmpdir(), `branchline-installed-${process.env[MARK]}`)
+
+/** Links what is installed in one store into another that has nothing yet. */
+async function bring(from: string, to: string): Promise<void> {
+  const sets = (await readdir(from).catch(() => [])).filter((name) => /^[0-9a-f]{32}$/.test(name))
+  if (sets.length === 0 || (await readdir(to).catch(() => [])).some((name) => sets.includes(name))) return
+  await mkdir(to, { recursive: true, mode: 0o755 })
+  for (const set of sets) await exec('cp', ['-al', join(from, set), join(to, set)])
 }
 
 /** Processes whose environment names a folder: agents, builds and installs of a service that worked there. */
