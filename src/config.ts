@@ -24,6 +24,9 @@ const PASSED_ON = [
   'SSL_CERT_FILE',
   'SSL_CERT_DIR',
   'GIT_SSL_CAINFO',
+  // How npm, which may have started us, reaches its registry.
+  'npm_config_cafile',
+  'npm_config_registry',
 ]
 
 /** Read by Amazon's own way of finding credentials; here for redaction alone. */

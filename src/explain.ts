@@ -31,6 +31,6 @@ const FOR_PEOPLE = new Set([
 export function explain(error: unknown): string {
   if (error instanceof Error && FOR_PEOPLE.has(error.name)) return error.message
   if (error instanceof Error && error.message === 'fetch failed')
-    return `The service cannot be reached (${messageOf(error.cause)}). Is it running? Start it with: npm start`
+    return `The service cannot be reached (${messageOf(error.cause)}). Is it running? Start it with: npm start. Where it is elsewhere, name it by --url.`
   return error instanceof Error ? (error.stack ?? messageOf(error)) : String(error)
 }

@@ -109,7 +109,7 @@ function ending(result: Result): string {
       ? ''
       : `  ${result.filesChanged.length} ${result.filesChanged.length === 1 ? 'file' : 'files'}: ${result.filesChanged.slice(0, 5).join(', ')}${result.filesChanged.length > 5 ? ', …' : ''}\n`
   const where = result.branch === undefined ? '' : `  branch ${result.branch}${result.simulated === true ? ' (simulated)' : ''}\n`
-  const broken = (result.pageErrors ?? []).map((error) => `  broken ${printable(error, 1000)}\n`).join('')
+  const broken = (result.pageErrors ?? []).map((error) => `  broken ${printable(error, 1000).replaceAll('\n', '\n         ')}\n`).join('')
   const preview = result.previewUrl === undefined ? '' : `  preview ${result.previewUrl}\n`
   if (result.question !== undefined) return `\n? ${printable(result.question, 4000)}\n${files}${where}  Answer with another message to the same thread.\n`
   return `\n${result.success ? '✓' : '✗'} ${printable(result.success ? (result.summary.split('\n')[0] ?? '') : (result.error ?? result.summary), 2000)}\n${files}${result.success ? broken : ''}${where}${preview}`

@@ -27,7 +27,7 @@ export class ThreadPreviews {
   readonly #turnOf: (ref: ThreadRef) => InTurn
   readonly #preparing = new Map<ThreadKey, Promise<void>>()
   /** Why the last try came to nothing, and when. */
-  readonly #failures = new Map<ThreadKey, { readonly why: string; readonly at: number }>()
+  readonly #failures = new Map<ThreadKey, { readonly why: string; readonly at: number; readonly nothing: boolean }>()
   readonly #targets = new Map<ThreadKey, Shown>()
   /** The thread that was active last. */
   #active: ThreadRef | undefined
@@ -59,18 +59,18 @@ export class ThreadPreviews {
       await openPreview(thread, this.#tools, inTurn, this.#tools.stopping)
       this.#failures.delete(key)
     } catch (error) {
-      this.#failures.set(key, { why: printable(messageOf(error), 2000), at: Date.now() })
+      const nothing = error instanceof RunFailure && error.code === 'rejected' // to show, as in most repositories
+      const why = this.#tools.redact(printable(messageOf(error), 2000))
+      this.#failures.set(key, { why, at: Date.now(), nothing })
+      if (!nothing && !this.#tools.stopping.aborted) this.#tools.log.warn({ event: 'preview.not_opened', threadId: ref.threadId, error: why })
       throw error
     }
   }
 
-  /** The same in the background; what is wrong is told in the events, and nothing that cannot be shown is tried again and again. */
+  /** The same in the background; nothing that cannot be shown is tried again and again. */
   wake(ref: ThreadRef): void {
     if (!this.#tools.preview.on || Date.now() - (this.#failures.get(threadKey(ref))?.at ?? 0) < AGAIN_MS) return
-    this.open(ref).catch((error: unknown) => {
-      if (error instanceof RunFailure && error.code === 'rejected') return // no site; most repositories are none
-      if (!this.#tools.stopping.aborted) this.#tools.log.warn({ event: 'preview.not_opened', threadId: ref.threadId, error: messageOf(error) })
-    })
+    this.open(ref).catch(() => {}) // logged once, and it stands in `why`
   }
 
   async standing(ref: ThreadRef): Promise<Standing> {
@@ -79,8 +79,10 @@ export class ThreadPreviews {
     const url = await this.#tools.preview.urlOf(ref)
     const standing = this.#tools.previews.standing(target?.slot ?? '')
     if (standing.state === 'stopped' && this.#preparing.has(key)) return { ...standing, state: 'preparing', url }
-    const why = standing.state === 'stopped' ? this.#failures.get(key)?.why : undefined
-    return { ...standing, url, ...(why === undefined ? {} : { why }) }
+    const failure = standing.state === 'stopped' ? this.#failures.get(key) : undefined
+    const words = standing.state === 'failed' ? this.#tools.redact(this.#tools.previews.lastWords(target?.slot ?? '')) : undefined
+    const [why, state] = [failure?.why ?? words, failure?.nothing === false ? ('failed' as const) : standing.state]
+    return { ...standing, state, url, ...(why === undefined ? {} : { why }) }
   }
 
   async stop(ref: ThreadRef): Promise<void> {
@@ -117,12 +119,14 @@ export class ThreadPreviews {
         const { state } = previews.standing(slot)
         const preparing = state === 'stopped' && this.#preparing.has(key)
         const why = state === 'stopped' && !preparing ? this.#failures.get(key)?.why : undefined
-        const output = this.#tools.redact(previews.lastWords(slot))
-        return { label, state: preparing ? ('preparing' as const) : why === undefined ? state : ('failed' as const), why, output }
+        const output = this.#tools.redact(why ?? previews.lastWords(slot))
+        return { label, state: preparing ? ('preparing' as const) : why === undefined ? state : ('failed' as const), output }
       },
       wake: () => this.wake(ref),
       used: (page: string | undefined) => previews.used(slot, page),
       opened: () => previews.opened(slot),
+      pageFailed: () => previews.pageFailed(slot),
+      owed: () => previews.owed(slot),
     }
     this.#targets.set(key, target)
     return target

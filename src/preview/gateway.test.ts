@@ -24,6 +24,7 @@ async function site(listener: RequestListener): Promise<number> {
 
 /** A gateway before one preview, `thread-a`. */
 async function gateway(port: () => number | undefined): Promise<number> {
+  let failed = false
   const target: Target = {
     label: 'thread-a',
     workTree: '/work',
@@ -34,6 +35,8 @@ async function gateway(port: () => number | undefined): Promise<number> {
     wake: () => {},
     used: () => {},
     opened: () => ({ [Symbol.dispose]: () => {} }),
+    pageFailed: () => (failed = true),
+    owed: () => (failed ? '{"type":"error"}xx' : undefined),
   }
   const made = new Gateway({
     hosts: { domain: undefined, names: [] },
@@ -104,6 +107,27 @@ it('has a page for a name that no thread has', async () => {
   const { answer, text } = await ask(at, { accept: 'text/html', host: 'thread-nobody.localhost' })
   expect(answer.statusCode).toBe(404)
   expect(text).toContain('No thread is called thread-nobody.')
+})
+
+it('tells a page that was answered by an error what is wrong, behind the answer to its handshake', async () => {
+  const server = createServer((_, outgoing) => void outgoing.writeHead(500).end('broken')).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  over.push(async () => void server.close())
+  server.on('upgrade', (_, socket) => {
+    socket.on('error', () => {})
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n${'\u0081\u0002ok'}`, 'latin1')
+  })
+  const address = server.address()
+  const at = await gateway(() => (typeof address === 'object' && address !== null ? address.port : 0))
+  await ask(at, { accept: 'text/html' })
+  const client = connect(at, '127.0.0.1')
+  let heard = ''
+  client.on('data', (data: Buffer) => (heard += data.toString('latin1')))
+  const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-protocol: vite-hmr'
+  client.write(`GET / HTTP/1.1\r\nhost: thread-a.localhost:${at}\r\norigin: http://thread-a.localhost:${at}\r\n${upgrade}\r\n\r\n`)
+  while (!heard.endsWith('ok')) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(heard.split('\r\n\r\n')[1]).toBe(`\u0081\u0012{"type":"error"}${'x'.repeat(2)}\u0081\u0002ok`)
+  client.destroy()
 })
 
 it('passes sockets on in both directions, and ends both sides when one ends', async () => {

@@ -6,7 +6,7 @@ import type { Log } from '../observe/log.ts'
 import { messageOf } from '../observe/text.ts'
 import type { Access } from './access.ts'
 import { forwarded, returned, upstreamHost, withoutOwnCookie } from './headers.ts'
-import { nobodyPage, statePage, type Shown } from './pages.ts'
+import { nobodyPage, statePage, wordsOf, type Page, type Shown } from './pages.ts'
 import { hostOf, refusalOf, type Hosts } from './refusals.ts'
 
 /** The preview of one thread, as the gateway sees it. */
@@ -26,6 +26,10 @@ export interface Target {
   /** Somebody asks for something of it; for a page, with its path. */
   used(page: string | undefined): void
   opened(): Disposable
+  /** A page was answered by an error. */
+  pageFailed(): void
+  /** What the page that opens a socket has not heard. */
+  owed(): string | undefined
 }
 
 export interface GatewayOptions {
@@ -35,6 +39,14 @@ export interface GatewayOptions {
   readonly access: Access | undefined
   /** The preview of a label; without one, that of the thread that was active last. */
   readonly find: (label: string | undefined) => Promise<Target | undefined>
+}
+
+/** The answer to a handshake, with one more text message behind it (RFC 6455, 5.2: a text frame, whole and not masked). */
+function withMessage(answer: Buffer, text: string): Buffer {
+  const [payload, end] = [Buffer.from(text), answer.indexOf('\r\n\r\n') + 4]
+  if (end < 4 || !answer.subarray(0, 12).toString('latin1').startsWith('HTTP/1.1 101') || payload.length > 65_535) return answer
+  const head = payload.length < 126 ? Buffer.from([0x81, payload.length]) : Buffer.from([0x81, 126, payload.length >> 8, payload.length & 255])
+  return Buffer.concat([answer.subarray(0, end), head, payload, answer.subarray(end)])
 }
 
 /** Paths that the gateway answers itself. */
@@ -132,6 +144,7 @@ export class Gateway implements AsyncDisposable {
       agent: this.#agent,
     })
     upstream.on('response', (answer) => {
+      if ((answer.statusCode ?? 0) >= 500 && isPage(incoming)) target.pageFailed()
       outgoing.writeHead(answer.statusCode ?? 502, returned(answer.headers))
       answer.on('error', () => outgoing.destroy())
       answer.pipe(outgoing)
@@ -186,7 +199,11 @@ export class Gateway implements AsyncDisposable {
       }
       upstream.write(`${lines.join('\r\n')}\r\n\r\n`)
       upstream.write(head)
-      socket.pipe(upstream).pipe(socket)
+      socket.pipe(upstream)
+      const owed = protocol === 'vite-hmr' ? target.owed() : undefined
+      if (owed !== undefined) upstream.once('data', (first: Buffer) => socket.write(withMessage(first, owed)))
+      if (owed === undefined) upstream.pipe(socket)
+      else upstream.once('data', () => upstream.pipe(socket))
     })
   }
 }
@@ -197,17 +214,19 @@ const isPage = ({ method, headers }: IncomingMessage): boolean =>
 function own(url: string, target: Target, outgoing: ServerResponse): void {
   if (url !== `${OWN}state`) return plain(outgoing, 404, 'There is no such page.')
   if (target.port() === undefined) target.wake()
-  outgoing.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(target.shown()))
+  outgoing
+    .writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    .end(JSON.stringify({ ...target.shown(), ...wordsOf(target.shown()) }))
 }
 
 function plain(outgoing: ServerResponse, status: number, text: string): void {
   outgoing.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).end(`${text}\n`)
 }
 
-function page(incoming: IncomingMessage, outgoing: ServerResponse, status: number, html: { readonly html: string; readonly policy: string }): void {
+function page(incoming: IncomingMessage, outgoing: ServerResponse, status: number, html: Page): void {
   if (!/\btext\/html\b/.test(incoming.headers.accept ?? '')) {
     outgoing.setHeader('retry-after', '1')
-    return plain(outgoing, status, status === 404 ? 'There is no such preview.' : 'The preview is starting.')
+    return plain(outgoing, status, html.text)
   }
   outgoing
     .writeHead(status, {

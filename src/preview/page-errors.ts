@@ -50,7 +50,7 @@ export class PageErrors implements Disposable {
   /** By file. */
   readonly #content = new Map<string, PageError>()
   readonly #visited: string[] = []
-  #said: { readonly at: number; readonly error: PageError } | undefined
+  #said: { readonly at: number; readonly error: PageError; readonly message: string } | undefined
   #looking: Promise<unknown> = Promise.resolve()
   #soon: NodeJS.Timeout | undefined
   #lookedAt = 0
@@ -73,6 +73,11 @@ export class PageErrors implements Disposable {
 
   get errors(): readonly PageError[] {
     return [...this.#broken.values(), ...this.#content.values()].slice(0, MAX_ERRORS)
+  }
+
+  /** What the server has said of an error since then, as it said it. */
+  saidSince(at: number): string | undefined {
+    return this.#said !== undefined && this.#said.at >= at ? this.#said.message : undefined
   }
 
   /** Pages that somebody has looked at lately. */
@@ -151,7 +156,7 @@ export class PageErrors implements Disposable {
     if (message.type === 'error') {
       const error = errorOf(message.err, this.#watched.workTree)
       if (error === undefined) return
-      this.#said = { at: performance.now(), error }
+      this.#said = { at: performance.now(), error, message: data }
       // Said of a page that somebody looks at; our own looks hear it too.
       if (![...this.#broken.values()].some((known) => known.message === error.message && known.line === error.line)) this.#lookSoon([...this.#visited])
     } else if ((message.type === 'full-reload' || message.type === 'update') && this.#broken.size > 0) this.#lookSoon([...this.#broken.keys()])

@@ -5,14 +5,14 @@ import type { PreviewState } from './previews.ts'
 export interface Shown {
   readonly label: string
   readonly state: PreviewState | 'preparing'
-  /** Why it does not start. */
-  readonly why?: string | undefined
-  /** Its last words. */
+  /** Its last words, or why it could not even be started. */
   readonly output: string
 }
 
-interface Page {
+export interface Page {
   readonly html: string
+  /** The same for who asks for no page. */
+  readonly text: string
   /** Its Content-Security-Policy. */
   readonly policy: string
 }
@@ -41,8 +41,8 @@ const look = async () => {
     const shown = await (await fetch('/__branchline/state')).json()
     if (shown.state === 'ready' || shown.state === 'broken') return location.reload()
     document.body.dataset.state = shown.state
-    title.textContent = shown.state === 'failed' ? 'The preview does not start' : 'The preview is starting'
-    about.textContent = shown.why ?? (shown.state === 'preparing' ? 'Dependencies are being installed; the site appears here by itself.' : 'The site appears here by itself.')
+    title.textContent = shown.title
+    about.textContent = shown.about
     output.textContent = shown.output
     if (shown.state === 'failed') wait = 3000
   } catch { wait = 1500 }
@@ -56,24 +56,40 @@ const POLICY = `default-src 'none'; style-src ${hash(STYLE)}; script-src ${hash(
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
-const document = (state: string, title: string, body: string, script: boolean): Page => ({
+interface Words {
+  readonly title: string
+  readonly about: string
+}
+
+/** What a person is told of a preview that is not there. */
+export function wordsOf({ state }: Pick<Shown, 'state'>): Words {
+  switch (state) {
+    case 'failed':
+      return { title: 'The preview does not start', about: 'It appears here by itself when what is wrong is mended.' }
+    case 'preparing':
+      return { title: 'The preview is starting', about: 'Dependencies are being installed, which may take a minute; the site appears here by itself.' }
+    case 'starting':
+    case 'stopped':
+    case 'ready':
+    case 'broken':
+      return { title: 'The preview is starting', about: 'The site appears here by itself.' }
+  }
+}
+
+const pageOf = (state: string, { title, about }: Words, label: string, body: string): Page => ({
   policy: POLICY,
-  html: `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title><style>${STYLE}</style><body data-state="${escaped(state)}"><main>${body}</main>${script ? `<script>${SCRIPT}</script>` : ''}`,
+  text: `${title}.`,
+  html: `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(label)}</title><style>${STYLE}</style><body data-state="${escaped(state)}"><main><h1 id="title">${escaped(title)}</h1><p id="about">${escaped(about)}</p>${body}</main>`,
 })
 
 /** The page of a preview that is not there yet; it turns into the site by itself. */
-export function statePage({ label, state, why, output }: Shown): Page {
-  const failed = state === 'failed'
-  const about = why ?? (state === 'preparing' ? 'Dependencies are being installed; the site appears here by itself.' : 'The site appears here by itself.')
-  const body = `<h1 id="title">${failed ? 'The preview does not start' : 'The preview is starting'}</h1><p id="about">${escaped(about)}</p><div class="bar"></div><pre id="output">${escaped(output)}</pre>`
-  return document(state, `${label}: preview`, body, true)
+export function statePage(shown: Shown): Page {
+  const body = `<div class="bar"></div><pre id="output">${escaped(shown.output)}</pre><script>${SCRIPT}</script>`
+  return pageOf(shown.state, wordsOf(shown), `${shown.label}: preview`, body)
 }
 
 /** No thread has this name. */
-export function nobodyPage(label: string | undefined): Page {
-  const [title, about] =
-    label === undefined
-      ? ['Nothing to show yet', 'Send a message first; the site of its thread appears here.']
-      : ['No such preview', `No thread is called ${label}.`]
-  return document('failed', title, `<h1>${title}</h1><p>${escaped(about)}</p>`, false)
-}
+export const nobodyPage = (label: string | undefined): Page =>
+  label === undefined
+    ? pageOf('failed', { title: 'Nothing to show yet', about: 'Send a message first; the site of its thread appears here.' }, 'Nothing to show yet', '')
+    : pageOf('failed', { title: 'No such preview', about: `No thread is called ${label}.` }, 'No such preview', '')

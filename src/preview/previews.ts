@@ -27,6 +27,8 @@ interface Running {
   readonly files: SiteFiles
   errors: PageErrors | undefined
   usedAt: number
+  /** When a page was answered by an error whose message its browser may not have heard. */
+  failedAt: number | undefined
   /** It has answered before. */
   wasReady: boolean
   /** Pages that are open: sockets of hot module replacement. */
@@ -35,6 +37,8 @@ interface Running {
 }
 
 const LOOK_MS = 5000
+/** A page opens its socket soon after it was answered. */
+const OWED_MS = 15_000
 /** How long somebody who waits for a preview waits for it to start. */
 const START_MS = 130_000
 
@@ -70,7 +74,7 @@ export class Previews implements AsyncDisposable {
       this.#listeners.set(slot, tell)
       const server = new DevServer(place, this.#settings, { changed: () => this.#changed(slot), hear: (line) => this.#running.get(slot)?.errors?.hear(line) })
       const files = new SiteFiles(place.workTree, () => this.restart(slot))
-      this.#running.set(slot, { server, files, errors: undefined, usedAt: performance.now(), wasReady: false, open: 0, told: '' })
+      this.#running.set(slot, { server, files, errors: undefined, usedAt: performance.now(), failedAt: undefined, wasReady: false, open: 0, told: '' })
       await files.start()
       if (this.#still.has(slot) && place.slot.identity.uid !== undefined) server.hold()
       server.start()
@@ -145,6 +149,24 @@ export class Previews implements AsyncDisposable {
     if (running === undefined) return
     running.usedAt = performance.now()
     if (page !== undefined) running.errors?.visit(page)
+  }
+
+  /** A page was answered by an error; the next socket that is opened is that page's. */
+  pageFailed(slot: string): void {
+    const running = this.#running.get(slot)
+    if (running !== undefined) running.failedAt = performance.now()
+  }
+
+  /**
+   * What the page of a socket that is being opened has not heard. Vite keeps the message of an error for the first browser that comes,
+   * where nobody is connected; and here somebody is, who looks for errors.
+   */
+  owed(slot: string): string | undefined {
+    const running = this.#running.get(slot)
+    const at = running?.failedAt
+    if (running === undefined || at === undefined) return undefined
+    running.failedAt = undefined
+    return performance.now() - at < OWED_MS ? running.errors?.saidSince(at) : undefined
   }
 
   /** A page is open until this is disposed of. */

@@ -157,6 +157,9 @@ async function npm(verb: 'ci' | 'install', cwd: string, home: string, options: I
         // A package from git brings an .npmrc of its own; what that may name as a program is named here.
         npm_config_git: 'git',
         npm_config_script_shell: '/bin/sh',
+        // A registry that cannot be reached is said soon, and not after minutes.
+        npm_config_fetch_retry_mintimeout: '1000',
+        npm_config_fetch_retry_maxtimeout: '5000',
         [SLOT_VARIABLE]: options.slot,
       },
       detached: true,

@@ -94,6 +94,13 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     expect(await client.event('one', (event) => event.type === 'preview.changed' && event.state === 'broken')).toMatchObject({ errors: broken.pageErrors })
     await page.locator('vite-error-overlay').waitFor()
     await picture(page, 'broken')
+    // One that is opened by then, too: what is wrong was said before it could hear it.
+    const late = await context.newPage()
+    for (let time = 0; time < 3; time += 1) {
+      await late.goto(url('one'))
+      await late.locator('vite-error-overlay').waitFor()
+    }
+    await late.close()
     const mended = await client.run('one', `replace <h1 {{{> with <h1> ${INDEX}`)
     expect(mended.pageErrors).toBeUndefined()
     expect(await shown(client, 'one')).toMatchObject({ success: true })

@@ -58,9 +58,9 @@ export const PullRequestBody = z
 export const LinkBody = z
   .strictObject({
     minutes: z
-      .int()
-      .min(1)
-      .max(60 * 24 * 30)
+      .int('must be a whole number of minutes')
+      .min(1, 'must be from 1 to 43200')
+      .max(60 * 24 * 30, 'must be from 1 to 43200')
       .default(60 * 24 * 7)
       .describe('How long the link holds; a week by default, 30 days at most.'),
   })
