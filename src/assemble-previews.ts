@@ -8,7 +8,7 @@ import type { Journal } from './journal/journal.ts'
 import type { Log } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
 import { Access } from './preview/access.ts'
-import { Gateway, type Target } from './preview/gateway.ts'
+import { Gateway, type GatewayOptions, type Target } from './preview/gateway.ts'
 import { findChromium } from './preview/picture.ts'
 import { Previews } from './preview/previews.ts'
 import type { Sandbox } from './process/sandbox.ts'
@@ -24,6 +24,7 @@ interface Parts {
   readonly path: string
   readonly env: Readonly<Record<string, string>>
   readonly sandbox: Sandbox
+  readonly askerOf: GatewayOptions['askerOf']
   readonly journal: Journal
   readonly log: Log
 }
@@ -43,15 +44,15 @@ export interface Showing extends AsyncDisposable {
 export async function assemblePreviews(config: Config, { own, journal, log, ...starting }: Parts): Promise<Showing> {
   await using parts = new AsyncDisposableStack()
   const kept = { keep: config.PREVIEWS_KEPT, memoryReserve: config.MEMORY_RESERVE_MB * 1_000_000, idleMs: config.PREVIEW_IDLE, backOffMs: BACK_OFF_MS }
-  const previews = parts.use(new Previews({ ...starting, ...kept }))
+  const previews = parts.use(new Previews({ npm: starting.npm, path: starting.path, env: starting.env, sandbox: starting.sandbox, ...kept }))
   const domain = config.PREVIEW_DOMAIN
   const exposed = (domain !== undefined || !loopback(config.HOST)) && config.PREVIEW_ACCESS === 'link'
   const access = exposed ? new Access(await linkKey(own), domain !== undefined) : undefined
   const showing: { find: Showing['find'] } = { find: async () => undefined }
-  const names = [config.HOST, ...config.ALLOWED_HOSTS.split(',').map((name) => name.trim())].filter((name) => name !== '')
-  const gateway = parts.use(new Gateway({ hosts: { domain, names }, log, access, find: (label) => showing.find(label) }))
+  const names = [config.HOST, ...config.ALLOWED_HOSTS.split(',').map((name) => name.trim().toLowerCase())].filter((name) => name !== '')
+  const gateway = parts.use(new Gateway({ hosts: { domain, names }, log, access, askerOf: starting.askerOf, find: (label) => showing.find(label) }))
   const port = config.ASTRO_PORT === 'off' ? undefined : await open(gateway, config.HOST, config.ASTRO_PORT)
-  if (port !== undefined && config.HMR_PORT !== 'off' && config.HMR_PORT !== config.ASTRO_PORT) {
+  if (port !== undefined && config.HMR_PORT !== 'off' && (config.HMR_PORT === 0 || config.HMR_PORT !== port)) {
     // Most sites have no use for it, so another program that has the port keeps nobody from starting.
     await gateway.listen(config.HOST, config.HMR_PORT, true).catch((error: unknown) => log.warn({ event: 'hmr_port.not_open', error: messageOf(error) }))
   }

@@ -27,7 +27,7 @@ import { openLog, type Log } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
 import { redactor, secretFinder } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
-import { isLocal, peerUser } from './process/peer.ts'
+import { isLocal, peerUser, type Connection } from './process/peer.ts'
 import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
@@ -85,7 +85,13 @@ export async function assemble(config: Config): Promise<Service> {
   const agents = parts.use(new Agents({ ...starting, ...kept, settingsOf: settings && ((workspace) => settings.of(workspace)) }, broker))
   agents.start()
 
-  const showing = parts.use(await assemblePreviews(config, { own: paths.own, npm, path, env: networks.agents, sandbox, journal, log }))
+  /** Which of the users of agents and previews is at the other end of a connection; -1 where it has hung up before that was clear. */
+  const askerOf = async (connection: Connection): Promise<number | undefined> => {
+    if (identities.level === 'same' || !isLocal(connection)) return undefined
+    const user = (await peerUser(connection)) ?? -1
+    return user === -1 || identities.owns(user) ? user : undefined
+  }
+  const showing = parts.use(await assemblePreviews(config, { own: paths.own, npm, path, env: networks.agents, sandbox, journal, log, askerOf }))
 
   const stopping = new AbortController()
   const tools: Tools = {

@@ -94,6 +94,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (typeof values.ASTRO_PORT === 'number' && values.ASTRO_PORT !== 0 && values.ASTRO_PORT === values.PORT) {
     problems.push(`ASTRO_PORT: ${values.ASTRO_PORT} is PORT too; previews run what agents write, so they are never where the API is`)
   }
+  if (typeof values.HMR_PORT === 'number' && values.HMR_PORT !== 0 && values.HMR_PORT === values.PORT) problems.push(`HMR_PORT: ${values.HMR_PORT} is PORT too`)
   if (values.PICTURES && findChromium() === undefined) {
     problems.push('PICTURES: is true, and no Chromium or Chrome is found on this machine (Debian: apt-get install chromium)')
   }

@@ -111,8 +111,7 @@ async function converse(
     const content = promptOf(run, { together, given, forgot: forgot && (await hasWorked(ref, tools)) })
     const first = await agent.turn({ ...turn, content, onOpen: () => steered.open() })
     await failpoint('agent.answered')
-    const { unread } = first
-    const { end, said, seen } = await withPages(first, await made, tools, stop, (text) => {
+    const { end, said, unread, seen } = await withPages(first, await made, tools, stop, (text) => {
       events.append({ ...about, type: 'progress', text: 'The preview shows an error; the agent is asked to mend it.' })
       return agent.turn({ ...turn, content: [{ type: 'text', text }], onOpen: () => {} })
     })
@@ -126,22 +125,26 @@ async function converse(
   }
 }
 
-interface Seen extends Pick<Turned, 'end' | 'said'> {
+interface Seen extends Turned {
   readonly seen: Checked
 }
 
 /** Looks what an answer broke on pages; the agent may be asked to mend that first. */
 async function withPages(first: Turned, thread: Thread, tools: Tools, stop: AbortSignal, mend: (text: string) => Promise<Turned>): Promise<Seen> {
-  let { end, said } = first
+  let { end, said, unread } = first
   for (let repairs = 0; ; repairs += 1) {
     const seen = end.kind === 'answered' ? await checkPages(thread, tools, stop) : UNSEEN
     const over = end.kind !== 'answered' || end.question !== undefined || stop.aborted || repairs >= tools.preview.autoRepair
     if (over || seen.errors.length === 0) {
       // The summary is of what the message asked for, and not of how its faults were mended.
       if (end.kind === 'answered' && first.end.kind === 'answered') end = { ...end, text: first.end.text }
-      return { end, said, seen }
+      return { end, said, unread, seen }
     }
-    ;({ end, said = said } = await mend(repairOf(seen.errors)))
+    const mended = await mend(repairOf(seen.errors))
+    ;[said, unread] = [mended.said ?? said, [...unread, ...mended.unread]]
+    // What the message asked for is done, however its mending went; only being stopped ends it otherwise, and it was heard.
+    if (mended.end.kind === 'failed' || mended.end.kind === 'silent') return { end, said, unread, seen }
+    end = mended.end.kind === 'stopped' ? { kind: 'stopped', heard: true } : mended.end
   }
 }
 

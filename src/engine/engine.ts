@@ -1,6 +1,6 @@
 import { failpoint } from '../observe/failpoint.ts'
 import { commandHash, type Command } from '../command/command.ts'
-import { threadKey, workspaceKey, type ThreadRef } from '../command/ids.ts'
+import { threadKey, workspaceKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
 import { commandKey, Fenced, refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
 import { messageOf, printable } from '../observe/text.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
@@ -34,6 +34,7 @@ export class Engine implements AsyncDisposable {
   /** What goes on without a turn: pushes, and the agents' own git catching up. */
   readonly #aside = new Set<Promise<unknown>>()
   readonly #turns: Turns
+  readonly #slots = new Map<ThreadKey, string>()
   readonly #later: Later
   readonly previews: ThreadPreviews
   /** The thread that was worked in last. */
@@ -47,6 +48,7 @@ export class Engine implements AsyncDisposable {
     this.#turns = new Turns(this.#lanes, (ref) => this.#turnOver(ref))
     this.previews = new ThreadPreviews(tools, (ref) => (work) => this.inTurn(ref, work))
     this.#later = new Later(tools, this.#turns, {
+      closing: this.previews.closing,
       beside: (work) => this.#beside(work),
       ended: (run, ran) => this.#ended(run, ran),
       again: (run, inMs, as) => {
@@ -157,7 +159,9 @@ export class Engine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     this.#turns.close()
+    const previews = this.previews.close()
     await this.#lanes.close()
+    await previews
     await Promise.allSettled(this.#aside)
     await this.#outbox[Symbol.asyncDispose]()
   }
@@ -246,8 +250,9 @@ export class Engine implements AsyncDisposable {
       this.#outbox.ring()
     }
     this.#beside(showThread(run.command, this.#tools))
-    if (run.command.type === 'edit' || run.command.type === 'build' || this.#tools.previews.port(this.#slotOf(run.command) ?? '') !== undefined)
-      this.previews.wake(run.command)
+    const { state } = this.#tools.previews.standing(this.#slotOf(run.command) ?? '')
+    if (run.command.type === 'edit' || run.command.type === 'build' || state !== 'stopped') this.previews.followUp(run.command)
+    this.previews.wake(run.command)
   }
 
   #worked({ clientId, userId, projectId, threadId }: ThreadRef): void {
@@ -255,7 +260,12 @@ export class Engine implements AsyncDisposable {
     this.previews.activate(this.#latest)
   }
 
-  #slotOf = (ref: ThreadRef): string | undefined => this.#tools.prepared.get(threadKey(ref))?.home.slot.slot
+  /** Remembered apart from what is prepared, which is forgotten where a repository is mended. */
+  #slotOf(ref: ThreadRef): string | undefined {
+    const slot = this.#tools.prepared.get(threadKey(ref))?.home.slot.slot ?? this.#slots.get(threadKey(ref))
+    if (slot !== undefined) this.#slots.set(threadKey(ref), slot)
+    return slot
+  }
 
   /** Nobody touches the files of a thread any more. */
   #turnOver(ref: ThreadRef): void {

@@ -25,7 +25,8 @@ export class HostLabels {
 
   /** `undefined` where there is no such thread. */
   async labelOf(ref: ThreadRef): Promise<string | undefined> {
-    if (!this.#labels.has(threadKey(ref))) await this.#read()
+    // A read that has begun already may have begun before the thread.
+    for (let read = 0; read < 2 && !this.#labels.has(threadKey(ref)); read += 1) await this.#read()
     return this.#labels.get(threadKey(ref))
   }
 

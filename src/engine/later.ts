@@ -12,7 +12,9 @@ import type { Turns } from './turns.ts'
 export const FIRST_MEND_MS = 1000
 
 /** What the engine does with it. */
-interface Engine {
+interface Host {
+  /** Aborts when the service begins to stop. */
+  readonly closing: AbortSignal
   readonly beside: (work: Promise<unknown>) => void
   readonly ended: (run: CommandRecord, ran: Ran) => void
   /** Lines the command up again, unless the service stops. */
@@ -23,12 +25,12 @@ interface Engine {
 export class Later {
   readonly #tools: Tools
   readonly #turns: Turns
-  readonly #engine: Engine
+  readonly #host: Host
 
-  constructor(tools: Tools, turns: Turns, engine: Engine) {
+  constructor(tools: Tools, turns: Turns, host: Host) {
     this.#tools = tools
     this.#turns = turns
-    this.#engine = engine
+    this.#host = host
   }
 
   /** The part that has the turn. Answers how it ended where there is nothing to do later. */
@@ -40,20 +42,20 @@ export class Later {
     const pushing = await beginPush(run, this.#tools, stop)
     if ('kind' in pushing) return this.#over(run, pushing)
     await failpoint('push.fixed')
-    this.#engine.beside(this.#pushLater(pushing))
+    this.#host.beside(this.#pushLater(pushing))
     return undefined
   }
 
   async #preview(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
     const thread = await beginPreview(run, this.#tools, stop)
     if ('kind' in thread) return this.#over(run, thread)
-    this.#engine.beside(this.#guarded(run, 'preview.broke', () => finishPreview(run, thread, this.#tools)))
+    this.#host.beside(this.#guarded(run, 'preview.broke', () => finishPreview(run, thread, this.#tools, this.#host.closing)))
     return undefined
   }
 
   async #over(run: CommandRecord, ending: Ending): Promise<Ran> {
     const ran = await conclude(run, ending, { kind: 'nothing', skipped: [] }, undefined, this.#tools)
-    this.#engine.ended(run, ran)
+    this.#host.ended(run, ran)
     return ran
   }
 
@@ -67,16 +69,16 @@ export class Later {
   async #guarded(run: CommandRecord, event: string, finish: () => Promise<Ran>): Promise<void> {
     try {
       const ran = await finish()
-      this.#engine.ended(run, ran)
-      if (ran.kind === 'again') this.#engine.again(run, ran.inMs, 'queued')
+      this.#host.ended(run, ran)
+      if (ran.kind === 'again') this.#host.again(run, ran.inMs, 'queued')
     } catch (error) {
       if (error instanceof TakenUp) {
-        this.#engine.ended(run, error.ran)
-        if (error.ran.kind === 'again') this.#engine.again(run, error.ran.inMs, 'queued')
+        this.#host.ended(run, error.ran)
+        if (error.ran.kind === 'again') this.#host.again(run, error.ran.inMs, 'queued')
         return
       }
       this.#tools.log.error({ event: error instanceof Fenced ? 'workspace.lost' : event, ...about(run), err: error })
-      if (!(error instanceof Fenced)) this.#engine.again(run, FIRST_MEND_MS, 'left')
+      if (!(error instanceof Fenced)) this.#host.again(run, FIRST_MEND_MS, 'left')
     }
   }
 }

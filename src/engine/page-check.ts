@@ -7,7 +7,7 @@ import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
 
 /** A page is made in a second or so; a run does not wait for ever for one that is not. */
-const CHECK_MS = 15_000
+export const CHECK_MS = 12_000
 const MAX_PAGES = 6
 /** Astro reads content again this long after it was written, and says only then what is wrong with it. */
 const CONTENT_MS = 700

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { RunFailure } from '../command/ending.ts'
 import type { PreviewPlace } from '../preview/dev-server.ts'
-import type { PreviewStanding } from '../preview/previews.ts'
+import type { PreviewStanding } from '../preview/standing.ts'
 import type { Site } from '../preview/site.ts'
 import { exists, give } from '../workspace/files.ts'
 import { names, readManifest } from '../workspace/manifest.ts'
@@ -13,13 +13,20 @@ import type { Tools } from './tools.ts'
 /** Has a thread for itself while it works: in its turn, or because it has that already. */
 export type InTurn = <Value>(work: (stop: AbortSignal) => Promise<Value>) => Promise<Value>
 
+interface Opening {
+  readonly inTurn: InTurn
+  readonly stop: AbortSignal
+  /** Somebody asks for it on purpose. */
+  readonly anew: boolean
+}
+
 /**
  * Makes the preview of a thread run, with the dependencies that its lockfile names. They are installed without the thread's turn, and
  * laid into its work tree in it.
  *
  * @throws RunFailure `rejected` where there is nothing to show, `workspace_failed` where its dependencies cannot be installed
  */
-export async function openPreview(thread: Thread, tools: Tools, inTurn: InTurn, stop: AbortSignal): Promise<void> {
+export async function openPreview(thread: Thread, tools: Tools, { inTurn, stop, anew }: Opening): Promise<void> {
   const { slot } = thread.home.slot
   const place = await placeOf(thread, tools)
   const want = wantingOf(thread, tools)
@@ -27,7 +34,7 @@ export async function openPreview(thread: Thread, tools: Tools, inTurn: InTurn, 
     await storeOf(want, tools, stop)
     await inTurn((ending) => ensureDependencies(want, tools, ending))
   }
-  await tools.previews.open(slot, place, (standing) => void tellOf(thread, standing, tools))
+  await tools.previews.open(slot, place, (standing) => void tellOf(thread, standing, tools), anew)
 }
 
 /** Tells whoever watches the thread; best effort, as events are. */
@@ -49,10 +56,8 @@ async function placeOf({ home, record }: Thread, tools: Tools): Promise<PreviewP
     )
   }
   const slot = previewSlot(record, tools)
-  if (!(await exists(preview.tmp))) {
-    await mkdir(preview.tmp, { recursive: true, mode: 0o770 })
-    for (const path of [preview.tmp, preview.folder]) await give(path, slot.identity)
-  }
+  await mkdir(preview.tmp, { recursive: true, mode: 0o770 })
+  for (const path of [preview.tmp, preview.folder]) await give(path, slot.identity)
   return { slot, workTree, folder: preview.folder, site }
 }
 

@@ -91,7 +91,11 @@ export async function recoverRun(run: CommandRecord, tools: Tools): Promise<Ran>
   await tools.once(repository, () => removeStaleLocks(repository))
   if (run.saving !== undefined) await finishSaving(run.saving, thread)
   await failpoint('recovery.saving_finished')
-  if (run.command.type === 'push' || run.command.type === 'preview') return again(run, undefined, tools)
+  if (run.command.type === 'push') return again(run, undefined, tools)
+  if (run.command.type === 'preview')
+    return run.crashes + 1 >= tools.rules.crashes
+      ? conclude(run, { kind: 'recovered' }, { kind: 'nothing', skipped: [] }, thread, tools)
+      : again(run, undefined, tools)
   if (run.saving !== undefined && run.saving.ending.kind !== 'recovered')
     return conclude(run, run.saving.ending, { kind: 'committed', ...run.saving }, thread, tools)
 

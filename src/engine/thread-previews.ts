@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { RunFailure } from '../command/ending.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
 import type { Target } from '../preview/gateway.ts'
-import type { PreviewStanding } from '../preview/previews.ts'
+import type { PreviewStanding } from '../preview/standing.ts'
 import { printable, messageOf } from '../observe/text.ts'
 import { threadPaths } from '../workspace/paths.ts'
-import { namesOf } from './names.ts'
+import { namesOf, previewSlot, slotOf } from './names.ts'
+import { ShuttingDown } from './reasons.ts'
 import { openPreview, type InTurn } from './preview.ts'
 import { prepareThread } from './prepare.ts'
 import type { Tools } from './tools.ts'
@@ -29,6 +30,7 @@ export class ThreadPreviews {
   /** Why the last try came to nothing, and when. */
   readonly #failures = new Map<ThreadKey, { readonly why: string; readonly at: number; readonly nothing: boolean }>()
   readonly #targets = new Map<ThreadKey, Shown>()
+  readonly #closing = new AbortController()
   /** The thread that was active last. */
   #active: ThreadRef | undefined
 
@@ -41,22 +43,44 @@ export class ThreadPreviews {
     this.#active = { clientId, userId, projectId, threadId }
   }
 
-  /** Makes it run; resolves when its server has been started. @throws RunFailure, ShuttingDown */
-  async open(ref: ThreadRef): Promise<void> {
+  /** Begins to wait for nothing any more; resolves when nothing is being made ready. */
+  async close(): Promise<void> {
+    this.#closing.abort(new ShuttingDown())
+    await Promise.allSettled(this.#preparing.values())
+  }
+
+  /** Aborts when the service begins to stop. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** A run has ended; what failed before may be mended. */
+  followUp(ref: ThreadRef): void {
+    this.#failures.delete(threadKey(ref))
+    this.wake(ref)
+  }
+
+  /**
+   * Makes it run; resolves when its server has been started.
+   *
+   * @param anew somebody asks for it on purpose
+   * @throws RunFailure, ShuttingDown
+   */
+  async open(ref: ThreadRef, anew = true): Promise<void> {
     const key = threadKey(ref)
     const known = this.#preparing.get(key)
     if (known !== undefined) return known
-    const opening = this.#open(ref).finally(() => this.#preparing.delete(key))
+    const opening = this.#open(ref, anew).finally(() => this.#preparing.delete(key))
     this.#preparing.set(key, opening)
     await opening
   }
 
-  async #open(ref: ThreadRef): Promise<void> {
+  async #open(ref: ThreadRef, anew: boolean): Promise<void> {
     const [key, inTurn] = [threadKey(ref), this.#turnOf(ref)]
     try {
       const prepared = this.#tools.prepared.get(key)
       const thread = prepared ?? (await inTurn((stop) => prepareThread(ref, {}, this.#tools, stop)))
-      await openPreview(thread, this.#tools, inTurn, this.#tools.stopping)
+      await openPreview(thread, this.#tools, { inTurn, stop: AbortSignal.any([this.#tools.stopping, this.#closing.signal]), anew })
       this.#failures.delete(key)
     } catch (error) {
       const nothing = error instanceof RunFailure && error.code === 'rejected' // to show, as in most repositories
@@ -69,8 +93,8 @@ export class ThreadPreviews {
 
   /** The same in the background; nothing that cannot be shown is tried again and again. */
   wake(ref: ThreadRef): void {
-    if (!this.#tools.preview.on || Date.now() - (this.#failures.get(threadKey(ref))?.at ?? 0) < AGAIN_MS) return
-    this.open(ref).catch(() => {}) // logged once, and it stands in `why`
+    if (!this.#tools.preview.on || this.#closing.signal.aborted || Date.now() - (this.#failures.get(threadKey(ref))?.at ?? 0) < AGAIN_MS) return
+    this.open(ref, false).catch(() => {}) // logged once, and it stands in `why`
   }
 
   async standing(ref: ThreadRef): Promise<Standing> {
@@ -113,6 +137,7 @@ export class ThreadPreviews {
       label,
       workTree: paths.workTree,
       caches: [paths.preview.folder],
+      users: new Set([slotOf(record, this.#tools), previewSlot(record, this.#tools)].flatMap(({ identity }) => identity.uid ?? [])),
       viteOnly: () => previews.viteOnly(slot),
       port: () => previews.port(slot),
       shown: () => {

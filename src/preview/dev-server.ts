@@ -1,15 +1,14 @@
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../observe/text.ts'
 import { endAll, type Slot } from '../process/end-all.ts'
-import { listenersAt } from '../process/peer.ts'
 import type { Sandbox } from '../process/sandbox.ts'
 import { start, type Child } from '../process/start.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import type { AstroLaunch } from './launch-astro.ts'
+import { freePort, isAnothers } from './port.ts'
 import { Output, type OutputLine } from './output.ts'
 import { portArguments, type Site } from './site.ts'
 
@@ -53,10 +52,15 @@ const MAX_FAILURES = 2
 /** One that has answered for so long has not failed when it ends. */
 const STEADY_MS = 20_000
 const READY_MS = 120_000
+/** What a first page may take; it is asked for again then. */
+const FIRST_PAGE_MS = 60_000
 const LOOK_MS = 50
 /** How long a server may take to put away what it holds. */
 const GRACE_MS = 2000
 const SHOWN_LINES = 20
+/** Of output that is read in one go, in UTF-16 code units. */
+const OUTPUT_LENGTH = 64 * 1024
+const OUTPUT_PAUSE_MS = 250
 
 /** One dev server, started anew whenever it ends, until it is stopped. */
 export class DevServer implements AsyncDisposable {
@@ -69,8 +73,11 @@ export class DevServer implements AsyncDisposable {
   #supervising: Promise<void> | undefined
   #state: ServerState = 'stopped'
   #port = 0
+  /** Something has answered at the port: what is printed from here on is no address any more. */
+  #answered = false
   #failures = 0
   #failedAt = 0
+  #readyAt: number | undefined
   #held: PromiseWithResolvers<void> | undefined
 
   /** @param changed is called whenever the state has changed */
@@ -102,11 +109,12 @@ export class DevServer implements AsyncDisposable {
     return this.output.last(SHOWN_LINES).join('\n')
   }
 
-  start(): void {
+  /** @param anew one that has failed is tried again at once */
+  start(anew = false): void {
     if (this.#supervising === undefined) {
       this.#set('starting')
       this.#supervising = this.#supervise()
-    } else if (this.#state === 'failed' && performance.now() - this.#failedAt > AGAIN_MS) this.restart()
+    } else if (this.#state === 'failed' && (anew || performance.now() - this.#failedAt > AGAIN_MS)) this.restart()
   }
 
   /** Ends the process and starts another. */
@@ -138,10 +146,11 @@ export class DevServer implements AsyncDisposable {
     while (!stop.aborted) {
       this.#round = new AbortController()
       const over = AbortSignal.any([stop, this.#round.signal])
-      const began = performance.now()
+      this.#readyAt = undefined
       await this.#live(over).catch((error: unknown) => this.output.add(`${messageOf(error)}\n`))
       if (over.aborted) continue
-      this.#failures = performance.now() - began > STEADY_MS ? 1 : this.#failures + 1
+      const steady = this.#readyAt !== undefined && performance.now() - this.#readyAt > STEADY_MS
+      this.#failures = steady ? 1 : this.#failures + 1
       const failed = this.#failures >= MAX_FAILURES
       if (failed) this.#failedAt = performance.now()
       this.#set(failed ? 'failed' : 'starting')
@@ -158,15 +167,21 @@ export class DevServer implements AsyncDisposable {
     while (this.#held !== undefined) await this.#held.promise
     if (over.aborted) return
     this.output.clear()
+    this.#answered = false
     const child = this.#spawn()
     const exited = once(child, 'exit') // rejects where it could not be started
     exited.catch(() => {})
+    const ended = new AbortController()
     try {
-      await Promise.race([exited, this.#answers(over)])
+      const answers = this.#answers(AbortSignal.any([over, ended.signal]))
+      answers.catch(() => {}) // the race hears it
+      await Promise.race([exited, answers])
       if (over.aborted || child.exitCode !== null || child.signalCode !== null) return
+      this.#readyAt = performance.now()
       this.#set('ready')
       await Promise.race([exited, once(over, 'abort')])
     } finally {
+      ended.abort()
       if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
         child.kill('SIGTERM')
         await Promise.race([exited, delay(GRACE_MS, undefined, { ref: false })]).catch(() => {})
@@ -203,7 +218,18 @@ export class DevServer implements AsyncDisposable {
         [SLOT_VARIABLE]: slot.slot,
       },
     })
-    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (chunk: string) => this.output.add(chunk))
+    for (const stream of [child.stdout, child.stderr]) {
+      let heard = 0
+      stream?.setEncoding('utf8').on('data', (chunk: string) => {
+        this.output.add(chunk)
+        heard += chunk.length
+        if (heard < OUTPUT_LENGTH) return
+        // Whoever writes without end waits, and nobody else does.
+        heard = 0
+        stream.pause()
+        setTimeout(() => stream.resume(), OUTPUT_PAUSE_MS).unref()
+      })
+    }
     return child
   }
 
@@ -223,9 +249,10 @@ export class DevServer implements AsyncDisposable {
     }
   }
 
-  /** A dev script that chooses a port of its own says which. */
+  /** A dev script that cannot be told its port may choose one of its own, and says which. */
   #hearPort(message: string): void {
-    if (this.place.site.kind !== 'script' || this.#state !== 'starting') return
+    const { site } = this.place
+    if (site.kind !== 'script' || this.#state !== 'starting' || this.#answered || portArguments(site.script, 0).length > 0) return
     const port = /https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\]):(\d{2,5})/.exec(message)?.[1]
     if (port !== undefined) this.#port = Number(port)
   }
@@ -235,22 +262,20 @@ export class DevServer implements AsyncDisposable {
     const deadline = performance.now() + READY_MS
     while (!over.aborted) {
       if (performance.now() > deadline) throw new PreviewFailed(`it answered nothing within ${READY_MS / 1000} seconds`)
-      const answer = await fetch(`http://127.0.0.1:${this.#port}/`, { redirect: 'manual', signal: over }).catch(() => undefined)
+      const port = this.#port
+      const answer = await fetch(`http://127.0.0.1:${port}/`, {
+        redirect: 'manual',
+        signal: AbortSignal.any([over, AbortSignal.timeout(FIRST_PAGE_MS)]),
+      }).catch(() => undefined)
       if (answer === undefined) await delay(LOOK_MS)
       else {
+        this.#answered = true
         await answer.body?.cancel()
-        await this.#checkListener()
+        if (await isAnothers(port, this.place.slot.identity)) throw new PreviewFailed(`port ${port} is another program's`)
+        this.#port = port
         return
       }
     }
-  }
-
-  /** What answers at the port is the preview's own: a site may say any port, and another thread's program may have taken this one. */
-  async #checkListener(): Promise<void> {
-    const { uid } = this.place.slot.identity
-    if (uid === undefined) return
-    const users = await listenersAt(this.#port)
-    if (users !== undefined && (users.size !== 1 || !users.has(uid))) throw new PreviewFailed(`port ${this.#port} is another program's`)
   }
 
   #set(state: ServerState): void {
@@ -265,12 +290,3 @@ const LAUNCHERS = fileURLToPath(new URL('.', import.meta.url))
 /** What `serve-built` is made of. */
 const PACKAGES = dirname(fileURLToPath(import.meta.resolve('hono'))).replace(/(?<=\/node_modules)\/.*$/, '')
 const launcher = (name: string): string => fileURLToPath(new URL(`${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
-
-/** A port that is free at this moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}

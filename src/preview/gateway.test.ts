@@ -1,14 +1,16 @@
 import { once } from 'node:events'
 import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http'
-import { connect } from 'node:net'
+import { connect, createServer as createTcpServer } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, expect, it } from 'vitest'
 import { Gateway, type Target } from './gateway.ts'
 
 let over: (() => Promise<unknown>)[] = []
+let asker: number | undefined
 afterEach(async () => {
   for (const end of over.toReversed()) await end()
   over = []
+  asker = undefined
 })
 
 async function site(listener: RequestListener): Promise<number> {
@@ -29,6 +31,7 @@ async function gateway(port: () => number | undefined): Promise<number> {
     label: 'thread-a',
     workTree: '/work',
     caches: [],
+    users: new Set([7]),
     viteOnly: () => false,
     port,
     shown: () => ({ label: 'thread-a', state: 'starting', output: '<script>alert(1)</script>' }),
@@ -42,6 +45,7 @@ async function gateway(port: () => number | undefined): Promise<number> {
     hosts: { domain: undefined, names: [] },
     log: pino({ level: 'silent' }),
     access: undefined,
+    askerOf: async () => asker,
     find: async (label) => (label === 'thread-a' ? target : undefined),
   })
   over.push(() => made[Symbol.asyncDispose]())
@@ -49,7 +53,7 @@ async function gateway(port: () => number | undefined): Promise<number> {
 }
 
 async function ask(port: number, headers: Readonly<Record<string, string>> = {}): Promise<{ readonly answer: IncomingMessage; readonly text: string }> {
-  const asked = request({ host: '127.0.0.1', port, path: '/', headers: { host: `thread-a.localhost:${port}`, ...headers } })
+  const asked = request({ host: '127.0.0.1', port, path: '/', headers: { host: `thread-a.localhost:${port}`, ...headers }, agent: false })
   asked.end()
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   let text = ''
@@ -123,15 +127,56 @@ it('tells a page that was answered by an error what is wrong, behind the answer 
   const client = connect(at, '127.0.0.1')
   let heard = ''
   client.on('data', (data: Buffer) => (heard += data.toString('latin1')))
-  const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-protocol: vite-hmr'
+  const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-protocol: vite-hmr'
   client.write(`GET / HTTP/1.1\r\nhost: thread-a.localhost:${at}\r\norigin: http://thread-a.localhost:${at}\r\n${upgrade}\r\n\r\n`)
   while (!heard.endsWith('ok')) await new Promise((resolve) => setTimeout(resolve, 5))
   expect(heard.split('\r\n\r\n')[1]).toBe(`\u0081\u0012{"type":"error"}${'x'.repeat(2)}\u0081\u0002ok`)
   client.destroy()
 })
 
+it.each(['099 X', '000 X', '101 X', '999 X'])('answers 502 or 503, and lives on, where a site answers %s', async (status) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end(`HTTP/1.1 ${status}\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 0\r\n\r\n`))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  over.push(async () => void server.close())
+  const address = server.address()
+  const at = await gateway(() => (typeof address === 'object' && address !== null ? address.port : 0))
+  expect([502, 503]).toContain((await ask(at)).answer.statusCode)
+  expect([502, 503]).toContain((await ask(at)).answer.statusCode)
+})
+
+it('is no tunnel: what does not open a socket gets nothing more of a connection that asked for one', async () => {
+  const urls: (string | undefined)[] = []
+  const port = await site(({ url }, outgoing) => {
+    urls.push(url)
+    outgoing.end('page')
+  })
+  const at = await gateway(() => port)
+  const head = `host: thread-a.localhost:${at}\r\norigin: http://thread-a.localhost:${at}`
+  const client = connect(at, '127.0.0.1')
+  let heard = ''
+  client.on('data', (data: Buffer) => (heard += data.toString()))
+  const closed = once(client, 'close')
+  client.write(`GET / HTTP/1.1\r\n${head}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n`)
+  while (heard === '') await new Promise((resolve) => setTimeout(resolve, 5))
+  client.write(`GET /.env HTTP/1.1\r\nhost: evil.example\r\n\r\n`)
+  await closed
+  expect(heard).toMatch(/^HTTP\/1\.1 502 /)
+  expect(urls).not.toContain('/.env')
+})
+
+it('shows agents of this machine the preview of their own thread alone', async () => {
+  const port = await site((_, outgoing) => void outgoing.end('page'))
+  const at = await gateway(() => port)
+  asker = 8
+  expect((await ask(at)).answer.statusCode).toBe(403)
+  asker = 7
+  expect((await ask(at)).answer.statusCode).toBe(200)
+})
+
 it('passes sockets on in both directions, and ends both sides when one ends', async () => {
-  const port = await site(() => {})
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   over.push(async () => void server.close())
@@ -143,12 +188,14 @@ it('passes sockets on in both directions, and ends both sides when one ends', as
     socket.on('error', () => {})
   })
   const address = server.address()
-  const at = await gateway(() => (typeof address === 'object' && address !== null ? address.port : port))
+  const at = await gateway(() => (typeof address === 'object' && address !== null ? address.port : 0))
   const client = connect(at, '127.0.0.1')
   let heard = ''
   client.on('data', (data: Buffer) => (heard += data.toString()))
   const origin = `http://thread-a.localhost:${at}`
-  client.write(`GET / HTTP/1.1\r\nhost: thread-a.localhost:${at}\r\norigin: ${origin}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`)
+  client.write(
+    `GET / HTTP/1.1\r\nhost: thread-a.localhost:${at}\r\norigin: ${origin}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n`,
+  )
   while (!heard.includes('host ')) await new Promise((resolve) => setTimeout(resolve, 5))
   client.write('hello')
   while (!heard.includes('heard hello')) await new Promise((resolve) => setTimeout(resolve, 5))

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { Agent, createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { connect } from 'node:net'
+import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Log } from '../observe/log.ts'
 import { messageOf } from '../observe/text.ts'
 import type { Access } from './access.ts'
-import { forwarded, returned, upstreamHost, withoutOwnCookie } from './headers.ts'
+import { forwarded, returned } from './headers.ts'
 import { nobodyPage, statePage, wordsOf, type Page, type Shown } from './pages.ts'
 import { hostOf, refusalOf, type Hosts } from './refusals.ts'
 
@@ -16,6 +16,8 @@ export interface Target {
   readonly workTree: string
   /** Folders outside of the work tree that its server serves from. */
   readonly caches: readonly string[]
+  /** Users of this thread's agent and preview, where they have their own. */
+  readonly users: ReadonlySet<number>
   /** Only sockets that Vite knows get an answer from it. */
   viteOnly(): boolean
   /** Where it listens on loopback, while it is ready. */
@@ -37,27 +39,22 @@ export interface GatewayOptions {
   readonly log: Log
   /** Who may see previews, where not everybody who reaches this may. */
   readonly access: Access | undefined
+  /** The user of the agent or preview at the other end of a connection; `undefined` where it is neither. */
+  readonly askerOf: (socket: Socket) => Promise<number | undefined>
   /** The preview of a label; without one, that of the thread that was active last. */
   readonly find: (label: string | undefined) => Promise<Target | undefined>
-}
-
-/** The answer to a handshake, with one more text message behind it (RFC 6455, 5.2: a text frame, whole and not masked). */
-function withMessage(answer: Buffer, text: string): Buffer {
-  const [payload, end] = [Buffer.from(text), answer.indexOf('\r\n\r\n') + 4]
-  if (end < 4 || !answer.subarray(0, 12).toString('latin1').startsWith('HTTP/1.1 101') || payload.length > 65_535) return answer
-  const head = payload.length < 126 ? Buffer.from([0x81, payload.length]) : Buffer.from([0x81, 126, payload.length >> 8, payload.length & 255])
-  return Buffer.concat([answer.subarray(0, end), head, payload, answer.subarray(end)])
 }
 
 /** Paths that the gateway answers itself. */
 const OWN = '/__branchline/'
 const HANDSHAKE_MS = 10_000
+/** A page may be made for the first time, with all that it is made of. */
+const ANSWER_MS = 120_000
 
 /** One door for the previews of all threads, HTTP and WebSocket alike, by the host that is asked for. */
 export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions
-  /** A connection for each request: one that is kept may be closed by its server in the moment in which it is used again. */
-  readonly #agent = new Agent({ keepAlive: false, maxSockets: 256 })
+  readonly #askers = new WeakMap<Socket, Promise<number | undefined>>()
   readonly #servers: Server[] = []
   /** Open sockets: a server that closes does not know them any more. */
   readonly #sockets = new Set<Duplex>()
@@ -107,7 +104,6 @@ export class Gateway implements AsyncDisposable {
         await closed
       }),
     )
-    this.#agent.destroy()
   }
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -121,10 +117,12 @@ export class Gateway implements AsyncDisposable {
     }
     const target = await find(host.label)
     if (target === undefined) return page(incoming, outgoing, 404, nobodyPage(host.label))
+    if (!(await this.#mayAsk(incoming.socket, target))) return plain(outgoing, 403, 'Agents see the preview of their own thread alone.')
     const url = incoming.url ?? '/'
-    if (url.startsWith(OWN)) return own(url, target, outgoing)
     const refusal = await refusalOf({ url, headers: incoming.headers, host, workTree: target.workTree, caches: target.caches })
     if (refusal !== undefined) return plain(outgoing, refusal.status, refusal.why)
+    if (incoming.destroyed || outgoing.destroyed) return // nobody waits for it any more
+    if (url.startsWith(OWN)) return own(url, target, outgoing)
     target.used(isPage(incoming) ? url : undefined)
     const port = target.port()
     if (port === undefined) {
@@ -135,23 +133,27 @@ export class Gateway implements AsyncDisposable {
   }
 
   #pass(incoming: IncomingMessage, outgoing: ServerResponse, { target, port, host }: { target: Target; port: number; host: string }): void {
-    const upstream = request({
-      host: '127.0.0.1',
-      port,
-      method: incoming.method,
-      path: incoming.url,
-      headers: forwarded(incoming, { host, port, own: this.#options.access?.cookie }),
-      agent: this.#agent,
-    })
+    // A connection for each request: one that is kept may be closed by its server in the moment in which it is used again.
+    const headers = forwarded(incoming, { host, port, own: this.#options.access?.cookie })
+    const upstream = request({ host: '127.0.0.1', port, method: incoming.method, path: incoming.url, headers, agent: false })
+    upstream.setTimeout(ANSWER_MS, () => upstream.destroy())
     upstream.on('response', (answer) => {
-      if ((answer.statusCode ?? 0) >= 500 && isPage(incoming)) target.pageFailed()
-      outgoing.writeHead(answer.statusCode ?? 502, returned(answer.headers))
+      upstream.setTimeout(0)
+      const status = answer.statusCode ?? 0
+      if (status < 200 || status > 599) {
+        answer.destroy()
+        return plain(outgoing, 502, 'The site answers with what is no answer.')
+      }
+      if (status >= 500 && isPage(incoming)) target.pageFailed()
+      outgoing.writeHead(status, returned(answer.headers))
       answer.on('error', () => outgoing.destroy())
       answer.pipe(outgoing)
     })
-    upstream.on('error', () => {
-      if (outgoing.headersSent) outgoing.destroy()
-      else page(incoming, outgoing, 503, statePage({ ...target.shown(), state: 'starting' })) // it has just ended, and is started again
+    upstream.on('upgrade', (_, stream) => stream.destroy()) // nobody has asked for that
+    upstream.on('error', () => {}) // seen below
+    upstream.on('close', () => {
+      if (outgoing.headersSent || outgoing.destroyed) return void (outgoing.writableEnded || outgoing.destroy())
+      page(incoming, outgoing, 503, statePage({ ...target.shown(), state: 'starting' })) // it has just ended, and is started again
     })
     outgoing.on('close', () => upstream.destroy())
     incoming.pipe(upstream)
@@ -161,51 +163,75 @@ export class Gateway implements AsyncDisposable {
     const { hosts, access, find } = this.#options
     const host = hostOf(incoming.headers.host, hosts)
     if (host === undefined) return refuse(socket, 421)
+    const { origin, upgrade, 'sec-websocket-version': version, 'sec-websocket-protocol': protocol } = incoming.headers
     // A page of anybody may open a socket to anywhere; the server behind asks for no token where no Origin is named.
-    if (incoming.headers.origin === undefined || !host.origins.includes(incoming.headers.origin)) return refuse(socket, 403)
+    if (origin === undefined || !host.origins.includes(origin)) return refuse(socket, 403)
+    if (incoming.method !== 'GET' || upgrade?.toLowerCase() !== 'websocket' || version !== '13') return refuse(socket, 400)
     if (access !== undefined && !access.holds(incoming, host)) return refuse(socket, 403)
     const target = await find(host.label)
     const url = incoming.url ?? '/'
     if (target === undefined || (await refusalOf({ url, headers: {}, host, workTree: target.workTree, caches: target.caches })) !== undefined)
       return refuse(socket, 404)
-    const protocol = incoming.headers['sec-websocket-protocol']
+    if (!(await this.#mayAsk(incoming.socket, target))) return refuse(socket, 403)
     if (target.viteOnly() && protocol !== 'vite-hmr' && protocol !== 'vite-ping') return refuse(socket, 400)
+    if (socket.destroyed) return
     const port = target.port()
-    if (port === undefined) {
-      target.wake()
-      return refuse(socket, 503)
-    }
-    const upstream = connect(port, '127.0.0.1')
+    // A page that only asks whether its server is back does not take the place of one that is looked at.
+    if (port === undefined) return refuse(socket, 503)
+    const headers = forwarded(incoming, { host: host.name, port, own: access?.cookie })
+    const upstream = request({ host: '127.0.0.1', port, path: url, headers: { ...headers, connection: 'Upgrade', upgrade: 'websocket' }, agent: false })
     upstream.setTimeout(HANDSHAKE_MS, () => upstream.destroy())
-    upstream.once('data', () => upstream.setTimeout(0))
-    const open = protocol === 'vite-ping' ? undefined : target.opened()
-    const over = (): void => {
-      socket.destroy()
-      upstream.destroy()
-      open?.[Symbol.dispose]()
-    }
-    let ended = false
-    const end = (): void => {
-      if (!ended) over()
-      ended = true
-    }
-    for (const stream of [socket, upstream]) stream.on('error', end).once('end', end).once('close', end)
-    upstream.once('connect', () => {
-      const headers = withoutOwnCookie(incoming.rawHeaders, access?.cookie)
-      const lines = [`GET ${url} HTTP/1.1`]
-      for (let at = 0; at < headers.length; at += 2) {
-        const name = headers[at] ?? ''
-        lines.push(`${name}: ${name.toLowerCase() === 'host' ? upstreamHost(host.name, port) : headers[at + 1]}`)
-      }
-      upstream.write(`${lines.join('\r\n')}\r\n\r\n`)
-      upstream.write(head)
-      socket.pipe(upstream)
-      const owed = protocol === 'vite-hmr' ? target.owed() : undefined
-      if (owed !== undefined) upstream.once('data', (first: Buffer) => socket.write(withMessage(first, owed)))
-      if (owed === undefined) upstream.pipe(socket)
-      else upstream.once('data', () => upstream.pipe(socket))
+    upstream.on('error', () => socket.destroy())
+    // What answers in any other way has opened no socket, and nothing more of this connection reaches it.
+    upstream.on('response', (answer) => {
+      answer.destroy()
+      refuse(socket, 502)
     })
+    upstream.on('upgrade', (answer, stream, first) => {
+      stream.setTimeout(0)
+      const lines = [`HTTP/1.1 101 Switching Protocols`]
+      for (let at = 0; at < answer.rawHeaders.length; at += 2) lines.push(`${answer.rawHeaders[at]}: ${answer.rawHeaders[at + 1]}`)
+      socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+      const owed = protocol === 'vite-hmr' ? target.owed() : undefined
+      if (owed !== undefined) socket.write(textFrame(owed))
+      socket.write(first)
+      stream.write(head)
+      join(socket, stream, protocol === 'vite-ping' ? undefined : target.opened())
+    })
+    socket.once('close', () => upstream.destroy())
+    upstream.end()
   }
+
+  /** Programs of agents of this machine, and of previews, see their own thread's preview alone. */
+  async #mayAsk(socket: Socket, { users }: Target): Promise<boolean> {
+    const known = this.#askers.get(socket) ?? this.#options.askerOf(socket)
+    this.#askers.set(socket, known)
+    const asker = await known
+    return asker === undefined || users.has(asker)
+  }
+}
+
+/** Passes everything on in both directions; either end ends the other. */
+function join(socket: Duplex, stream: Duplex, open: Disposable | undefined): void {
+  let ended = false
+  const end = (): void => {
+    if (ended) return
+    ended = true
+    socket.destroy()
+    stream.destroy()
+    open?.[Symbol.dispose]()
+  }
+  for (const each of [socket, stream]) each.on('error', end).once('end', end).once('close', end)
+  if (socket.destroyed || stream.destroyed) return end()
+  socket.pipe(stream).pipe(socket)
+}
+
+/** A text message, whole and not masked (RFC 6455, 5.2). */
+function textFrame(text: string): Buffer {
+  const payload = Buffer.from(text)
+  if (payload.length > 65_535) return Buffer.alloc(0)
+  const head = payload.length < 126 ? [0x81, payload.length] : [0x81, 126, payload.length >> 8, payload.length & 255]
+  return Buffer.concat([Buffer.from(head), payload])
 }
 
 const isPage = ({ method, headers }: IncomingMessage): boolean =>
@@ -239,6 +265,6 @@ function page(incoming: IncomingMessage, outgoing: ServerResponse, status: numbe
     .end(html.html)
 }
 
-function refuse(socket: Duplex, status: 400 | 403 | 404 | 421 | 503): void {
-  socket.end(`HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+function refuse(socket: Duplex, status: 400 | 403 | 404 | 421 | 502 | 503): void {
+  socket.end(`HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy())
 }

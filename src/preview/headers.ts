@@ -42,18 +42,18 @@ export function forwarded({ rawHeaders, headers, socket }: IncomingMessage, { ho
 }
 
 /** Dev servers know `*.localhost` by themselves; under any other name they are asked for by their own. */
-export const upstreamHost = (host: string, port: number): string => (/(^|\.)localhost(:\d+)?$/.test(host) ? host : `localhost:${port}`)
+const upstreamHost = (host: string, port: number): string => (/(^|\.)localhost(:\d+)?$/.test(host) ? host : `localhost:${port}`)
 
 /** Headers of an answer on its way to a browser: nothing of it holds for other hosts than the thread's own. */
 export function returned(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const passed: OutgoingHttpHeaders = {}
   for (const [name, value] of Object.entries(headers)) if (!OF_CONNECTION.has(name) && name !== 'strict-transport-security') passed[name] = value
-  if (headers['set-cookie'] !== undefined) passed['set-cookie'] = headers['set-cookie'].map((cookie) => cookie.replaceAll(/;\s*domain=[^;]*/gi, ''))
+  if (headers['set-cookie'] !== undefined) passed['set-cookie'] = headers['set-cookie'].map((cookie) => cookie.replaceAll(/;\s*domain\s*=[^;]*/gi, ''))
   return passed
 }
 
 /** Name and value in turn, as they came, but for one cookie. */
-export function withoutOwnCookie(rawHeaders: readonly string[], own: string | undefined): readonly string[] {
+function withoutOwnCookie(rawHeaders: readonly string[], own: string | undefined): readonly string[] {
   if (own === undefined) return rawHeaders
   const kept: string[] = []
   for (let at = 0; at < rawHeaders.length; at += 2) {

@@ -29,10 +29,16 @@ const MESSAGE_MS = 1500
 const PAGE_MS = 20_000
 /** After a change, until what reads it has heard of it. */
 const SETTLE_MS = 150
-const PAGE = /^\/[!-~]{0,500}$/
+const PAGE = /^\/[!-~]{0,200}$/
 const MAX_VISITED = 5
 const MAX_ERRORS = 20
 const MESSAGE_LENGTH = 500
+/** Of a message that is looked at. */
+const READ_LENGTH = 4000
+const SOCKET_LENGTH = 256 * 1024
+/** How long pages are asked for that no run waits for. */
+const BACKGROUND_MS = 8000
+const NAME_LENGTH = 200
 const QUIET_MS = 1000
 const LONGEST_QUIET_MS = 30_000
 
@@ -52,6 +58,7 @@ export class PageErrors implements Disposable {
   readonly #visited: string[] = []
   #said: { readonly at: number; readonly error: PageError; readonly message: string } | undefined
   #looking: Promise<unknown> = Promise.resolve()
+  #background = new AbortController()
   #soon: NodeJS.Timeout | undefined
   #lookedAt = 0
   #quietMs = QUIET_MS
@@ -86,7 +93,8 @@ export class PageErrors implements Disposable {
   }
 
   /** Somebody looks at a page. What is called like none of a site is not asked for again. */
-  visit(page: string): void {
+  visit(url: string): void {
+    const [page = ''] = url.split('?')
     if (!PAGE.test(page)) return
     const at = this.#visited.indexOf(page)
     if (at >= 0) this.#visited.splice(at, 1)
@@ -100,6 +108,7 @@ export class PageErrors implements Disposable {
     const before = this.#content.size
     if (level === 'error' && failed !== null) {
       const [, file = '', why = ''] = failed
+      if (file.length > NAME_LENGTH || (this.#content.size >= MAX_ERRORS && !this.#content.has(file))) return
       this.#content.set(file, { file, message: plain(why) })
       this.#changed()
       return
@@ -112,12 +121,20 @@ export class PageErrors implements Disposable {
 
   /** Asks for pages and answers what is wrong by then, with them and with content; at once when it is stopped, whatever the server does. */
   async look(pages: readonly string[], stop?: AbortSignal): Promise<readonly PageError[]> {
+    if (stop !== undefined) this.#background.abort()
     const mine = this.#looking.then(() => this.#look(pages, stop)).catch(() => {}) // nobody depends on a look
     this.#looking = mine
     const { promise: stopped, resolve } = Promise.withResolvers<void>()
     stop?.addEventListener('abort', () => resolve(), { once: true })
     if (stop?.aborted !== true) await Promise.race([mine, stopped])
     return this.errors
+  }
+
+  /** The same where nobody waits for it; a run that wants to look comes first. */
+  lookBeside(pages: readonly string[]): void {
+    this.#background = new AbortController()
+    const stop = AbortSignal.any([this.#background.signal, AbortSignal.timeout(BACKGROUND_MS)])
+    this.#looking = this.#looking.then(() => this.#look(pages, stop)).catch(() => {}) // as above
   }
 
   async #look(pages: readonly string[], stop: AbortSignal | undefined): Promise<void> {
@@ -127,7 +144,7 @@ export class PageErrors implements Disposable {
       const error = await this.#ask(page, stop)
       if (error === 'unknown') continue
       if (error === undefined) this.#broken.delete(page)
-      else this.#broken.set(page, error)
+      else if (this.#broken.size < MAX_ERRORS || this.#broken.has(page)) this.#broken.set(page, error)
     }
     this.#lookedAt = performance.now()
     const same = before === JSON.stringify(this.errors)
@@ -152,6 +169,7 @@ export class PageErrors implements Disposable {
   }
 
   #hearSocket(data: string): void {
+    if (data.length > SOCKET_LENGTH) return
     const message = parsed(data)
     if (message.type === 'error') {
       const error = errorOf(message.err, this.#watched.workTree)
@@ -166,11 +184,12 @@ export class PageErrors implements Disposable {
     if (pages.length === 0 || this.#over) return
     clearTimeout(this.#soon)
     const rest = this.#lookedAt + this.#quietMs - performance.now()
-    this.#soon = setTimeout(() => void this.look(pages), Math.max(SETTLE_MS, rest)).unref()
+    this.#soon = setTimeout(() => this.lookBeside(pages), Math.max(SETTLE_MS, rest)).unref()
   }
 
   [Symbol.dispose](): void {
     this.#over = true
+    this.#background.abort()
     clearTimeout(this.#soon)
     this.#socket?.close()
   }
@@ -201,7 +220,7 @@ function errorOf(err: unknown, workTree: string): PageError | undefined {
     file: typeof path === 'string' ? relative(path, workTree) : undefined,
     line: typeof line === 'number' ? line : undefined,
     column: typeof column === 'number' ? column : undefined,
-    message: plain(String(message ?? 'unknown')),
+    message: typeof message === 'string' ? plain(message) : 'unknown',
   }
 }
 
@@ -212,6 +231,7 @@ function relative(path: string, workTree: string): string {
 
 function plain(text: string): string {
   const first = text
+    .slice(0, READ_LENGTH)
     .replace(/\(The stacktrace appears to be already rewritten[^)]*\)/, '')
     .replaceAll(/<\/?[a-z][^>]{0,100}>|\*\*|[\u2500-\u257f]/g, '')
     .split('\n')

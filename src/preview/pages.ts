@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { PreviewState } from './previews.ts'
+import type { PreviewState } from './standing.ts'
 
 /** What the gateway says of a preview that shows nothing yet. */
 export interface Shown {

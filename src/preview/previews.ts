@@ -1,9 +1,11 @@
-import { haltAll, resume } from '../process/halt.ts'
+import { haltAll, resumeAll } from '../process/halt.ts'
 import { endAll } from '../process/end-all.ts'
 import { oneAtATime } from '../process/one-at-a-time.ts'
-import { DevServer, PreviewFailed, type DevServerSettings, type PreviewPlace, type ServerState } from './dev-server.ts'
+import { DevServer, PreviewFailed, type DevServerSettings, type PreviewPlace } from './dev-server.ts'
 import { inOneLine, PageErrors, type PageError } from './page-errors.ts'
+import type { PreviewStanding } from './standing.ts'
 import { SiteFiles } from './site-files.ts'
+import { Telling } from './telling.ts'
 
 export interface PreviewsSettings extends DevServerSettings {
   /** Dev servers that may run at once. */
@@ -12,14 +14,6 @@ export interface PreviewsSettings extends DevServerSettings {
   readonly memoryReserve: number
   /** After so long without a request or an open page one is stopped. */
   readonly idleMs: number
-}
-
-/** How a preview stands, for people. `broken`: it is served, and errors are on its pages. */
-export type PreviewState = ServerState | 'broken'
-
-export interface PreviewStanding {
-  readonly state: PreviewState
-  readonly errors: readonly string[]
 }
 
 interface Running {
@@ -34,6 +28,8 @@ interface Running {
   /** Pages that are open: sockets of hot module replacement. */
   open: number
   told: string
+  readonly tell: (standing: PreviewStanding) => void
+  readonly telling: Telling
 }
 
 const LOOK_MS = 5000
@@ -47,9 +43,8 @@ export class Previews implements AsyncDisposable {
   readonly #settings: PreviewsSettings
   readonly #running = new Map<string, Running>()
   readonly #inTurn = oneAtATime()
-  /** Slots whose files the service touches, and what stands still there meanwhile. */
-  readonly #still = new Map<string, ReadonlySet<number>>()
-  readonly #listeners = new Map<string, (standing: PreviewStanding) => void>()
+  /** Slots whose files the service touches: what runs there stands still meanwhile. */
+  readonly #still = new Set<string>()
   #waiters = new Set<() => void>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
@@ -58,28 +53,45 @@ export class Previews implements AsyncDisposable {
     this.#settings = settings
   }
 
-  /** Starts the dev server of a slot where none runs; others make room. `tell` hears whenever it stands otherwise. */
-  async open(slot: string, place: PreviewPlace, tell: (standing: PreviewStanding) => void): Promise<void> {
+  /**
+   * Starts the dev server of a slot where none runs; others make room. `tell` hears whenever it stands otherwise.
+   *
+   * @param anew somebody asks for it on purpose: one that has failed is tried again at once
+   */
+  async open(slot: string, place: PreviewPlace, tell: (standing: PreviewStanding) => void, anew = false): Promise<void> {
     await this.#inTurn(slot, async () => {
       if (this.#closed) throw new PreviewFailed('The service is stopping.')
       const known = this.#running.get(slot)
       if (known !== undefined && JSON.stringify(known.server.place.site) === JSON.stringify(place.site)) {
-        known.server.start()
+        known.server.start(anew)
         known.usedAt = performance.now()
         return
       }
       await this.#end(slot)
       await this.#makeRoom(1)
       await endAll(place.slot)
-      this.#listeners.set(slot, tell)
       const server = new DevServer(place, this.#settings, { changed: () => this.#changed(slot), hear: (line) => this.#running.get(slot)?.errors?.hear(line) })
       const files = new SiteFiles(place.workTree, () => this.restart(slot))
-      this.#running.set(slot, { server, files, errors: undefined, usedAt: performance.now(), failedAt: undefined, wasReady: false, open: 0, told: '' })
+      const running: Running = {
+        server,
+        files,
+        errors: undefined,
+        usedAt: performance.now(),
+        failedAt: undefined,
+        wasReady: false,
+        open: 0,
+        told: '',
+        tell,
+        telling: new Telling(() => this.#tellNow(slot, running)),
+      }
       await files.start()
+      // The service may have begun to stop meanwhile.
+      if (this.#closed) return files[Symbol.dispose]()
+      this.#running.set(slot, running)
       if (this.#still.has(slot) && place.slot.identity.uid !== undefined) server.hold()
       server.start()
     })
-    this.#timer ??= setInterval(() => void this.#look().catch(() => {}), LOOK_MS).unref() // what will not end is told of when its slot is used
+    this.#timer ??= setInterval(() => void this.#look().catch(() => {}), LOOK_MS).unref() // told of when its slot is used
   }
 
   async stop(slot: string): Promise<void> {
@@ -122,7 +134,7 @@ export class Previews implements AsyncDisposable {
       stop?.throwIfAborted()
       const server = this.#running.get(slot)?.server
       if (server?.state === 'ready') return
-      if (server === undefined || server.state === 'stopped') throw new PreviewFailed('The preview was stopped: others were used more lately.')
+      if (server === undefined || server.state === 'stopped') throw new PreviewFailed('The preview was stopped meanwhile, for another one or by request.')
       if (server.state === 'failed' || timeout.aborted)
         throw new PreviewFailed(`The preview does not start. Its last words:\n${this.lastWords(slot) || '(none)'}`)
       await this.#next(stop === undefined ? timeout : AbortSignal.any([timeout, stop]))
@@ -139,6 +151,8 @@ export class Previews implements AsyncDisposable {
   async settled(slot: string, stop: AbortSignal): Promise<boolean> {
     const running = this.#running.get(slot)
     await running?.files.settle()
+    // What an edit has mended may be in a file that the configuration reads.
+    if (running?.server.state === 'failed') running.server.restart()
     if (running?.wasReady === true && running.server.state !== 'ready') await this.ready(slot, stop)
     return this.port(slot) !== undefined
   }
@@ -151,15 +165,15 @@ export class Previews implements AsyncDisposable {
     if (page !== undefined) running.errors?.visit(page)
   }
 
-  /** A page was answered by an error; the next socket that is opened is that page's. */
+  /** A page was answered by an error; the next socket is that page's. */
   pageFailed(slot: string): void {
     const running = this.#running.get(slot)
     if (running !== undefined) running.failedAt = performance.now()
   }
 
   /**
-   * What the page of a socket that is being opened has not heard. Vite keeps the message of an error for the first browser that comes,
-   * where nobody is connected; and here somebody is, who looks for errors.
+   * What the page of a socket that is being opened has not heard: Vite keeps what is wrong for who comes only where nobody is connected,
+   * and we are.
    */
   owed(slot: string): string | undefined {
     const running = this.#running.get(slot)
@@ -192,25 +206,22 @@ export class Previews implements AsyncDisposable {
     return this.#running.get(slot)?.errors?.look(pages, stop)
   }
 
-  /**
-   * Whatever runs in a preview stands still from here on, until `goOn`: it may write in the work tree, whose files the service is about
-   * to touch. What does not stand still is ended.
-   */
+  /** Whatever runs in a preview stands still until `goOn`, or is ended: it may write in the work tree, whose files the service is about to touch. */
   async standStill(slot: string): Promise<void> {
     if (this.#still.has(slot)) return
-    this.#still.set(slot, new Set())
+    this.#still.add(slot)
     const server = this.#running.get(slot)?.server
     if (server === undefined || server.place.slot.identity.uid === undefined) return
     server.hold()
-    const pids = await haltAll(server.place.slot)
-    if (pids === undefined) await endAll(server.place.slot)
-    else this.#still.set(slot, pids)
+    if (!(await haltAll(server.place.slot))) await endAll(server.place.slot)
   }
 
+  /** Never rejects: what cannot be told to go on has ended. */
   goOn(slot: string): void {
-    resume(this.#still.get(slot))
-    this.#still.delete(slot)
-    this.#running.get(slot)?.server.letGo()
+    if (!this.#still.delete(slot)) return
+    const server = this.#running.get(slot)?.server
+    server?.letGo()
+    if (server?.place.slot.identity.uid !== undefined) void resumeAll(server.place.slot).catch(() => {})
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -223,11 +234,11 @@ export class Previews implements AsyncDisposable {
     const running = this.#running.get(slot)
     if (running === undefined) return
     running.files[Symbol.dispose]()
+    running.telling[Symbol.dispose]()
     running.errors?.[Symbol.dispose]()
     running.errors = undefined
     await running.server[Symbol.asyncDispose]()
     this.#running.delete(slot)
-    this.#listeners.delete(slot)
   }
 
   #changed(slot: string): void {
@@ -242,20 +253,22 @@ export class Previews implements AsyncDisposable {
       const { workTree } = server.place
       const errors = new PageErrors({ port: server.port, workTree }, () => this.#tell(slot))
       running.errors = errors
-      void errors.look(['/'])
+      errors.lookBeside(['/'])
     }
     this.#tell(slot)
   }
 
   #tell(slot: string): void {
-    const running = this.#running.get(slot)
-    if (running === undefined) return
+    for (const wake of this.#waiters) wake()
+    this.#running.get(slot)?.telling.changed()
+  }
+
+  #tellNow(slot: string, running: Running): void {
     const standing = this.standing(slot)
     const said = JSON.stringify(standing)
-    if (said === running.told) return
+    if (this.#running.get(slot) !== running || said === running.told) return
     running.told = said
-    this.#listeners.get(slot)?.(standing)
-    for (const wake of this.#waiters) wake()
+    running.tell(standing)
   }
 
   async #next(stop: AbortSignal): Promise<void> {

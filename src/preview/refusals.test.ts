@@ -59,6 +59,8 @@ describe('a request', () => {
     '/src/pages/index.astro?astro&type=script&index=0&lang.ts',
     '/node_modules/.vite/deps/preact.js?v=1',
     '/.well-known/security.txt',
+    '/.svelte-kit/generated/client/app.js',
+    '/node_modules/.pnpm/preact@10/node_modules/preact/dist/preact.mjs',
     '/logo.svg?raw',
     '/caf%C3%A9',
   ])('for %s is let through', async (url) => {
@@ -90,6 +92,12 @@ describe('a request', () => {
     '/__open-in-editor?file=x',
     '/base/__open-in-editor?file=x',
     '/__nextjs_launch-editor?file=x',
+    '/__OPEN-IN-EDITOR?file=x',
+    '/__open-in-editor.x?file=x',
+    '/etc/passwd?%72aw',
+    '/etc/passwd?im%70ort&r%61w',
+    '/_image?href=/@fs/etc/passwd&f=svg',
+    '/_image?href=%2F%40fs%2Fetc%2Fpasswd',
   ])('for %s is refused', async (url) => {
     expect(await asked(url)).toMatchObject({ status: 403 })
   })

@@ -52,10 +52,9 @@ export interface Refusal {
 const forbidden = (why: string): Refusal => ({ status: 403, why })
 const outside = forbidden('Files outside of the site are not served.')
 /** Folders whose name begins with a dot and whose files pages ask for. */
-const DOTTED = new Set(['.well-known', '.vite', '.astro'])
-const EDITORS = /\/__(open-in-editor|open-stack-frame|open-stack-frame-in-editor|launch-editor|nextjs_[\w-]+)(\/|$)/
-/** Queries by which Vite gives a file as it is, or as a module. */
-const AS_FILE = /(^|[&?])(raw|url|inline|no-inline|init|import|worker|sharedworker|worklet)\b/
+const DOTTED = new Set(['.well-known', '.vite', '.astro', '.pnpm', '.svelte-kit', '.nuxt', '.vitepress', '.react-router'])
+/** In lower case; what serves them takes a dot for an end too. */
+const EDITORS = /\/__(open-in-editor|open-stack-frame|open-stack-frame-in-editor|launch-editor|nextjs_[\w-]+)(?=[/.]|$)/
 
 /**
  * What no page of a site asks for: other people's pages asking, files outside of the site, hidden ones, and an editor of the machine
@@ -67,15 +66,18 @@ export async function refusalOf({ url, headers, host, workTree, caches }: Asked)
   if ((from === 'cross-site' || from === 'same-site') && mode !== 'navigate') return forbidden('Pages of another site may not ask for this.')
   const end = url.indexOf('?')
   const [raw, query] = end < 0 ? [url, ''] : [url.slice(0, end), url.slice(end + 1)]
-  const path = normalised(raw)
-  if (path === undefined) return { status: 400, why: 'The address cannot be read.' }
-  if (EDITORS.test(path)) return forbidden('Editors are not opened from here.')
+  const [path, asked] = [normalised(raw), decoded(query)]
+  if (path === undefined || asked === undefined) return { status: 400, why: 'The address cannot be read.' }
+  if (EDITORS.test(path.toLowerCase())) return forbidden('Editors are not opened from here.')
   const [file, module] = [behind(path, '/@fs/'), behind(path, '/@id/')]
   const folder = [workTree, ...caches].find((each) => file?.startsWith(`${each}/`) === true)
   if (file !== undefined && folder === undefined) return outside
   const shown = file === undefined || folder === undefined ? path : file.slice(folder.length)
   if (shown.split('/').some((part) => part.startsWith('.') && !DOTTED.has(part))) return forbidden('Hidden files are not served.')
-  if (file === undefined && (module !== undefined || AS_FILE.test(query)) && (await isElsewhere(module ?? path, workTree))) return outside
+  if (file === undefined && (module !== undefined || query !== '') && (await isElsewhere(module ?? path, workTree))) return outside
+  // Images are made of files that a query names.
+  const inQuery = behind(asked, '/@fs/')?.split(/[?&#]/)[0]
+  if (inQuery !== undefined && ![workTree, ...caches].some((each) => inQuery.startsWith(`${each}/`))) return outside
   return undefined
 }
 
@@ -90,6 +92,14 @@ function normalised(raw: string): string | undefined {
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
   if (!path.startsWith('/') || /[\u0000-\u001f\\#]|%(2e|2f|5c|00|25)/i.test(path) || path.split('/').includes('..')) return undefined
   return posix.normalize(path)
+}
+
+function decoded(query: string): string | undefined {
+  try {
+    return decodeURIComponent(query)
+  } catch {
+    return undefined
+  }
 }
 
 /** The path that follows a marker of Vite, wherever it stands: a site may have a base before it. */

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
 import { watch, type FSWatcher } from 'node:fs'
 import { join } from 'node:path'
-import { readdir } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import { readPlainFile } from '../process/plain-file.ts'
 
 /** Files that a dev server reads when it starts: Astro's own way of starting anew in place loses content from then on. */
-const READ_AT_START = /^(package(-lock)?\.json|pnpm-lock\.yaml|yarn\.lock|tsconfig\.json|\.env(\..+)?|(astro|vite|next|nuxt|svelte)\.config\.\w+)$/
+const READ_AT_START =
+  /^(package(-lock)?\.json|pnpm-lock\.yaml|yarn\.lock|tsconfig\.json|\.env(\.(local|development|production|test)(\.local)?)?|(astro|vite|next|nuxt|svelte)\.config\.\w+)$/
 const CONTENT_CONFIG = /^content\.config\.\w+$/
-const MAX_BYTES = 20_000_000
+/** What is longer counts by its length and time. */
+const MAX_BYTES = 2_000_000
+const MAX_FILES = 40
 /** Several files are written one after the other. */
 const SETTLE_MS = 300
 
@@ -67,10 +70,14 @@ export class SiteFiles implements Disposable {
       ['', READ_AT_START],
       ['src', CONTENT_CONFIG],
     ] as const) {
-      const found = (await readdir(join(this.#workTree, folder)).catch(() => [])).filter((name) => names.test(name)).toSorted()
+      const found = (await readdir(join(this.#workTree, folder)).catch(() => []))
+        .filter((name) => names.test(name))
+        .toSorted()
+        .slice(0, MAX_FILES)
       for (const name of found) {
-        const content = await readPlainFile(join(this.#workTree, folder, name), MAX_BYTES)
-        hash.update(`${folder}/${name} ${content?.length ?? -1}\0`).update(content ?? '')
+        const path = join(this.#workTree, folder, name)
+        const [content, about] = [await readPlainFile(path, MAX_BYTES), await lstat(path).catch(() => undefined)]
+        hash.update(`${folder}/${name} ${about?.size}\0`).update(content ?? String(about?.mtimeMs))
       }
     }
     return hash.digest('hex')

@@ -26,15 +26,20 @@ export async function halt(pids: ReadonlySet<number> | undefined): Promise<boole
 /**
  * Stops everything of a slot that has a user of its own where it is.
  *
- * @returns what stands still; `undefined` where something would not
+ * @returns whether all of it stands still
  */
-export async function haltAll({ slot, identity }: Slot): Promise<ReadonlySet<number> | undefined> {
+export async function haltAll({ slot, identity }: Slot): Promise<boolean> {
   await signalUser(identity, 'STOP')
   for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await delay(LOOK_MS)) {
     const all = (await processTable()).filter((entry) => belongsTo(entry, slot, identity))
-    if (all.every(({ state }) => /^[Tt]/.test(state))) return new Set(all.map(({ pid }) => pid))
+    if (all.every(({ state }) => /^[Tt]/.test(state))) return true
   }
-  return undefined
+  return false
+}
+
+/** Lets everything of such a slot go on. */
+export async function resumeAll({ slot, identity }: Slot): Promise<void> {
+  for (const entry of await processTable()) if (belongsTo(entry, slot, identity)) signal(entry.pid, 'SIGCONT')
 }
 
 /** Lets them go on. */

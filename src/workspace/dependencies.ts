@@ -88,9 +88,10 @@ function packagesIn(lockfile: Buffer | undefined): Packages | undefined {
 /** What is optional may be missing: it may be for other machines. */
 function holdsAll(noted: Packages | undefined, wanted: Packages | undefined): boolean {
   if (noted === undefined || wanted === undefined) return false
-  return Object.entries(wanted).every(([path, { version, optional, link }]) => {
+  return Object.entries(wanted).every(([path, entry]) => {
+    const { version, optional, link } = { version: undefined, optional: undefined, link: undefined, ...entry }
     const found = Object.hasOwn(noted, path) ? noted[path] : undefined
-    return path === '' || link === true || !path.startsWith('node_modules/') || (found === undefined ? optional === true : found.version === version)
+    return path === '' || link === true || !path.startsWith('node_modules/') || (found === undefined ? optional === true : found?.version === version)
   })
 }
 

@@ -122,12 +122,13 @@ describe('a preview', () => {
   )
 
   it('gives its place to another one that is looked at, and comes back when it is asked for', async () => {
+    await client.run('a', 'write public/place.txt: of thread a')
     expect(await shown(client, 'b')).toMatchObject({ success: true })
     const standing = async (thread: string): Promise<string> => (await client.call('GET', client.thread(thread, 'preview'))).body.preview.state
     expect([await standing('a'), await standing('b')]).toEqual(['stopped', 'ready'])
     expect((await ask(url, { accept: 'text/html' })).status).toBe(503)
     while ((await standing('a')) !== 'ready') await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(await (await ask(url)).text()).toContain('Good bread')
+    expect(await (await ask(`${url}place.txt`)).text()).toContain('of thread a')
     expect([await standing('a'), await standing('b')]).toEqual(['ready', 'stopped'])
   })
 

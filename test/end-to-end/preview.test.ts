@@ -41,6 +41,7 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
 
   it('begins with a page that says so and turns into the site by itself; an edit of the agent changes the page', async () => {
     const page = await context.newPage()
+    await client.call('POST', client.thread('one', 'preview/stop'), {})
     await page.goto(url('one'))
     await page.getByText('The preview is starting').waitFor()
     await picture(page, 'starting')
