@@ -1,5 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
+/** The program from outside: one service at a time. */
+const fromOutside = { fileParallelism: false, maxWorkers: 1, testTimeout: 90_000, hookTimeout: 300_000, globalSetup: ['test/support/global-setup.ts'] }
+const PREVIEWS = 'test/end-to-end/preview*.test.ts'
+
 export default defineConfig({
   test: {
     pool: 'forks', // tests start, stop and signal processes
@@ -7,16 +11,10 @@ export default defineConfig({
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
       {
         extends: true,
-        test: {
-          name: 'end-to-end',
-          include: ['test/end-to-end/**/*.test.ts', 'test/faults/**/*.test.ts'],
-          fileParallelism: false,
-          maxWorkers: 1,
-          testTimeout: 90_000,
-          hookTimeout: 300_000,
-          globalSetup: ['test/support/global-setup.ts'],
-        },
+        test: { name: 'end-to-end', include: ['test/end-to-end/**/*.test.ts', 'test/faults/**/*.test.ts'], exclude: [PREVIEWS], ...fromOutside },
       },
+      // Beside the others, by users of their own: dev servers and browsers are waited for most of the time.
+      { extends: true, test: { name: 'previews', include: [PREVIEWS], env: { FIRST_TEST_USER_ID: '34000' }, ...fromOutside } },
     ],
     reporters: ['default', './test/support/closing-line.ts'],
   },

@@ -1,16 +1,42 @@
 // Every check and every test: `npm test`. Its last line counts the tests; a failed check counts as a failed test.
-//   npm test -- unit         one project alone
+//   npm test -- unit         one project alone: unit, end-to-end or previews
 //   npm test -- crash        the files whose name holds that word
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { check } from './check.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const [first, ...rest] = process.argv.slice(2)
-const project = first === 'unit' || first === 'end-to-end' ? ['--project', first, ...rest] : first === undefined ? [] : [first, ...rest]
+const PROJECTS = ['unit', 'end-to-end', 'previews']
+const COUNTS = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/
 
-const failed = first === undefined ? check() : []
-const args = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...project]
-const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env: { ...process.env, BRANCHLINE_FAILED_CHECKS: failed.join(', ') } })
-process.exitCode = failed.length === 0 ? (status ?? 1) : 1
+/** Runs tests; what is written is shown as it comes, or where others run beside them when they have ended. */
+async function run(args: readonly string[], failed: readonly string[], beside: boolean): Promise<{ readonly status: number; readonly output: string }> {
+  const child = spawn(process.execPath, [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...args], {
+    cwd: root,
+    stdio: ['inherit', 'pipe', 'inherit'],
+    env: { ...process.env, BRANCHLINE_FAILED_CHECKS: failed.join(', ') },
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    output += chunk
+    if (!beside) process.stdout.write(chunk)
+  })
+  const [status] = await once(child, 'close')
+  return { status: typeof status === 'number' ? status : 1, output }
+}
+
+const [first, ...rest] = process.argv.slice(2)
+if (first === undefined) {
+  const failed = check()
+  const runs = await Promise.all([run(['--project', 'unit', '--project', 'end-to-end'], failed, false), run(['--project', 'previews'], [], true)])
+  process.stdout.write(`\n${runs[1].output}\n`)
+  const counts = runs.map(({ output }) => COUNTS.exec(output)?.slice(1).map(Number) ?? [0, 1, 0])
+  const [passed, broken, skipped] = [0, 1, 2].map((at) => counts.reduce((sum, each) => sum + (each[at] ?? 0), 0))
+  process.stdout.write(`${passed} passed, ${broken} failed, ${skipped} skipped\n`)
+  process.exitCode = failed.length === 0 && runs.every(({ status }) => status === 0) && broken === 0 ? 0 : 1
+} else {
+  const { status } = await run(PROJECTS.includes(first) ? ['--project', first, ...rest] : [first, ...rest], [], false)
+  process.exitCode = status
+}

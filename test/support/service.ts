@@ -13,7 +13,7 @@ const exec = promisify(execFile)
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const DEADLINE_MS = 60_000
 /** Away from the range of a service that may run on this machine. */
-const FIRST_USER_ID = 30_000
+const FIRST_USER_ID = process.env['FIRST_TEST_USER_ID'] ?? '30000'
 
 /** The built program, started as a user starts it, on a folder of its own. */
 export interface Service extends AsyncDisposable {
@@ -77,7 +77,7 @@ export async function startService({
         ...network(),
         [MARK]: process.env[MARK] ?? '',
         PORT: '0',
-        FIRST_USER_ID: String(FIRST_USER_ID),
+        FIRST_USER_ID,
         ...origin,
         WORKSPACE_PATH: join(folder, 'workspace'),
         MIN_RUN_MS: '0',
