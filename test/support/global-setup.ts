@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { installBrowser } from './browser.ts'
 import { randomBytes } from 'node:crypto'
 
 /** Every process that a test starts carries this variable; none may be left when all have run. */
 export const MARK = 'BRANCHLINE_TEST_MARK'
 
-export function setup(): () => void {
+export async function setup({ name }: Pick<TestProject, 'name'>): Promise<() => void> {
+  if (name === 'previews') await installBrowser()
   const mark = `${MARK}=${randomBytes(8).toString('hex')}`
   process.env[MARK] = mark.slice(MARK.length + 1)
   return () => {

@@ -3,6 +3,7 @@ import type { Command } from '../../command/command.ts'
 import { DEFAULT_DELIVERY } from '../../command/command.ts'
 import type { ThreadRef } from '../../command/ids.ts'
 import { prepareThread } from '../../engine/prepare.ts'
+import { siteOf } from '../../engine/preview.ts'
 import { requireReach } from './access.ts'
 import { Accepted, CommandState, Executed, Initialised, InterruptAnswer } from './answers.ts'
 import { knownThread, refuseOtherRepository, stateOf, submit, waitingUntil, type Desk } from './desk.ts'
@@ -92,7 +93,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
         const { paths, branch, resumed } = home
         const workspace = { userPath: paths.user, projectPath: paths.workTree, claudePath: paths.claude, branch, resumed }
         desk.engine.previews.wake(ref)
-        const previewUrl = await desk.tools.preview.urlOf(ref)
+        const previewUrl = (await siteOf(paths, desk.tools)) === undefined ? undefined : await desk.tools.preview.urlOf(ref)
         return c.json({ success: true, workspace, resumed, branch, ...(previewUrl === undefined ? {} : { previewUrl }) })
       },
     }),

@@ -8,10 +8,16 @@ import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { requireReach, type Caller } from './access.ts'
 import { Problem } from './problem.ts'
-import type { PreviewLink } from './preview-routes.ts'
 import type { GitHubAccess } from '../../workspace/origin.ts'
 import type { Defaults } from './requests.ts'
 import type { Waiting } from './waiting.ts'
+
+/** A way to one preview, for whoever is given it. */
+interface PreviewLink {
+  readonly path: string
+  /** ms since the epoch. */
+  readonly expiresAt: number
+}
 
 /** What the routes work with. */
 export interface Desk {

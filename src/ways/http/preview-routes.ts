@@ -13,13 +13,6 @@ import { route, type Route } from './route.ts'
 
 const PREVIEW = '/api/threads/{clientId}/{userId}/{threadId}/preview'
 
-/** A way to one preview, for whoever is given it. */
-export interface PreviewLink {
-  readonly path: string
-  /** ms since the epoch. */
-  readonly expiresAt: number
-}
-
 const SUMMARIES = {
   start: 'Start the preview of the thread where it does not run; `preview` as a command waits until it answers',
   stop: 'Stop the preview of the thread; whoever asks for a page of it starts it again',
