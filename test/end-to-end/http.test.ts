@@ -80,7 +80,7 @@ const BAD: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   threadId: badId,
   commandId: fc.oneof(notText, fc.constantFrom('', 'a b', 'a\n', 'ä', 'x'.repeat(129))),
   instruction: fc.oneof(notText, fc.constantFrom('', '   ', 'x'.repeat(100_001), 'a\0b')),
-  type: fc.oneof(notText, fc.constantFrom('restore', 'EDIT', '', 'preview')),
+  type: fc.oneof(notText, fc.constantFrom('restore', 'EDIT', '', 'previews')),
   mode: fc.oneof(notText, fc.constantFrom('Plan', 'dry')),
   delivery: fc.oneof(notText, fc.constantFrom('now', 'later')),
   timestamp: fc.oneof(fc.string(), fc.double({ max: -1 }), fc.constant(null)),
