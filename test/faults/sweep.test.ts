@@ -20,7 +20,7 @@ import type { Order } from './sweep-strace.ts'
 const FULL = process.env['SWEEP'] === 'full'
 const SEED = Number(process.env['SWEEP_SEED'] ?? randomInt(100_000))
 /** Of each way to break each kind of command. */
-const POINTS = 3
+const POINTS = 2
 /** Others than those of the other files: a thread has two, and a full sweep has thousands of threads. */
 const FIRST_USER_ID = 55_000
 
