@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { clientOf, type Client } from '../support/client.ts'
 import { startModel, type Model } from '../support/model.ts'
+import { ofTheDay } from '../support/by-day.ts'
 import { ask, previewUrl, shown } from '../support/previews.ts'
 import { makeRepository } from '../support/repository.ts'
 import { nodeForAll, noSeparateUsers } from '../support/separate.ts'
@@ -45,7 +46,7 @@ async function commandLines(): Promise<readonly string[]> {
 /** A user without any right stands for one whose laptop it is. */
 const PERSON = 131_500
 
-describe.skipIf(why !== undefined).each(['users of their own', 'root', 'a person'])(`in a sandbox, agents that run as %s${skipped}`, (who) => {
+describe.skipIf(why !== undefined).each(ofTheDay(['users of their own', 'root', 'a person'], 3))(`in a sandbox, agents that run as %s${skipped}`, (who) => {
   const without = who === 'users of their own' ? noSeparateUsers() : process.getuid?.() === 0 ? undefined : 'not root'
   describe.skipIf(without !== undefined)(without === undefined ? 'all of it' : `(skipped: ${without})`, () => {
     let [model, service, client, folder]: [Model, Service, Client, string] = [undefined!, undefined!, undefined!, '']

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { FAILPOINTS, type Failpoint } from '../../src/observe/failpoint.ts'
+import { ofTheDay } from '../support/by-day.ts'
 import { makeFailpoints, standIn } from '../support/failpoints.ts'
 import { keepAlive } from '../support/keeper.ts'
 import { commitAll, makeRepository } from '../support/repository.ts'
@@ -19,15 +20,10 @@ const EXPECTED = new Set(['success', 'interrupted', 'superseded'])
 /** Away from other services; each tour has a range of its own, since a run is ended by its user. */
 const usersOf = (name: Failpoint): string => String(50_000 + 100 * FAILPOINTS.indexOf(name))
 
-/**
- * One in four each day, another one the next, so that `npm test` keeps its time; `FAILPOINTS=full` takes all, `FAILPOINTS=2` those of that
- * day. Every one is passed in every tour, and a name that is never passed fails the suite in any case.
- */
-const SHARES = 4
-const which = process.env['FAILPOINTS'] ?? String(Math.floor(Date.now() / 86_400_000) % SHARES)
-const chosen = FAILPOINTS.filter((_, at) => which === 'full' || at % SHARES === Number(which))
+/** Every one is passed in every tour, and a name that is never passed fails the suite in any case. */
+const chosen = ofTheDay(FAILPOINTS, 6)
 
-describe.concurrent(`a service that is killed at (FAILPOINTS=${which})`, () => {
+describe.concurrent('a service that is killed at', () => {
   it.each(chosen)('%s finishes everything after it was started again', async (name) => {
     const folder = await temporaryFolder()
     const origin = await makeRepository(join(folder, 'origin'))
