@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { threadKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
 import type { Journal } from '../journal/journal.ts'
+import { LABEL } from '../preview/refusals.ts'
 
-/** What a label of a host name may be (RFC 1123). */
-const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const SLUG_LENGTH = 40
 const AGAIN_MS = 1000
 

@@ -25,7 +25,7 @@ async function site(listener: RequestListener): Promise<number> {
 }
 
 /** A gateway before one preview, `thread-a`. */
-async function gateway(port: () => number | undefined): Promise<number> {
+async function gateway(port: () => number | undefined, socketsOnly = false): Promise<number> {
   let failed = false
   const target: Target = {
     label: 'thread-a',
@@ -49,7 +49,7 @@ async function gateway(port: () => number | undefined): Promise<number> {
     find: async (label) => (label === 'thread-a' ? target : undefined),
   })
   over.push(() => made[Symbol.asyncDispose]())
-  return made.listen('127.0.0.1', 0)
+  return made.listen('127.0.0.1', 0, socketsOnly)
 }
 
 async function ask(port: number, headers: Readonly<Record<string, string>> = {}): Promise<{ readonly answer: IncomingMessage; readonly text: string }> {
@@ -165,6 +165,27 @@ it('is no tunnel: what does not open a socket gets nothing more of a connection 
   await closed
   expect(heard).toMatch(/^HTTP\/1\.1 502 /)
   expect(urls).not.toContain('/.env')
+})
+
+it('has a second door for sockets alone, for pages that ask for theirs at a port of its own', async () => {
+  const server = createServer((_, outgoing) => void outgoing.end('page')).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  over.push(async () => void server.close())
+  server.on('upgrade', (_, socket) => {
+    socket.on('error', () => {})
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n')
+  })
+  const address = server.address()
+  const at = await gateway(() => (typeof address === 'object' && address !== null ? address.port : 0), true)
+  expect((await ask(at, { accept: 'text/html' })).answer.statusCode).toBe(426)
+  const client = connect(at, '127.0.0.1')
+  const origin = `http://thread-a.localhost:${at}`
+  client.write(
+    `GET / HTTP/1.1\r\nhost: thread-a.localhost:${at}\r\norigin: ${origin}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n`,
+  )
+  const [heard] = (await once(client, 'data')) as [Buffer]
+  expect(heard.toString()).toMatch(/^HTTP\/1\.1 101 /)
+  client.destroy()
 })
 
 it('shows agents of this machine the preview of their own thread alone', async () => {

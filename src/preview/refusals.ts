@@ -21,7 +21,8 @@ export interface Host {
 }
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
-const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+/** What a label of a host name may be (RFC 1123). */
+export const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /** `undefined` where previews have no such name: a foreign one may be another's that leads here (DNS rebinding). */
 export function hostOf(header: string | undefined, { domain, names }: Hosts): Host | undefined {
