@@ -98,15 +98,19 @@ export class ThreadPreviews {
   }
 
   async standing(ref: ThreadRef): Promise<Standing> {
-    const target = await this.#targetOf(ref)
-    const key = threadKey(ref)
     const url = await this.#tools.preview.urlOf(ref)
-    const standing = this.#tools.previews.standing(target?.slot ?? '')
-    if (standing.state === 'stopped' && this.#preparing.has(key)) return { ...standing, state: 'preparing', url }
-    const failure = standing.state === 'stopped' ? this.#failures.get(key) : undefined
-    const words = standing.state === 'failed' ? this.#tools.redact(this.#tools.previews.lastWords(target?.slot ?? '')) : undefined
-    const [why, state] = [failure?.why ?? words, failure?.nothing === false ? ('failed' as const) : standing.state]
-    return { ...standing, state, url, ...(why === undefined ? {} : { why }) }
+    return { ...this.#standingOf(threadKey(ref), (await this.#targetOf(ref))?.slot ?? ''), url }
+  }
+
+  /** How the server stands, or what is on the way to it. */
+  #standingOf(key: ThreadKey, slot: string): Omit<Standing, 'url'> {
+    const { previews, redact } = this.#tools
+    const standing = previews.standing(slot)
+    if (standing.state === 'failed') return { ...standing, why: redact(previews.lastWords(slot)) }
+    if (standing.state !== 'stopped') return standing
+    if (this.#preparing.has(key)) return { ...standing, state: 'preparing' }
+    const failure = this.#failures.get(key)
+    return failure === undefined ? standing : { ...standing, state: failure.nothing ? 'stopped' : 'failed', why: failure.why }
   }
 
   async stop(ref: ThreadRef): Promise<void> {
@@ -132,7 +136,7 @@ export class ThreadPreviews {
     const { slot } = record
     const paths = threadPaths(this.#tools.root, await namesOf(ref, this.#tools), slot)
     const { previews } = this.#tools
-    const target = {
+    const target: Shown = {
       slot,
       label,
       workTree: paths.workTree,
@@ -141,11 +145,8 @@ export class ThreadPreviews {
       viteOnly: () => previews.viteOnly(slot),
       port: () => previews.port(slot),
       shown: () => {
-        const { state } = previews.standing(slot)
-        const preparing = state === 'stopped' && this.#preparing.has(key)
-        const why = state === 'stopped' && !preparing ? this.#failures.get(key)?.why : undefined
-        const output = this.#tools.redact(why ?? previews.lastWords(slot))
-        return { label, state: preparing ? ('preparing' as const) : why === undefined ? state : ('failed' as const), output }
+        const { state, why } = this.#standingOf(key, slot)
+        return { label, state: why === undefined ? state : 'failed', output: why ?? this.#tools.redact(previews.lastWords(slot)) }
       },
       wake: () => this.wake(ref),
       used: (page: string | undefined) => previews.used(slot, page),
