@@ -156,6 +156,7 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
 
   it('that does not start any more says why, on its page and in the result', async () => {
     const page = await context.newPage()
+    expect(await shown(client, 'two')).toMatchObject({ success: true })
     const broken = await client.run('two', 'replace defineConfig({ with defineConfig({{ in astro.config.mjs')
     expect(broken.pageErrors?.[0]).toMatch(/The preview does not start.*astro\.config\.mjs/s)
     await page.goto(url('two'))
