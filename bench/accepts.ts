@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { commandHash, type Command } from '../src/command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId } from '../src/command/ids.ts'
 import type { Acceptance } from '../src/journal/journal.ts'
-import { openSqliteJournal } from '../src/journal/sqlite/sqlite-journal.ts'
+import { openSqliteJournal } from '../src/journal/sqlite/open.ts'
 import { temporaryFolder } from '../test/support/service.ts'
 import { inTurns, timed, type Subject } from './support.ts'
 

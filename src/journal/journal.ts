@@ -1,138 +1,31 @@
-import type { Carried, Command } from '../command/command.ts'
-import type { Ending } from '../command/ending.ts'
-import { workspaceKey, type CommandId, type ThreadRef, type WorkspaceId } from '../command/ids.ts'
-import type { Result, Skipped, Tokens } from '../command/result.ts'
+import type { Command } from '../command/command.ts'
+import type { CommandId, ThreadRef, WorkspaceId } from '../command/ids.ts'
+import type { Result } from '../command/result.ts'
 import type { Spent, Usage } from '../command/spending.ts'
+import type {
+  BuriedLetter,
+  Checkpoint,
+  CommandRecord,
+  CommandRef,
+  DayCost,
+  DeadLetter,
+  Delivery,
+  Note,
+  Reply,
+  Saving,
+  Spare,
+  ThreadRecord,
+  Way,
+} from './records.ts'
 
-/** The ways by which commands come in and results go out. */
-export type Way = 'http'
-
-export type State = 'queued' | 'running' | 'saving' | 'ended'
-
-/** One command in its workspace. */
-export interface CommandRef {
-  readonly workspace: WorkspaceId
-  readonly commandId: CommandId
-}
-
-/** One string for each command of all workspaces. */
-export const commandKey = ({ workspace, commandId }: CommandRef): string => `${workspaceKey(workspace)} ${commandId}`
-
-export const refOf = (command: Command): CommandRef => ({ workspace: command, commandId: command.commandId })
-
-/** What the next attempt is told of the one before. */
-export interface Note {
-  readonly reason: 'crash' | 'shutdown' | 'failure' | 'limit'
-  /** The commit that holds what had been done by then. */
-  readonly commit?: string | undefined
-  /** It is not to begin before that, in ms since the epoch: the model answers nothing until then. */
-  readonly until?: number | undefined
-}
-
-/** Where a conversation stood: behind the message `at`; without a session nothing had been said. */
-export interface Talk {
-  readonly sessionId?: string | undefined
-  readonly at?: string | undefined
-}
-
-/** A commit that is about to go onto the branch of its thread, and why; enough to finish after a crash. */
-export interface Saving {
-  readonly ending: Ending
-  readonly commit: string
-  /** The tip of the branch before. */
-  readonly before: string
-  readonly subject: string
-  readonly files: readonly string[]
-  readonly skipped: readonly Skipped[]
-  /** The work tree holds something else than the commit and has to follow it. */
-  readonly checkout?: boolean
-  /** The checkpoint that the commit restores. */
-  readonly restores?: string | undefined
-  /** The commit between `before` and this one, which holds what nobody had committed. */
-  readonly kept?: { readonly commit: string; readonly subject: string }
-  /** Messages steered into the run that the agent has read. */
-  readonly read?: readonly CommandId[] | undefined
-  /** The commit is the tip of a rebase, which made these out of former commits of the thread. */
-  readonly rebased?: readonly { readonly from: string; readonly to: string; readonly parent: string }[]
-}
-
-export interface CommandRecord {
-  readonly command: Command
-  /** Place in the order of acceptance, growing over all workspaces. */
-  readonly seq: number
-  readonly way: Way
-  readonly hash: string
-  /** What earlier messages asked for that this one took along, oldest first. */
-  readonly carried: readonly Carried[]
-  /** The running command that it was steered into; it ends with that one. */
-  readonly joins?: CommandId | undefined
-  readonly state: State
-  readonly attempt: number
-  /** Attempts that ended with the service itself. */
-  readonly crashes: number
-  /** The command, or `user`, for which the run must give way. */
-  readonly interruptedBy?: string | undefined
-  readonly note?: Note | undefined
-  readonly saving?: Saving | undefined
-  readonly result?: Result | undefined
-  readonly acceptedAt: number
-  readonly begunAt?: number | undefined
-  readonly endedAt?: number | undefined
-}
-
-export interface ThreadRecord {
-  readonly ref: ThreadRef
-  /** Random; belongs to this thread for ever and names its work tree. */
-  readonly slot: string
-  /** Counts from 0 over all threads; gives the slot its user. */
-  readonly slotNumber: number
-  /** The agent's conversation. */
-  readonly sessionId: string
-  /** Its last message, once there is one. */
-  readonly said?: string | undefined
-  /** Where it begins from when it is not there yet: the thread was taken back. */
-  readonly begins?: Talk | undefined
-  /** The commit that the thread began from, once it has been prepared. */
-  readonly base?: string | undefined
-  /** The commit whose files were laid out in its work tree before the thread was there. */
-  readonly laidOut?: string | undefined
-  readonly createdAt: number
-  readonly lastActiveAt: number
-  readonly costUsd: number
-  readonly tokens: Tokens
-}
-
-/** A commit of the service on a thread's branch: a place the thread can be taken back to. */
-export interface Checkpoint {
-  readonly commit: string
-  readonly parent: string
-  readonly subject: string
-  readonly outcome: string
-  readonly commandId: CommandId
-  readonly at: number
-  readonly restores?: string | undefined
-}
-
-/** A slot that waits, made ready, for the next new thread of its workspace. */
-export interface Spare {
-  readonly workspace: WorkspaceId
-  readonly slot: string
-  readonly slotNumber: number
-  readonly sessionId: string
-  /** The commit whose files lie there; `undefined` until they all do. */
-  readonly laidOut?: string | undefined
-}
-
-export interface DayCost extends Usage {
-  /** UTC, such as 2026-11-21. */
-  readonly day: string
-  readonly requests: number
-}
+export * from './records.ts'
 
 export interface Acceptance {
   readonly command: Command
   readonly hash: string
   readonly way: Way
+  /** Who is to get the result. A command that is known already answers to one more; at once, where it has ended. */
+  readonly reply?: Reply | undefined
   readonly at: number
   /** Begin in the same transaction: its lane is free. Not done where the thread has something unfinished. */
   readonly begin: boolean
@@ -184,6 +77,8 @@ export interface EndOptions {
   readonly heirOfUnread?: CommandId | undefined
   /** The checkpoint whose files were there already, so that there is no commit that restores it. */
   readonly restores?: string | undefined
+  /** It is given up after all its attempts: kept as a dead letter, with this reason. */
+  readonly givenUp?: string | undefined
 }
 
 export type Ended =
@@ -197,14 +92,6 @@ export interface Requeue {
   readonly crashed: boolean
   readonly note: Note
   readonly at: number
-}
-
-export interface Delivery {
-  readonly eventId: string
-  readonly way: Way
-  readonly workspace: WorkspaceId
-  readonly result: Result
-  readonly tries: number
 }
 
 export interface Page {
@@ -270,10 +157,20 @@ export interface Journal extends AsyncDisposable {
   /** Removes at most `limit` commands that ended before `before` and whose results have arrived; answers how many. Their ids may be used again then. */
   forget(before: number, limit: number): Promise<number>
 
+  /** What may be delivered, first in first out: nothing overtakes an earlier delivery of the same way and thread that is due later. */
   outboxDue(at: number, limit: number): Promise<readonly Delivery[]>
+  /** How many results have not arrived. */
+  outboxSize(): Promise<number>
   outboxSent(eventId: string): Promise<void>
   /** Not delivered this time: due again at `at`. */
   outboxRefused(eventId: string, at: number): Promise<void>
+
+  /** Keeps a dead letter. @throws Fenced */
+  bury(letter: DeadLetter): Promise<void>
+  /** Oldest first; the position is the number of the letter. */
+  deadLetters(page: Page): Promise<readonly BuriedLetter[]>
+  /** It is kept elsewhere, or not wanted any more. `lost`: it is not there. */
+  unbury(n: number): Promise<Answer>
 
   command(of: CommandRef): Promise<CommandRecord | undefined>
   /** Commands with this id in any workspace; there may be several. */

@@ -8,7 +8,7 @@ import { Fenced, refOf, type Journal } from '../../src/journal/journal.ts'
 import { MIGRATIONS } from '../../src/journal/sqlite/migrations.ts'
 import { WorkspaceHeld } from '../../src/journal/folder-lock.ts'
 import { JournalDamaged, JournalTooNew } from '../../src/journal/sqlite/database.ts'
-import { openSqliteJournal } from '../../src/journal/sqlite/sqlite-journal.ts'
+import { openSqliteJournal } from '../../src/journal/sqlite/open.ts'
 import { journalContract, type JournalPlace } from './journal.ts'
 import { command } from './records.ts'
 

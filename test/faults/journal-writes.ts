@@ -1,7 +1,7 @@
 // Run under strace: records some commands, and writes which of them were acknowledged and which refused, one JSON object a line.
 import { commandHash } from '../../src/command/command.ts'
 import { NotRecorded } from '../../src/journal/journal.ts'
-import { openSqliteJournal } from '../../src/journal/sqlite/sqlite-journal.ts'
+import { openSqliteJournal } from '../../src/journal/sqlite/open.ts'
 import { command } from '../contract/records.ts'
 
 const COMMANDS = 6

@@ -1,8 +1,9 @@
-import type { CommandRef, Accepted, Acceptance, CommandRecord } from '../journal.ts'
+import type { CommandRef, Accepted, Acceptance, CommandRecord, Reply } from '../journal.ts'
 import { refOf } from '../journal.ts'
 import type { Carried, Command } from '../../command/command.ts'
 import type { CommandId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
+import { putOut } from './outbox.ts'
 import { commandFrom } from './rows.ts'
 import { ensureThread } from './spares.ts'
 import type { Statements } from './statements.ts'
@@ -10,11 +11,12 @@ import type { Statements } from './statements.ts'
 /** The transaction that records a command, and with it everything that its arrival changes. */
 export function accept(
   statements: Statements,
-  { command, hash, way, at, begin, interrupts, joins }: Acceptance,
+  { command, hash, way, reply, at, begin, interrupts, joins }: Acceptance,
   endWith: (of: CommandRef, result: Result) => void,
 ): Accepted {
   const known = find(statements, refOf(command))
-  if (known !== undefined) return known.hash === hash ? { outcome: 'duplicate', record: known } : { outcome: 'conflict' }
+  if (known !== undefined && known.hash !== hash) return { outcome: 'conflict' }
+  if (known !== undefined) return { outcome: 'duplicate', record: reply === undefined ? known : alsoAnswer(statements, known, reply, at) }
 
   ensureThread(statements, command, at)
   const host = joins === undefined ? undefined : takesSteering(find(statements, joins), command)
@@ -24,8 +26,8 @@ export function accept(
   const began = (begin && before === undefined) || host !== undefined
   statements
     .prepare(
-      `INSERT INTO commands (client_id, user_id, project_id, thread_id, command_id, way, hash, command, carried, joins, state, attempt, accepted_at, begun_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO commands (client_id, user_id, project_id, thread_id, command_id, way, replies, hash, command, carried, joins, state, attempt, accepted_at, begun_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     )
     .run(
       command.clientId,
@@ -34,6 +36,7 @@ export function accept(
       command.threadId,
       command.commandId,
       way,
+      JSON.stringify(reply === undefined ? [] : [reply]),
       hash,
       JSON.stringify(superseded === undefined ? command : withWishes(command, superseded.command)),
       JSON.stringify(carried),
@@ -48,6 +51,18 @@ export function accept(
   const record = find(statements, refOf(command))
   if (record === undefined) throw new Error('a command that was just recorded is not there')
   return { outcome: 'done', record, superseded: superseded === undefined ? [] : [refOf(superseded.command)] }
+}
+
+/** Senders of one command that are answered by queues; more than anybody has. */
+const MAX_REPLIES = 20
+
+/** The command was sent once more, by another message: that one gets the result too, at once where there is one. The same message again gets nothing more. */
+function alsoAnswer(statements: Statements, known: CommandRecord, reply: Reply, at: number): CommandRecord {
+  if (known.replies.some(({ id }) => id === reply.id)) return known
+  const replies = [...known.replies.slice(1 - MAX_REPLIES), reply]
+  statements.prepare(`UPDATE commands SET replies = ? WHERE ${WHERE} AND command_id = ?`).run(JSON.stringify(replies), ...keyOf(refOf(known.command)))
+  if (known.result !== undefined) putOut(statements, { ...known, replies: [reply] }, known.result, at)
+  return { ...known, replies }
 }
 
 /** What a command asks for, with what it took along, oldest first. */

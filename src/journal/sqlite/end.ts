@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import type { Result } from '../../command/result.ts'
-import type { CommandRecord, CommandRef, Ended, EndOptions } from '../journal.ts'
+import type { CommandRecord, CommandRef, DeadLetter, Ended, EndOptions } from '../journal.ts'
 import { refOf } from '../journal.ts'
 import { find, inherit, keyOf, takenAlong } from './accept.ts'
 import { addCheckpoints, takeConversationBack } from './checkpoints.ts'
 import { COMMAND, THREAD, threadValues, workspaceValues } from './keys.ts'
+import { bury, putOut } from './outbox.ts'
 import { commandFrom } from './rows.ts'
 import type { Statements } from './statements.ts'
 
@@ -19,22 +19,27 @@ export function end(statements: Statements, of: CommandRef, result: Result, opti
   for (const each of steered.toReversed()) endSteered(statements, each, record, result, options)
   if (options.heir !== undefined) inherit(statements, record, options.heir)
   finish(statements, of, result)
+  if (options.givenUp !== undefined) bury(statements, { ...letterOf(record), at: result.timestamp, reason: options.givenUp })
   statements.prepare(`UPDATE threads SET last_active_at = ? WHERE ${THREAD}`).run(result.timestamp, ...threadValues(record.command))
   return { outcome: 'done', steered: steered.flatMap((each) => find(statements, refOf(each.command)) ?? []) }
 }
 
+/** What is kept of a command that is given up: enough to hand it in again. */
+function letterOf({ command, replies }: CommandRecord): Omit<DeadLetter, 'at' | 'reason'> {
+  const { threadId, attachments: _attachments, ...asked } = command
+  return { source: replies[0]?.from, threadId, commandId: command.commandId, body: JSON.stringify({ ...asked, chatThreadId: threadId }) }
+}
+
 /** The result and its delivery. */
 export function finish(statements: Statements, of: CommandRef, result: Result): void {
-  const [clientId, userId, projectId] = workspaceValues(of.workspace)
   statements
     .prepare(
       `UPDATE commands SET state = 'ended', result = ?, ended_at = ?, saving = NULL, note = NULL, carried = '[]',
          command = json_set(command, '$.attachments', json('[]')) WHERE ${COMMAND}`,
     )
     .run(JSON.stringify(result), result.timestamp, ...keyOf(of))
-  statements
-    .prepare('INSERT INTO outbox (event_id, way, client_id, user_id, project_id, result, due_at) SELECT ?, way, ?, ?, ?, ?, ? FROM commands WHERE ' + COMMAND)
-    .run(randomUUID(), clientId, userId, projectId, JSON.stringify(result), result.timestamp, ...keyOf(of))
+  const record = find(statements, of)
+  if (record !== undefined) putOut(statements, record, result, result.timestamp)
 }
 
 /** What was steered into a command, in the order of acceptance. */

@@ -98,4 +98,15 @@ export const MIGRATIONS: readonly string[] = [
     UNIQUE (client_id, user_id, project_id)
   ) STRICT;
   `,
+  `
+  ALTER TABLE commands ADD COLUMN replies TEXT NOT NULL DEFAULT '[]';
+
+  ALTER TABLE outbox ADD COLUMN thread_id TEXT NOT NULL DEFAULT '';
+  UPDATE outbox SET thread_id = (SELECT thread_id FROM commands WHERE commands.client_id = outbox.client_id AND commands.user_id = outbox.user_id
+    AND commands.project_id = outbox.project_id AND commands.command_id = json_extract(outbox.result, '$.commandId'));
+  ALTER TABLE outbox ADD COLUMN reply_to TEXT;
+  CREATE INDEX outbox_of_thread ON outbox (client_id, user_id, project_id, thread_id, way);
+
+  CREATE TABLE dead_letters (n INTEGER PRIMARY KEY AUTOINCREMENT, letter TEXT NOT NULL) STRICT;
+  `,
 ]

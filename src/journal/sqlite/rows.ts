@@ -1,6 +1,6 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type WorkspaceId } from '../../command/ids.ts'
-import type { Checkpoint, CommandRecord, DayCost, Delivery, Spare, ThreadRecord } from '../journal.ts'
+import type { BuriedLetter, Checkpoint, CommandRecord, DayCost, DeadLetter, Delivery, Spare, ThreadRecord, Way } from '../journal.ts'
 
 type Row = Record<string, SQLOutputValue>
 
@@ -12,13 +12,16 @@ const optionalNumber = (row: Row, column: string): number | undefined => (row[co
 const json = <Shape>(row: Row, column: string): Shape => JSON.parse(text(row, column))
 const optionalJson = <Shape>(row: Row, column: string): Shape | undefined => (row[column] === null ? undefined : json<Shape>(row, column))
 
+const wayOf = (row: Row): Way => (row['way'] === 'sqs' ? 'sqs' : 'http')
+
 const STATES = ['queued', 'running', 'saving', 'ended'] as const
 
 export function commandFrom(row: Row): CommandRecord {
   return {
     command: json(row, 'command'),
     seq: number(row, 'seq'),
-    way: 'http',
+    way: wayOf(row),
+    replies: json(row, 'replies'),
     hash: text(row, 'hash'),
     carried: json(row, 'carried'),
     joins: row['joins'] === null ? undefined : CommandId.parse(row['joins']),
@@ -71,7 +74,19 @@ export function checkpointFrom(row: Row): Checkpoint {
 }
 
 export function deliveryFrom(row: Row): Delivery {
-  return { eventId: text(row, 'event_id'), way: 'http', workspace: workspaceOf(row), result: json(row, 'result'), tries: number(row, 'tries') }
+  return {
+    eventId: text(row, 'event_id'),
+    way: wayOf(row),
+    to: optionalText(row, 'reply_to'),
+    workspace: workspaceOf(row),
+    threadId: ThreadId.parse(row['thread_id']),
+    result: json(row, 'result'),
+    tries: number(row, 'tries'),
+  }
+}
+
+export function letterFrom(row: Row): BuriedLetter {
+  return { n: number(row, 'n'), ...json<DeadLetter>(row, 'letter') }
 }
 
 export function spareFrom(row: Row): Spare {

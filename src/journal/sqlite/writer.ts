@@ -3,22 +3,34 @@ import type { Tenure } from '../lease.ts'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Statements } from './statements.ts'
 
+/** How the transactions of a journal become durable. */
+export interface Writer {
+  /** Runs `work` as one transaction, which is durable when this resolves; `lost` where the journal has a newer owner. */
+  write<Value>(work: (statements: Statements) => Value, lost: Value): Promise<Value>
+  /** What was written last is durable, and where the next start will look for it. */
+  readonly sound: boolean
+  /** Writes what waits, and ends. */
+  close(): Promise<void>
+}
+
 /** Throws where the file that is written to is not the one that the next start would find. */
 export interface Place {
   check(): void
 }
 
 interface Waiting {
-  readonly work: () => unknown
+  readonly work: (statements: Statements) => unknown
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
 
 /**
+ * Writes to the file of the database itself.
+ *
  * Transactions that arrive together share one commit, and so one fsync, which is what a durable write costs.
  * Each stays whole by itself: one that throws is rolled back to its own beginning. None is answered before the commit.
  */
-export class Writer {
+export class FileWriter implements Writer {
   readonly #statements: Statements
   readonly #database: DatabaseSync
   readonly #tenure: Tenure
@@ -34,13 +46,8 @@ export class Writer {
     this.#place = place
   }
 
-  /** The last write failed. */
-  get failing(): boolean {
-    return this.#failing
-  }
-
-  /** What is written is where the next start will look for it. */
-  get inPlace(): boolean {
+  get sound(): boolean {
+    if (this.#failing) return false
     try {
       this.#place.check()
       return true
@@ -49,12 +56,15 @@ export class Writer {
     }
   }
 
-  /** Runs `work` as one transaction; `lost` where the journal has a newer owner. */
-  write<Value>(work: () => Value, lost: Value): Promise<Value> {
+  write<Value>(work: (statements: Statements) => Value, lost: Value): Promise<Value> {
     return new Promise<Value>((resolve, reject) => {
-      this.#waiting.push({ work: () => (this.#owned() ? work() : lost), resolve, reject })
-      this.#scheduled ??= setImmediate(() => this.flush())
+      this.#waiting.push({ work: (statements) => (this.#owned() ? work(statements) : lost), resolve, reject })
+      this.#scheduled ??= setImmediate(() => this.#flush())
     })
+  }
+
+  async close(): Promise<void> {
+    this.#flush()
   }
 
   #owned(): boolean {
@@ -64,8 +74,7 @@ export class Writer {
     return owned
   }
 
-  /** Commits what waits. */
-  flush(): void {
+  #flush(): void {
     clearImmediate(this.#scheduled)
     this.#scheduled = undefined
     const batch = this.#waiting
@@ -90,7 +99,7 @@ export class Writer {
   #one({ work, resolve, reject }: Waiting): () => void {
     this.#statements.prepare('SAVEPOINT one').run()
     try {
-      const value = work()
+      const value = work(this.#statements)
       this.#statements.prepare('RELEASE one').run()
       return () => resolve(value as never) // oxlint-disable-line typescript/no-unsafe-type-assertion -- `write` ties the value to its promise
     } catch (error) {

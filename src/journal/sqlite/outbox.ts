@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto'
+import type { Result } from '../../command/result.ts'
+import type { CommandRecord, DeadLetter, Delivery } from '../journal.ts'
+import { threadValues } from './keys.ts'
+import { deliveryFrom } from './rows.ts'
+import type { Statements } from './statements.ts'
+
+/** A result sets out to everyone who is to get it; to nobody but open requests where it came by HTTP alone. */
+export function putOut(statements: Statements, { command, replies }: Pick<CommandRecord, 'command' | 'replies'>, result: Result, at: number): void {
+  const insert = statements.prepare(
+    'INSERT INTO outbox (event_id, way, reply_to, client_id, user_id, project_id, thread_id, result, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  )
+  const rest = [...threadValues(command), JSON.stringify(result), at] as const
+  if (replies.length === 0) insert.run(randomUUID(), 'http', null, ...rest)
+  // One for each queue: two messages of one sender ask for one answer.
+  for (const to of new Set(replies.map((reply) => reply.to))) insert.run(randomUUID(), 'sqs', to, ...rest)
+}
+
+export function outboxDue(statements: Statements, at: number, limit: number): readonly Delivery[] {
+  const sameThread = ['client_id', 'user_id', 'project_id', 'thread_id', 'way'].map((name) => `earlier.${name} = outbox.${name}`).join(' AND ')
+  return statements
+    .prepare(
+      `SELECT * FROM outbox WHERE due_at <= ? AND NOT EXISTS (SELECT 1 FROM outbox AS earlier
+         WHERE ${sameThread} AND earlier.rowid < outbox.rowid AND earlier.due_at > ?) ORDER BY rowid LIMIT ?`,
+    )
+    .all(at, at, limit)
+    .map(deliveryFrom)
+}
+
+/** Bytes of one dead letter that are kept. */
+const MAX_BODY_CHARACTERS = 100_000
+
+export function bury(statements: Statements, letter: DeadLetter): void {
+  const kept = { ...letter, body: letter.body.slice(0, MAX_BODY_CHARACTERS) }
+  statements.prepare('INSERT INTO dead_letters (letter) VALUES (?)').run(JSON.stringify(kept))
+}
