@@ -6,20 +6,24 @@ import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
 import { assemblePreviews } from './assemble-previews.ts'
+import { assembleQueues, openJournal } from './assemble-queues.ts'
 import type { Upstream } from './agent/upstream.ts'
 import { SettingsFile } from './agent/settings.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
 import { Engine } from './engine/engine.ts'
+import { Idle } from './engine/idle.ts'
 import { keepBounded } from './engine/retention.ts'
 import { oneAtATime } from './process/one-at-a-time.ts'
-import { Outbox } from './engine/outbox.ts'
+import { Outbox, type Deliver } from './engine/outbox.ts'
 import { Steered } from './engine/steered.ts'
 import type { Tools } from './engine/tools.ts'
+import type { Delivery } from './journal/journal.ts'
+import { keepHealthFile } from './observe/health-file.ts'
+import { protectTask } from './engine/task-protection.ts'
 import { SYSTEM_PATH } from './git/git.ts'
 import type { Remote } from './git/remote.ts'
-import { openSqliteJournal } from './journal/sqlite/open.ts'
 import { EventLog } from './observe/event-log.ts'
 import { Egress } from './network/egress.ts'
 import { machineProxy } from './network/machine-proxy.ts'
@@ -46,13 +50,18 @@ const CRASHES = 2
 const PIECE_MS = 8
 
 export interface Service extends AsyncDisposable {
-  readonly url: string
+  /** Where the HTTP API is, where there is one. */
+  readonly url: string | undefined
   /** Where previews are, where there are any. */
   readonly previewUrl: string | undefined
   readonly identities: Identities
   readonly sandbox: Sandbox
   /** Aborts when another service has taken over the workspace; nothing more may be written. */
   readonly lost: AbortSignal
+  /** Where dead letters go; `undefined` where the journal keeps them. */
+  readonly deadLetterQueue: string | undefined
+  /** Resolves when there has been no work for so long that the service is to end. */
+  readonly idle: Promise<void>
 }
 
 /** Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. */
@@ -69,7 +78,7 @@ export async function assemble(config: Config): Promise<Service> {
   const npm = findNpm(config.npmCli)
   const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
   const sandbox = await findSandbox(config.SANDBOX, identities.agent(0), { workspace: root, programs: programFolders(process.execPath, binary, npm) })
-  const journal = parts.use(await openSqliteJournal(paths.own, { ttlMs: config.LEASE_TTL_SECONDS * 1000 }))
+  const journal = parts.use(await openJournal(config, paths.own))
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
   const broker = parts.use(
@@ -141,12 +150,23 @@ export async function assemble(config: Config): Promise<Service> {
     once: oneAtATime(),
   }
   const waiting = new Waiting()
-  const outbox = new Outbox(journal, { http: (delivery) => waiting.deliver(delivery) }, log)
+  const worker = await assembleQueues(config, tools)
+  if (worker !== undefined) parts.use(worker)
+  const http = (delivery: Delivery): void => waiting.deliver(delivery)
+  const sqs: Deliver = async (delivery) => {
+    http(delivery) // who asked for it by HTTP too
+    if (worker === undefined) throw new Error('it goes to a queue, and this service was started without queues')
+    await worker.deliver(delivery)
+  }
+  const outbox = new Outbox(journal, { http: async (delivery) => http(delivery), sqs }, log)
   const rules = { concurrency: config.CONCURRENCY, maxRuns: config.MAX_RUNS, minRunMs: config.MIN_RUN_MS, interruptsPerMinute: config.INTERRUPTS_PER_MINUTE }
   const engine: Engine = parts.use(new Engine(tools, outbox, rules))
   showing.find = (label) => engine.previews.find(label)
   await engine.start()
   parts.use(keepBounded(journal, config.HISTORY_DAYS * 24 * 60 * 60_000, log))
+
+  const lastLook = async (): Promise<boolean> => (await worker?.lastLook()) ?? false
+  const idle = new Idle(engine, tools, { afterMs: config.AUTO_SHUTDOWN_MINUTES, push: config.PUSH_ON_SHUTDOWN, lastLook })
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
   const github = { apiUrl: config.GITHUB_API_URL, access: { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN } }
@@ -162,6 +182,7 @@ export async function assemble(config: Config): Promise<Service> {
     {
       hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed] : undefined,
       origins: list(config.CORS_ORIGINS),
+      touched: () => idle.touch(),
       isAgent: async (connection) => {
         if (identities.level === 'same' || !isLocal(connection)) return false
         const user = await peerUser(connection)
@@ -169,12 +190,26 @@ export async function assemble(config: Config): Promise<Service> {
       },
     },
   )
-  const listening = parts.use(await listen(app, config.HOST, config.PORT))
-  // Stopped in this order: runs are interrupted and saved and their results delivered, then open requests end.
+  const listening = config.PORT === 'off' ? undefined : parts.use(await listen(app, config.HOST, config.PORT))
+  // Stopped in this order: no messages are taken, runs are interrupted and saved and their results delivered, then open requests end.
   parts.defer(() => stopping.abort())
+  if (config.ECS_AGENT_URI !== undefined) parts.use(protectTask(config.ECS_AGENT_URI, () => engine.counts().running > 0, log))
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
+  parts.defer(() => worker?.stopListening())
+  await worker?.start(engine, () => outbox.ring())
+  parts.use(keepHealthFile(paths.health, async () => ({ status: await engine.health(), epoch: journal.epoch, queues: worker?.health })))
+  parts.use(idle).start()
   const started = parts.move()
-  return { url: listening.url, previewUrl: showing.url, identities, sandbox, lost: journal.lost, [Symbol.asyncDispose]: () => started.disposeAsync() }
+  return {
+    url: listening?.url,
+    previewUrl: showing.url,
+    deadLetterQueue: await worker?.deadLetterQueue().catch(() => undefined),
+    identities,
+    sandbox,
+    lost: journal.lost,
+    idle: idle.over,
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  }
 }
 
 const bedrockRegion = ({ simulated, upstream }: Config): string | undefined => (!simulated && upstream.kind === 'bedrock' ? upstream.region : undefined)

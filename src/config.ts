@@ -6,6 +6,9 @@ import { settingsProblems } from './agent/settings.ts'
 import type { Remote } from './git/remote.ts'
 import { inWords } from './command/words.ts'
 import { findChromium } from './preview/picture.ts'
+import { isFifo } from './queues/aws.ts'
+import { whoIsServed } from './served.ts'
+import type { Queues } from './ways/sqs/worker.ts'
 import { ruleForUrl, type EgressRule } from './network/egress-rules.ts'
 import { VARIABLES, type Values } from './variables.ts'
 import { BadRepositoryUrl, githubHost, operatorOrigin } from './workspace/origin.ts'
@@ -44,10 +47,19 @@ export class BadConfiguration extends Error {
   }
 }
 
+/** Of a lease in a table, where nothing else is said. */
+const TABLE_LEASE_SECONDS = 30
+
 /** npm's, where its environment names no other. */
 const REGISTRY = 'https://registry.npmjs.org'
 
-export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW'> {
+export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW' | 'LEASE_TTL_SECONDS'> {
+  /** Where messages come from besides HTTP. */
+  readonly queues: Queues | undefined
+  /** The table that keeps the journal, and under which name. */
+  readonly journalTable: { readonly table: string; readonly key: string } | undefined
+  /** How long an owner of the workspace that is not heard of is waited for; 0 where one machine uses it. */
+  readonly leaseTtlMs: number
   /** Hosts that agents, installs and builds may reach; `undefined` for any. */
   readonly egress: readonly EgressRule[] | undefined
   readonly workspacePath: string
@@ -80,7 +92,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const values = parsed as Values // oxlint-disable-line typescript/no-unsafe-type-assertion -- what is missing is a problem, and with one of those nothing is returned
   const origin = readOrigin(values, problems)
-  if (!loopback(values.HOST) && values.API_TOKEN === undefined && values.API_TOKENS_FILE === undefined) {
+  const who = whoIsServed(values, problems)
+  const queues = readQueues(values, problems)
+  if (values.PORT === 'off' && queues === undefined) problems.push('PORT: is off, so INPUT_QUEUE_URL and OUTPUT_QUEUE_URL, or QUEUE_TABLE, must be set')
+  if (values.PORT !== 'off' && !loopback(values.HOST) && values.API_TOKEN === undefined && values.API_TOKENS_FILE === undefined) {
     problems.push(`HOST: ${values.HOST} can be reached by others, so API_TOKEN or API_TOKENS_FILE must be set`)
   }
   const credential = credentialOf(values)
@@ -88,9 +103,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (values.SIMULATION === false && !real) {
     problems.push('SIMULATION: is false, so ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN or CLAUDE_CODE_USE_BEDROCK must be set')
   }
-  if (values.CLAUDE_CODE_USE_BEDROCK && values.AWS_REGION === undefined && given['AWS_REGION'] === undefined) {
-    problems.push('AWS_REGION: CLAUDE_CODE_USE_BEDROCK is set, so the region must be too, such as us-east-1')
-  }
+  const inAws = values.CLAUDE_CODE_USE_BEDROCK ? 'CLAUDE_CODE_USE_BEDROCK' : queues !== undefined ? 'a queue' : values.JOURNAL_TABLE && 'JOURNAL_TABLE'
+  if (inAws !== undefined && given['AWS_REGION'] === undefined) problems.push(`AWS_REGION: ${inAws} is set, so the region must be too, such as us-east-1`)
   if (typeof values.ASTRO_PORT === 'number' && values.ASTRO_PORT !== 0 && values.ASTRO_PORT === values.PORT) {
     problems.push(`ASTRO_PORT: ${values.ASTRO_PORT} is PORT too; previews run what agents write, so they are never where the API is`)
   }
@@ -102,7 +116,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     problems.push(...settingsProblems(values.AGENT_SETTINGS_FILE).map((problem) => `AGENT_SETTINGS_FILE: ${problem}`))
   }
   if (problems.length > 0) throw new BadConfiguration(problems)
-  const { REPO_URL, EGRESS_ALLOW, ...rest } = values
+  const { REPO_URL, EGRESS_ALLOW, LEASE_TTL_SECONDS, ...rest } = { ...values, ...who }
+  const { JOURNAL_TABLE: table, CONTAINER_ID: key } = values
   const always = [REGISTRY, environment['npm_config_registry'], origin?.url, `https://${githubHost(values.GITHUB_API_URL)}`]
   const network = PASSED_ON.flatMap((name) => {
     const value = environment[name]
@@ -111,6 +126,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const passwords = network.map(([, value]) => decodeURIComponent(URL.parse(value)?.password ?? ''))
   return {
     ...rest,
+    queues,
+    journalTable: table === undefined || key === undefined ? undefined : { table, key },
+    leaseTtlMs: (LEASE_TTL_SECONDS ?? (table === undefined ? 0 : TABLE_LEASE_SECONDS)) * 1000,
     workspacePath: resolve(values.WORKSPACE_PATH),
     simulated: values.SIMULATION ?? !real,
     upstream: values.CLAUDE_CODE_USE_BEDROCK ? bedrockAccess(values) : { kind: 'anthropic', url: values.ANTHROPIC_BASE_URL, credential },
@@ -141,6 +159,23 @@ function withFiles(environment: Readonly<Record<string, string | undefined>>, pr
     }
   }
   return given
+}
+
+/** The pair of queues, or the table in which those of threads are found. */
+function readQueues(values: Values, problems: string[]): Queues | undefined {
+  const { INPUT_QUEUE_URL: input, OUTPUT_QUEUE_URL: output, QUEUE_TABLE: table, CONTAINER_ID: containerId, QUEUE_ACK } = values
+  if (values.JOURNAL_TABLE !== undefined && containerId === undefined) problems.push('CONTAINER_ID: is needed, because JOURNAL_TABLE is set')
+  if (values.JOURNAL_TABLE !== undefined && values.LEASE_TTL_SECONDS === 0) problems.push('LEASE_TTL_SECONDS: must be more than 0 with JOURNAL_TABLE')
+  if (input !== undefined && output !== undefined) {
+    if (QUEUE_ACK === 'result' && isFifo(input))
+      problems.push('QUEUE_ACK: must be recorded for a FIFO queue; a message that is kept there holds back the next one of its thread, the interrupting one')
+    return { kind: 'pair', input, output }
+  }
+  if (input !== undefined || output !== undefined)
+    problems.push(`${input === undefined ? 'INPUT' : 'OUTPUT'}_QUEUE_URL: is needed, because the other one is set`)
+  else if (table !== undefined && containerId === undefined) problems.push('CONTAINER_ID: is needed, because QUEUE_TABLE is set')
+  else if (table !== undefined && containerId !== undefined) return { kind: 'table', table, containerId }
+  return undefined
 }
 
 function readOrigin(values: Values, problems: string[]): Remote | undefined {

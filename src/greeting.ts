@@ -1,6 +1,7 @@
 import type { Config } from './config.ts'
 import type { Service } from './assemble.ts'
 import type { EgressRule } from './network/egress-rules.ts'
+import type { Queues } from './ways/sqs/worker.ts'
 import { version } from './version.ts'
 
 const SANDBOXES = {
@@ -9,7 +10,27 @@ const SANDBOXES = {
 } as const
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
-export function greeting(config: Config, { url, previewUrl, identities, sandbox }: Service): string {
+export function greeting(config: Config, { url, previewUrl, deadLetterQueue, identities, sandbox }: Service): string {
+  return [
+    `Branchline ${version} is ready ${url === undefined ? 'for messages from queues' : `at ${url}`}`,
+    config.simulated
+      ? '  model      simulation: a scripted model follows plain instructions; set ANTHROPIC_API_KEY for a real one'
+      : `  model      Claude Code on ${config.upstream.url}`,
+    `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
+    ...(sandbox.level === 'off' ? [] : [`  sandbox    ${SANDBOXES[sandbox.level]}`]),
+    ...(config.egress === undefined ? [] : [`  network    agents are led to ${hostsOf(config.egress)}`]),
+    ...(previewUrl === undefined ? [] : [`  previews   ${previewsAt(config, previewUrl)}`]),
+    `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
+    `  workspace  ${config.workspacePath}`,
+    ...(config.queues === undefined ? [] : queueLines(config.queues, deadLetterQueue)),
+    ...(config.journalTable === undefined ? [] : [`  journal    ${config.journalTable.key} in the table ${config.journalTable.table}`]),
+    '',
+    ...(url === undefined ? [''] : tryThis(config, url)),
+  ].join('\n')
+}
+
+/** A message that shows what this is about. */
+function tryThis(config: Config, url: string): readonly string[] {
   const who = [
     config.CLIENT_ID === undefined ? '"clientId":"me",' : '',
     config.USER_ID === undefined ? '"userId":"me",' : '',
@@ -20,24 +41,17 @@ export function greeting(config: Config, { url, previewUrl, identities, sandbox 
   const instruction = config.origin === undefined ? example : own
   const body = `{${who}"instruction":"${instruction}"}`
   const token = config.API_TOKEN === undefined && config.API_TOKENS_FILE === undefined ? '' : " -H 'Authorization: Bearer YOUR-TOKEN'"
-  return [
-    `Branchline ${version} is ready at ${url}`,
-    config.simulated
-      ? '  model      simulation: a scripted model follows plain instructions; set ANTHROPIC_API_KEY for a real one'
-      : `  model      Claude Code on ${config.upstream.url}`,
-    `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
-    ...(sandbox.level === 'off' ? [] : [`  sandbox    ${SANDBOXES[sandbox.level]}`]),
-    ...(config.egress === undefined ? [] : [`  network    agents are led to ${hostsOf(config.egress)}`]),
-    ...(previewUrl === undefined ? [] : [`  previews   ${previewsAt(config, previewUrl)}`]),
-    `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
-    `  workspace  ${config.workspacePath}`,
-    '',
-    'Try:',
-    `  curl ${url}/api/execute -H 'Content-Type: application/json'${token} \\`,
-    `    -d '${body}'`,
-    '',
-    '',
-  ].join('\n')
+  return ['Try:', `  curl ${url}/api/execute -H 'Content-Type: application/json'${token} \\`, `    -d '${body}'`, '', '']
+}
+
+function queueLines(queues: Queues, deadLetterQueue: string | undefined): readonly string[] {
+  const from =
+    queues.kind === 'pair' ? `messages from ${queues.input}, results to ${queues.output}` : `those of ${queues.containerId} in the table ${queues.table}`
+  const noQueue =
+    queues.kind === 'pair'
+      ? 'kept in the journal: there is no DLQ_URL, and the input queue has no redrive target'
+      : 'to the redrive target of their queue, else kept in the journal'
+  return [`  queues     ${from}`, `  dead       ${deadLetterQueue ?? noQueue}`]
 }
 
 /** Under a domain of their own they are reached by way of something that speaks TLS, which has to know where they are answered. */

@@ -21,8 +21,12 @@ export async function serve(): Promise<number> {
       process.stderr.write(`${explain(service.lost.reason)}\n`)
       process.exit(1) // what runs here belongs to the new owner, the saving of it too
     })
-    const signal = await told
-    process.stdout.write(`Stopping (${signal}): what runs is saved and goes on at the next start.\n`)
+    const signal = await Promise.race([told, service.idle])
+    process.stdout.write(
+      signal === undefined
+        ? 'Stopping: there was nothing to do for a while. Everything is saved.\n'
+        : `Stopping (${signal}): what runs is saved and goes on at the next start.\n`,
+    )
     setTimeout(() => process.exit(1), DRAIN_MS).unref()
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`)

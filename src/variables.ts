@@ -2,7 +2,8 @@ import { availableParallelism } from 'node:os'
 import * as z from 'zod'
 import { ClientId, ProjectId, ThreadId, UserId } from './command/ids.ts'
 import { PREVIEW_VARIABLES } from './preview-variables.ts'
-import { flag, hosts, milliseconds, minutes, usd, whole, word } from './shapes.ts'
+import { QUEUE_VARIABLES } from './queue-variables.ts'
+import { flag, hosts, milliseconds, minutes, portOrOff, usd, whole, word } from './shapes.ts'
 
 /**
  * Every environment variable of the service: group, default as the README shows it, meaning, shape.
@@ -10,7 +11,12 @@ import { flag, hosts, milliseconds, minutes, usd, whole, word } from './shapes.t
  * marked so.
  */
 export const VARIABLES = {
-  PORT: { group: 'service', default: '8080', about: 'Port of the HTTP API; 0 takes a free one.', shape: whole(0, 65_535).default(8080) },
+  PORT: {
+    group: 'service',
+    default: '8080',
+    about: 'Port of the HTTP API; 0 takes a free one, `off` serves queues only.',
+    shape: portOrOff.default(8080),
+  },
   HOST: {
     group: 'service',
     default: '127.0.0.1',
@@ -32,10 +38,10 @@ export const VARIABLES = {
   },
   LEASE_TTL_SECONDS: {
     group: 'service',
-    default: '0',
+    default: '0; 30 with JOURNAL_TABLE',
     about:
       'For a WORKSPACE_PATH on storage that several machines reach: seconds after which a service that is not heard of any more may be replaced by one on another machine, such as 30. 0 where one machine uses it.',
-    shape: whole(0, 3600).default(0),
+    shape: whole(0, 3600).optional(),
   },
   LOG_LEVEL: {
     group: 'service',
@@ -98,6 +104,15 @@ export const VARIABLES = {
   CLIENT_ID: { group: 'who', default: '', about: 'The only client that is served; default of requests.', shape: ClientId.optional() },
   USER_ID: { group: 'who', default: '', about: 'The only user that is served; default of requests.', shape: UserId.optional() },
   PROJECT_ID: { group: 'who', default: '', about: 'The only project that is served; default of requests (else `project`).', shape: ProjectId.optional() },
+  CONTAINER_ID: {
+    group: 'who',
+    default: '',
+    about: '`{client}-{project}-{user}`: the same as those three, and the name under which tables know this container.',
+    shape: z
+      .string()
+      .regex(/^[A-Za-z0-9._@-]{5,386}$/, 'must be {client}-{project}-{user}')
+      .optional(),
+  },
   THREAD_ID: { group: 'who', default: '', about: 'Default thread of requests; shown in health.', shape: ThreadId.optional() },
   REPO_URL: {
     group: 'who',
@@ -190,7 +205,7 @@ export const VARIABLES = {
   AWS_REGION: {
     group: 'agent',
     default: '',
-    about: 'Region of Amazon Bedrock.',
+    about: 'Region of Amazon Bedrock, of queues and tables.',
     shape: z
       .string()
       .regex(/^[a-z]{2}(-[a-z]{2,12}){1,3}-\d{1,2}$/, 'must be a region, such as us-east-1')
@@ -259,6 +274,7 @@ export const VARIABLES = {
     shape: whole(0, 256).default(4),
   },
   ...PREVIEW_VARIABLES,
+  ...QUEUE_VARIABLES,
   GITHUB_TOKEN: {
     group: 'GitHub, git',
     default: '',

@@ -2,6 +2,7 @@ import { serve } from '../main.ts'
 import { version } from '../version.ts'
 import { doctor } from './doctor.ts'
 import { explain, Usage } from '../explain.ts'
+import { health } from './health.ts'
 import { HELP, parsed } from './options.ts'
 import { send } from './send.ts'
 import { threads } from './threads.ts'
@@ -18,6 +19,8 @@ async function main(args: readonly string[]): Promise<number> {
       return send(rest.join(' '), values)
     case 'threads':
       return threads(values)
+    case 'health':
+      return health(values.json)
     case 'doctor':
       return doctor()
     default:

@@ -85,6 +85,19 @@ const shape = {
 /** The fields of a command that every way shares, for ways to build their own schema from. */
 export const commandShape = shape
 
+interface Asked {
+  readonly type: z.infer<typeof CommandType>
+  readonly instruction: string
+  readonly mode: z.infer<typeof Mode>
+}
+
+/** What holds between the fields of a command, for `superRefine` of such a schema. */
+export function fitTogether({ type, instruction, mode }: Asked, context: z.RefinementCtx): void {
+  const wrong = (field: string, message: string): void => context.addIssue({ code: 'custom', path: [field], message })
+  if ((type === 'edit' || type === 'commit') && instruction.trim() === '') wrong('instruction', 'must say what to do')
+  if (mode === 'plan' && type !== 'edit') wrong('mode', 'plan is for edits only')
+}
+
 export const DEFAULT_DELIVERY = { edit: 'interrupt', build: 'interrupt', commit: 'queue', push: 'queue', preview: 'queue', restore: 'queue' } as const
 
 /** An instruction that a later message took along before it had begun. */

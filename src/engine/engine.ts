@@ -1,8 +1,9 @@
 import { failpoint } from '../observe/failpoint.ts'
 import { commandHash, type Command } from '../command/command.ts'
 import { threadKey, workspaceKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
-import { commandKey, Fenced, refOf, type CommandRecord, type CommandRef, type Way } from '../journal/journal.ts'
+import { commandKey, Fenced, refOf, type CommandRecord, type CommandRef, type Reply, type Way } from '../journal/journal.ts'
 import { messageOf, printable } from '../observe/text.ts'
+import { healthOf, type Acceptance, type Health } from './acceptance.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
 import type { Outbox } from './outbox.ts'
 import { FIRST_MEND_MS, Later } from './later.ts'
@@ -13,14 +14,6 @@ import { ThreadPreviews } from './thread-previews.ts'
 import type { Tools } from './tools.ts'
 import { Turns } from './turns.ts'
 import { makeSpare, warmThread } from './warm.ts'
-
-/** What became of a command at the door. */
-export type Acceptance =
-  | { readonly kind: 'accepted' | 'duplicate'; readonly record: CommandRecord }
-  | { readonly kind: 'conflict' }
-  | { readonly kind: 'closed' }
-  /** The disk is full: what it would do could not be kept. */
-  | { readonly kind: 'full' }
 
 const LONGEST_MEND_MS = 60_000
 
@@ -40,6 +33,8 @@ export class Engine implements AsyncDisposable {
   /** The thread that was worked in last. */
   #latest: ThreadRef | undefined
   #closed = true
+  /** Commands that are being recorded. */
+  #arriving = 0
 
   constructor(tools: Tools, outbox: Outbox, rules: LaneRules) {
     this.#tools = tools
@@ -74,24 +69,34 @@ export class Engine implements AsyncDisposable {
     this.#idle()
   }
 
-  /** Whether messages are accepted, and why not. */
-  async health(): Promise<'healthy' | 'draining' | 'full' | 'unwritable'> {
-    if (this.#closed) return 'draining'
-    if (!(await this.#tools.room.kept())) return 'full'
-    return (await this.#tools.journal.writable()) ? 'healthy' : 'unwritable'
+  async health(): Promise<Health> {
+    return this.#closed ? 'draining' : healthOf(this.#tools)
   }
 
   counts(): ReturnType<Lanes['counts']> {
     return this.#lanes.counts()
   }
 
+  /** Accepts nothing more from here on, if there is nothing to do. */
+  closeIfIdle(): boolean {
+    const { running, waiting } = this.#lanes.counts()
+    this.#closed ||= running + waiting + this.#arriving === 0
+    return this.#closed
+  }
+
   /** Records a command, durably, before it answers; duplicates end here. Interrupts what stands in its way. */
-  async accept(command: Command, way: Way): Promise<Acceptance> {
+  async accept(command: Command, way: Way, reply?: Reply): Promise<Acceptance> {
+    this.#arriving += 1
+    return this.#accept(command, way, reply).finally(() => (this.#arriving -= 1))
+  }
+
+  async #accept(command: Command, way: Way, reply: Reply | undefined): Promise<Acceptance> {
     const hash = await commandHash(command)
-    if (this.#closed) return { kind: 'closed' }
-    if (!(await this.#tools.room.kept())) {
+    const health = await this.health()
+    if (health === 'draining') return { kind: 'closed' }
+    if (health === 'full' || health === 'backlog') {
       const record = await this.#tools.journal.command(refOf(command))
-      if (record === undefined) return { kind: 'full' }
+      if (record === undefined) return { kind: health }
       return record.hash === hash ? { kind: 'duplicate', record } : { kind: 'conflict' }
     }
     const arrival = this.#lanes.arrive(this.#placeOf(command), command.delivery === 'interrupt' && this.#takesLane(command))
@@ -100,13 +105,14 @@ export class Engine implements AsyncDisposable {
     const joins = host === undefined ? undefined : this.#commandOf(host)
     await failpoint('accept.arrived')
     const accepted = await this.#tools.journal
-      .accept({ command, hash, way, at: Date.now(), begin: arrival.free, interrupts, joins })
+      .accept({ command, hash, way, reply, at: Date.now(), begin: arrival.free, interrupts, joins })
       .catch((error: unknown) => {
         this.#lanes.leave(arrival.entry)
         throw error
       })
     if (accepted.outcome !== 'done') {
       this.#lanes.leave(arrival.entry)
+      this.#outbox.ring() // one that has ended may answer to whoever sent it again
       return accepted.outcome === 'duplicate'
         ? { kind: 'duplicate', record: accepted.record }
         : { kind: accepted.outcome === 'conflict' ? 'conflict' : 'closed' }
@@ -170,10 +176,7 @@ export class Engine implements AsyncDisposable {
 
   #placeOf = (command: Command) => ({ workspace: workspaceKey(command), thread: threadKey(command), needsLane: this.#takesLane(command) })
 
-  #commandOf(entry: Entry): CommandRef | undefined {
-    return this.#commands.get(entry)
-  }
-
+  #commandOf = (entry: Entry): CommandRef | undefined => this.#commands.get(entry)
   /** Waits for the turn of a command that was accepted: begun with that, queued, or left by a former service in any state. */
   #enter(record: CommandRecord, entry: Entry, as: 'begun' | 'queued' | 'left'): void {
     const of = refOf(record.command)

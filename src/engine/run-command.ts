@@ -104,7 +104,8 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   const [heir, heirOfUnread] = await heirsOf(run, ending, tools)
   const result: Result = JSON.parse(tools.redact(JSON.stringify(resultOf(run, waits ?? ending, saved, { ...about, heir }))))
   const restores = ending.kind === 'completed' ? ending.restores : undefined
-  const ended = await tools.journal.end(of, result, { heir, read: readBy(run, ending, tools), heirOfUnread, restores })
+  const givenUp = ending.kind === 'recovered' || (ending.kind === 'failed' && ending.mayPass) ? result.error : undefined
+  const ended = await tools.journal.end(of, result, { heir, read: readBy(run, ending, tools), heirOfUnread, restores, givenUp })
   if (ended.outcome === 'lost') throw new Fenced()
   await failpoint('run.ended')
   return { kind: 'ended', result, steered: ended.steered, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }

@@ -11,6 +11,7 @@ import type {
   DeadLetter,
   Delivery,
   Note,
+  Refused,
   Reply,
   Saving,
   Spare,
@@ -165,8 +166,8 @@ export interface Journal extends AsyncDisposable {
   /** Not delivered this time: due again at `at`. */
   outboxRefused(eventId: string, at: number): Promise<void>
 
-  /** Keeps a dead letter. @throws Fenced */
-  bury(letter: DeadLetter): Promise<void>
+  /** Keeps a dead letter, and puts what its sender is told on its way. @throws Fenced */
+  bury(letter: DeadLetter, refused?: Refused): Promise<void>
   /** Oldest first; the position is the number of the letter. */
   deadLetters(page: Page): Promise<readonly BuriedLetter[]>
   /** It is kept elsewhere, or not wanted any more. `lost`: it is not there. */

@@ -167,6 +167,14 @@ export interface DeadLetter {
   readonly body: string
 }
 
+/** What the sender of a message that is not taken is told. */
+export interface Refused {
+  readonly thread: ThreadRef
+  /** The queue that it is told by. */
+  readonly to: string
+  readonly result: Result
+}
+
 export interface BuriedLetter extends DeadLetter {
   /** Grows with every letter. */
   readonly n: number

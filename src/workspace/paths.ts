@@ -11,7 +11,15 @@ export interface Names {
 /** `WORKSPACE_PATH` and what lies in it that belongs to the service. */
 export const servicePaths = (root: string) => {
   const own = join(root, '.branchline')
-  return { own, indexes: join(own, 'indexes'), events: join(own, 'events'), store: join(own, 'store'), templates: join(own, 'templates') }
+  return {
+    own,
+    indexes: join(own, 'indexes'),
+    events: join(own, 'events'),
+    store: join(own, 'store'),
+    templates: join(own, 'templates'),
+    /** How the service stands, for whoever asks from beside it. */
+    health: join(own, 'health.json'),
+  }
 }
 
 /** Where everything of one thread lies. */

@@ -93,8 +93,8 @@ export async function startService({
     const ready = Promise.withResolvers<string>()
     const hear = (chunk: Buffer): void => {
       output += chunk.toString('utf8')
-      const found = /is ready at (\S+)\n/.exec(output.slice(from))?.[1]
-      if (found !== undefined) ready.resolve(found)
+      const found = /is ready (?:at (\S+)|for messages from queues)\n/.exec(output.slice(from))
+      if (found !== null) ready.resolve(found[1] ?? '')
     }
     const from = output.length
     child.stdout?.on('data', hear)

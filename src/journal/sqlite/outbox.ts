@@ -1,19 +1,22 @@
 import { randomUUID } from 'node:crypto'
+import type { ThreadRef } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
-import type { CommandRecord, DeadLetter, Delivery } from '../journal.ts'
+import type { CommandRecord, DeadLetter, Delivery, Refused } from '../journal.ts'
 import { threadValues } from './keys.ts'
 import { deliveryFrom } from './rows.ts'
 import type { Statements } from './statements.ts'
 
 /** A result sets out to everyone who is to get it; to nobody but open requests where it came by HTTP alone. */
 export function putOut(statements: Statements, { command, replies }: Pick<CommandRecord, 'command' | 'replies'>, result: Result, at: number): void {
-  const insert = statements.prepare(
-    'INSERT INTO outbox (event_id, way, reply_to, client_id, user_id, project_id, thread_id, result, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-  )
-  const rest = [...threadValues(command), JSON.stringify(result), at] as const
-  if (replies.length === 0) insert.run(randomUUID(), 'http', null, ...rest)
+  if (replies.length === 0) insert(statements, command, undefined, result, at)
   // One for each queue: two messages of one sender ask for one answer.
-  for (const to of new Set(replies.map((reply) => reply.to))) insert.run(randomUUID(), 'sqs', to, ...rest)
+  for (const to of new Set(replies.map((reply) => reply.to))) insert(statements, command, to, result, at)
+}
+
+function insert(statements: Statements, thread: ThreadRef, to: string | undefined, result: Result, at: number): void {
+  statements
+    .prepare('INSERT INTO outbox (event_id, way, reply_to, client_id, user_id, project_id, thread_id, result, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    .run(randomUUID(), to === undefined ? 'http' : 'sqs', to ?? null, ...threadValues(thread), JSON.stringify(result), at)
 }
 
 export function outboxDue(statements: Statements, at: number, limit: number): readonly Delivery[] {
@@ -27,10 +30,11 @@ export function outboxDue(statements: Statements, at: number, limit: number): re
     .map(deliveryFrom)
 }
 
-/** Bytes of one dead letter that are kept. */
+/** How much of the body of a dead letter is kept. */
 const MAX_BODY_CHARACTERS = 100_000
 
-export function bury(statements: Statements, letter: DeadLetter): void {
+export function bury(statements: Statements, letter: DeadLetter, refused?: Refused): void {
   const kept = { ...letter, body: letter.body.slice(0, MAX_BODY_CHARACTERS) }
   statements.prepare('INSERT INTO dead_letters (letter) VALUES (?)').run(JSON.stringify(kept))
+  if (refused !== undefined) insert(statements, refused.thread, refused.to, refused.result, letter.at)
 }

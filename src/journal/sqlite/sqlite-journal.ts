@@ -24,6 +24,7 @@ import {
   type EndOptions,
   type Journal,
   type Page,
+  type Refused,
   type Requeue,
   type Saving,
   type Spare,
@@ -223,8 +224,8 @@ export class SqliteJournal implements Journal {
     await this.#writer.write<Answer>((statements) => run(statements, 'UPDATE outbox SET tries = tries + 1, due_at = ? WHERE event_id = ?', at, eventId), 'lost')
   }
 
-  async bury(letter: DeadLetter): Promise<void> {
-    const buried = await this.#writer.write<Answer>((statements) => (bury(statements, letter), 'done'), 'lost')
+  async bury(letter: DeadLetter, refused?: Refused): Promise<void> {
+    const buried = await this.#writer.write<Answer>((statements) => (bury(statements, letter, refused), 'done'), 'lost')
     if (buried === 'lost') throw new Fenced()
   }
 

@@ -121,7 +121,7 @@ export const PullRequestAnswer = z
   .meta({ id: 'PullRequestMade' })
 export const Health = z
   .object({
-    status: z.enum(['healthy', 'draining', 'full', 'unwritable']),
+    status: z.enum(['healthy', 'draining', 'full', 'backlog', 'unwritable']),
     timestamp: iso,
     version: z.string(),
     uptime: z.number().describe('Seconds.'),

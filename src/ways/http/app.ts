@@ -19,7 +19,13 @@ import { threadRoutes } from './thread-routes.ts'
 /** Ten attachments of 5 MB as base64 would be 67 MB; what a person sends fits in this. */
 const MAX_BODY_BYTES = 20 * 1024 * 1024
 
-export function httpApp(desk: Desk, callers: Callers, options: GuardOptions & { readonly isAgent: IsAgent }): Hono {
+interface AppOptions extends GuardOptions {
+  readonly isAgent: IsAgent
+  /** Somebody has asked for something else than whether the service is well. */
+  readonly touched: () => void
+}
+
+export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono {
   const routes: readonly Route[] = [
     ...serviceRoutes(desk, () => document),
     ...commandRoutes(desk),
@@ -48,6 +54,10 @@ export function httpApp(desk: Desk, callers: Callers, options: GuardOptions & { 
       },
     }),
   )
+  app.use(async (c, next) => {
+    if (c.req.path !== '/health') options.touched()
+    await next()
+  })
   for (const { method, url, role, serve } of routes) {
     app.on(method, url.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
       const caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))

@@ -88,6 +88,16 @@ async function recorded(command: Command, { engine }: Desk): Promise<CommandReco
       throw new Problem(503, 'Shutting down', 'The service is shutting down; send the same command again in a moment.', [], { 'retry-after': '5' })
     case 'full':
       throw full()
+    case 'backlog':
+      throw new Problem(
+        503,
+        'Too many undelivered results',
+        'Results cannot be delivered, so nothing more is accepted; send the same command again later.',
+        [],
+        {
+          'retry-after': '60',
+        },
+      )
     case 'conflict':
       throw new Problem(409, 'Conflict', `commandId: ${command.commandId} was used before for another command`, [
         { pointer: '#/commandId', detail: 'was used before for another command' },

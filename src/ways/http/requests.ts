@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
-import { BranchName, commandShape, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
+import { BranchName, commandShape, DEFAULT_DELIVERY, fitTogether, type Command } from '../../command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
 import { PICTURE_NAME } from '../../engine/pictures.ts'
 import { inWords } from '../../command/words.ts'
@@ -25,11 +25,7 @@ export const ExecuteBody = z
     delivery: commandShape.delivery.optional(),
     wait,
   })
-  .refine((body) => ['build', 'push', 'preview'].includes(body.type) || body.instruction.trim() !== '', {
-    path: ['instruction'],
-    message: 'must say what to do',
-  })
-  .refine((body) => body.mode === 'execute' || body.type === 'edit', { path: ['mode'], message: 'plan is for edits only' })
+  .superRefine(fitTogether)
   .refine((body) => body.threadId === undefined || body.chatThreadId === undefined || body.threadId === body.chatThreadId, {
     path: ['chatThreadId'],
     message: 'must be the same as threadId, or left out',

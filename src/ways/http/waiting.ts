@@ -28,7 +28,7 @@ export class Waiting {
   }
 
   /** How results go out by HTTP: to the requests that wait; for everybody else they stay readable at `/api/commands/{commandId}`. */
-  async deliver({ workspace, result }: Delivery): Promise<void> {
+  deliver({ workspace, result }: Delivery): void {
     for (const settle of this.#requests.get(`${workspaceKey(workspace)} ${result.commandId}`) ?? []) settle(result)
   }
 }

@@ -1,0 +1,37 @@
+import type { Config } from './config.ts'
+import type { Tools } from './engine/tools.ts'
+import type { Journal } from './journal/journal.ts'
+import { openSqliteJournal } from './journal/sqlite/open.ts'
+import type { SqsWorker } from './ways/sqs/worker.ts'
+
+/** The journal, in a file of the workspace or in a table. What speaks to AWS is loaded only where it is needed. */
+export async function openJournal({ journalTable, leaseTtlMs, AWS_REGION: region }: Config, folder: string): Promise<Journal> {
+  if (journalTable === undefined) return openSqliteJournal(folder, { ttlMs: leaseTtlMs })
+  const [{ DynamoDBClient }, { openDynamoJournal }, { forCalls }] = await Promise.all([
+    import('@aws-sdk/client-dynamodb'),
+    import('./journal/dynamodb/open.ts'),
+    import('./queues/aws.ts'),
+  ])
+  return openDynamoJournal({ client: new DynamoDBClient(forCalls(region, 1)), ...journalTable, folder, ttlMs: leaseTtlMs })
+}
+
+/** What takes messages from queues, where there are any; it does not listen yet. */
+export async function assembleQueues(config: Config, tools: Tools): Promise<SqsWorker | undefined> {
+  const { queues } = config
+  if (queues === undefined) return undefined
+  const { SqsWorker } = await import('./ways/sqs/worker.ts')
+  return new SqsWorker(
+    {
+      queues,
+      region: config.AWS_REGION,
+      account: config.AWS_ACCOUNT_ID,
+      prefix: config.QUEUE_PREFIX,
+      deadLetterQueue: config.DLQ_URL,
+      acknowledge: config.QUEUE_ACK,
+      maxReceives: config.MAX_RECEIVES,
+      waitSeconds: config.QUEUE_WAIT_SECONDS,
+      served: { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID },
+    },
+    tools,
+  )
+}

@@ -1,0 +1,58 @@
+import { DeleteItemCommand, GetItemCommand, paginateQuery, PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { CONTAINER_ROW, ContainerRow, Entry, itemFrom, plain } from './entry.ts'
+
+/** The rows of one container in a table whose keys are `containerId` and `threadId`. */
+export interface Rows {
+  readonly client: DynamoDBClient
+  readonly table: string
+  readonly containerId: string
+}
+
+const keyOf = ({ containerId }: Rows, threadId: string) => itemFrom({ containerId, threadId })
+
+/** The queues of all threads; a row that is none, or whose time is over, is passed over and told. */
+export async function readEntries(rows: Rows, passedOver: (threadId: string, why: string) => void): Promise<readonly Entry[]> {
+  const { client, table, containerId } = rows
+  const query = { TableName: table, KeyConditionExpression: 'containerId = :id', ExpressionAttributeValues: { ':id': { S: containerId } } }
+  const entries: Entry[] = []
+  for await (const { Items = [] } of paginateQuery({ client }, query)) {
+    for (const row of Items.map(plain)) {
+      if (row['threadId'] === CONTAINER_ROW) continue
+      const { success, data, error } = Entry.safeParse(row)
+      if (!success) passedOver(String(row['threadId']).slice(0, 200), error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '))
+      else if (data.ttl === undefined || data.ttl * 1000 > Date.now()) entries.push(data)
+    }
+  }
+  return entries
+}
+
+export async function putEntry({ client, table, containerId }: Rows, entry: Entry): Promise<void> {
+  await client.send(new PutItemCommand({ TableName: table, Item: itemFrom({ containerId, ...entry }) }))
+}
+
+export async function readEntry(rows: Rows, threadId: string): Promise<Entry | undefined> {
+  const { Item } = await rows.client.send(new GetItemCommand({ TableName: rows.table, Key: keyOf(rows, threadId), ConsistentRead: true }))
+  return Item === undefined ? undefined : Entry.safeParse(plain(Item)).data
+}
+
+export async function removeEntry(rows: Rows, threadId: string): Promise<void> {
+  await rows.client.send(new DeleteItemCommand({ TableName: rows.table, Key: keyOf(rows, threadId) }))
+}
+
+/** What the container said of itself last; `undefined` where it never has. */
+export async function readContainer(rows: Rows): Promise<ContainerRow | undefined> {
+  const { Item } = await rows.client.send(new GetItemCommand({ TableName: rows.table, Key: keyOf(rows, CONTAINER_ROW), ConsistentRead: true }))
+  return Item === undefined ? undefined : ContainerRow.safeParse(plain(Item)).data
+}
+
+/** Written where nobody with a later epoch has; a former container cannot say that it is there. */
+export async function putContainer({ client, table, containerId }: Rows, row: ContainerRow): Promise<void> {
+  await client.send(
+    new PutItemCommand({
+      TableName: table,
+      Item: itemFrom({ containerId, threadId: CONTAINER_ROW, ...row }),
+      ConditionExpression: 'attribute_not_exists(epoch) OR epoch <= :epoch',
+      ExpressionAttributeValues: { ':epoch': { N: String(row.epoch) } },
+    }),
+  )
+}

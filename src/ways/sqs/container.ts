@@ -1,0 +1,117 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { DeleteMessageBatchCommand, type Message, type SQSClient } from '@aws-sdk/client-sqs'
+import type { ThreadId } from '../../command/ids.ts'
+import type { Log } from '../../observe/log.ts'
+import { messageOf } from '../../observe/text.ts'
+import { makeDoorbell, rungFor } from '../../queues/doorbell.ts'
+import type { ContainerRow, Entry } from '../../queues/entry.ts'
+import { putContainer, type Rows } from '../../queues/table.ts'
+import { FollowedQueues } from './followed.ts'
+import { LOOK_SECONDS, type Listening, type PollingOf } from './listening.ts'
+import { poll, pollOnce } from './poller.ts'
+import type { Served } from './message.ts'
+import type { Source } from './take.ts'
+
+export interface ContainerOptions {
+  readonly rows: Rows
+  readonly client: SQSClient
+  /** AWS account that queues have to belong to. */
+  readonly account: string | undefined
+  /** What the name of the doorbell begins with. */
+  readonly prefix: string
+  readonly served: Omit<Served, 'threadId'>
+  /** Rises with every container that served. */
+  readonly epoch: number
+  readonly pollingOf: PollingOf
+  readonly log: Log
+}
+
+/** How often the container says that it runs. */
+const ROW_MS = 60_000
+
+/** The queues of all threads of one user and project, found in a table; with a doorbell, and a row that says how the container stands. */
+export class Container implements Listening {
+  readonly #options: ContainerOptions
+  readonly #followed: FollowedQueues
+  readonly #stop = new AbortController()
+  #doorbell: string | undefined
+  #working: readonly Promise<void>[] = []
+
+  constructor(options: ContainerOptions) {
+    const { rows, account, log, pollingOf } = options
+    this.#options = options
+    this.#followed = new FollowedQueues({
+      rows,
+      account,
+      log,
+      poll: (entry, stop) =>
+        poll(
+          pollingOf(this.#sourceOf(entry), () => this.#followed.heard(entry.threadId)),
+          stop,
+        ),
+      pollOnce: (entry, stop) => pollOnce({ ...pollingOf(this.#sourceOf(entry), () => {}), waitSeconds: LOOK_SECONDS }, stop),
+    })
+  }
+
+  async start(): Promise<void> {
+    const { client, prefix, rows, log } = this.#options
+    this.#doorbell = await makeDoorbell(client, prefix, rows.containerId).catch((error: unknown) => {
+      log.warn({ event: 'doorbell.not_made', error: messageOf(error) }) // quiet threads are heard a little later without it
+      return undefined
+    })
+    await this.#say('running')
+    await this.#followed.start()
+    this.#working = [this.#saying(), ...(this.#doorbell === undefined ? [] : [this.#answerDoor(this.#doorbell)])]
+  }
+
+  outputOf(threadId: ThreadId): string | undefined {
+    return this.#followed.outputOf(threadId)
+  }
+
+  get counts() {
+    return { queues: this.#followed.count, polled: this.#followed.polled }
+  }
+
+  async lastLook(): Promise<boolean> {
+    await this.#say('stopping')
+    const found = await this.#followed.lastLook()
+    if (found) await this.#say('running')
+    return found
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await Promise.allSettled([this.#followed[Symbol.asyncDispose](), ...this.#working])
+    await this.#say('stopped').catch(() => {}) // senders see that the row is not renewed
+  }
+
+  #sourceOf = ({ threadId, inputQueueUrl, outputQueueUrl }: Entry): Source => ({
+    url: inputQueueUrl,
+    output: outputQueueUrl,
+    served: { ...this.#options.served, threadId },
+  })
+
+  #say(state: ContainerRow['state']): Promise<void> {
+    const { rows, epoch } = this.#options
+    return putContainer(rows, { epoch, state, doorbellQueueUrl: this.#doorbell, updatedAt: Date.now() })
+  }
+
+  async #saying(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await delay(ROW_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
+      if (this.#stop.signal.aborted) return
+      await this.#say('running').catch((error: unknown) => this.#options.log.warn({ event: 'container.not_said', error: messageOf(error) }))
+    }
+  }
+
+  async #answerDoor(url: string): Promise<void> {
+    const { client, pollingOf } = this.#options
+    const take = async (messages: readonly Message[]): Promise<void> => {
+      const threads = new Set(messages.flatMap(({ Body }) => rungFor(Body) ?? []))
+      for (const threadId of threads) await this.#followed.rung(threadId)
+      const Entries = messages.map(({ ReceiptHandle }, at) => ({ Id: String(at), ReceiptHandle }))
+      await client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries })) // else it rings once more
+    }
+    await poll({ ...pollingOf({ url, output: url, served: { ...this.#options.served, threadId: undefined } }, () => {}), take }, this.#stop.signal)
+  }
+}

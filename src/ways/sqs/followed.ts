@@ -1,0 +1,202 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ThreadId } from '../../command/ids.ts'
+import type { Entry } from '../../queues/entry.ts'
+import { readEntries, type Rows } from '../../queues/table.ts'
+import type { Log } from '../../observe/log.ts'
+import { messageOf } from '../../observe/text.ts'
+
+/** How the queues of many threads are listened to. */
+export interface Following {
+  readonly rows: Rows
+  /** AWS account that queues have to belong to. */
+  readonly account: string | undefined
+  /** Polls the queue of a thread until it is told to stop. */
+  readonly poll: (entry: Entry, stop: AbortSignal) => Promise<void>
+  /** Asks it once, for a moment; answers how many messages there were. */
+  readonly pollOnce: (entry: Entry, stop: AbortSignal) => Promise<number>
+  readonly log: Log
+}
+
+/** A thread is polled all the time for so long after it was last heard of; most conversations that go on do so by then. */
+const ACTIVE_MS = 15 * 60_000
+/** Threads that are polled all the time: polls are paid for, and each holds a connection. */
+const MOST_ACTIVE = 20
+/** How often the table is read. */
+const REFRESH_MS = 15_000
+/** Between two looks into queues that are not polled all the time. */
+const SWEEP_MS = 3000
+const SWEPT_AT_ONCE = 10
+
+interface Followed {
+  readonly entry: Entry
+  heardAt: number
+  polling: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
+}
+
+/**
+ * The queues of a container's threads, found in a table and followed as they come, change and go. Those of threads that were heard of
+ * lately are polled; any other is woken by the doorbell or a change of its row, and looked into now and then in case nobody rang.
+ */
+export class FollowedQueues implements AsyncDisposable {
+  readonly #following: Following
+  readonly #threads = new Map<ThreadId, Followed>()
+  readonly #stop = new AbortController()
+  readonly #passedOver = new Map<string, string>()
+  #working: readonly Promise<void>[] = []
+  #refreshedAt: number | undefined
+
+  constructor(following: Following) {
+    this.#following = following
+  }
+
+  /** Reads the table and looks into every queue once, so that what waited is found; then goes on by itself. @throws where the table cannot be read */
+  async start(): Promise<void> {
+    await this.#refresh()
+    this.#working = [this.#refreshing(), this.#firstLook().then(() => this.#sweeping())]
+  }
+
+  get count(): number {
+    return this.#threads.size
+  }
+
+  get polled(): number {
+    return [...this.#threads.values()].filter(({ polling }) => polling !== undefined).length
+  }
+
+  /** ms since the table was read. */
+  get tableAgeMs(): number {
+    return this.#refreshedAt === undefined ? Infinity : performance.now() - this.#refreshedAt
+  }
+
+  outputOf(threadId: ThreadId): string | undefined {
+    return this.#threads.get(threadId)?.entry.outputQueueUrl
+  }
+
+  /** Somebody rang for a thread; one that is not known yet is looked for in the table. */
+  async rung(threadId: ThreadId): Promise<void> {
+    if (!this.#threads.has(threadId)) await this.#refresh()
+    this.heard(threadId)
+  }
+
+  /** There is life in a thread. */
+  heard(threadId: ThreadId): void {
+    const followed = this.#threads.get(threadId)
+    if (followed === undefined || this.#stop.signal.aborted) return
+    followed.heardAt = performance.now()
+    if (followed.polling === undefined) this.#begin(followed)
+    this.#trim()
+  }
+
+  /** Looks into every queue once more. Answers whether there was anything. */
+  async lastLook(): Promise<boolean> {
+    await this.#refresh()
+    return (await this.#look([...this.#threads.values()])) > 0
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    const polls = [...this.#threads.values()].flatMap(({ polling }) => (polling === undefined ? [] : [polling]))
+    for (const { stop } of polls) stop.abort()
+    await Promise.allSettled([...polls.map(({ done }) => done), ...this.#working])
+  }
+
+  async #refreshing(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await delay(REFRESH_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
+      if (this.#stop.signal.aborted) return
+      await this.#refresh().catch((error: unknown) => this.#following.log.warn({ event: 'queues.not_read', error: messageOf(error) }))
+      this.#trim()
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const entries = await readEntries(this.#following.rows, (threadId, why) => this.#passOver(threadId, why))
+    this.#refreshedAt = performance.now()
+    const listed = new Map(entries.filter((entry) => entry.state !== 'closed' && this.#isOurs(entry)).map((entry) => [entry.threadId, entry]))
+    for (const [threadId, { polling }] of this.#threads) {
+      if (listed.has(threadId)) continue
+      polling?.stop.abort()
+      this.#threads.delete(threadId)
+      this.#following.log.info({ event: 'queue.gone', threadId })
+    }
+    for (const entry of listed.values()) this.#follow(entry)
+  }
+
+  #isOurs({ threadId, inputQueueUrl, outputQueueUrl }: Entry): boolean {
+    const { account } = this.#following
+    if (account === undefined) return true
+    const ours = [inputQueueUrl, outputQueueUrl].every((url) => new URL(url).pathname.startsWith(`/${account}/`))
+    if (!ours) this.#passOver(threadId, `its queues are not of account ${account}`)
+    return ours
+  }
+
+  #passOver(threadId: string, why: string): void {
+    if (this.#passedOver.get(threadId) === why) return
+    this.#passedOver.set(threadId, why)
+    this.#following.log.warn({ event: 'queue.passed_over', threadId, why })
+  }
+
+  #follow(entry: Entry): void {
+    const known = this.#threads.get(entry.threadId)
+    if (known === undefined) {
+      const started = this.#working.length > 0
+      this.#threads.set(entry.threadId, { entry, heardAt: -Infinity, polling: undefined })
+      this.#following.log.info({ event: 'queue.found', threadId: entry.threadId })
+      if (started) this.heard(entry.threadId)
+      return
+    }
+    const [former, moved] = [known.entry, known.entry.inputQueueUrl !== entry.inputQueueUrl]
+    if (moved) known.polling?.stop.abort()
+    this.#threads.set(entry.threadId, { ...known, entry, polling: moved ? undefined : known.polling })
+    if (moved || former.updatedAt !== entry.updatedAt) this.heard(entry.threadId)
+  }
+
+  #begin(followed: Followed): void {
+    const stop = new AbortController()
+    const done = this.#following.poll(followed.entry, stop.signal)
+    followed.polling = { stop, done }
+  }
+
+  /** The longest unheard are polled no more. */
+  #trim(): void {
+    const polled = [...this.#threads.values()].filter(({ polling }) => polling !== undefined).toSorted((a, b) => b.heardAt - a.heardAt)
+    for (const [at, followed] of polled.entries()) {
+      if (at < MOST_ACTIVE && performance.now() - followed.heardAt < ACTIVE_MS) continue
+      followed.polling?.stop.abort()
+      followed.polling = undefined
+    }
+  }
+
+  async #firstLook(): Promise<void> {
+    await this.#look([...this.#threads.values()])
+  }
+
+  /** One after the other, for ever: the safety net under a sender that does not ring. */
+  async #sweeping(): Promise<void> {
+    for (let round: Followed[] = []; !this.#stop.signal.aborted;) {
+      await delay(SWEEP_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
+      if (round.length === 0) round = [...this.#threads.values()]
+      const next = round.pop()
+      if (next !== undefined && !this.#stop.signal.aborted) await this.#look([next])
+    }
+  }
+
+  /** Into queues that nobody polls. Answers how many messages there were. */
+  async #look(all: readonly Followed[]): Promise<number> {
+    const waiting = all.filter(({ entry, polling }) => polling === undefined && this.#threads.has(entry.threadId))
+    let found = 0
+    const one = async (): Promise<void> => {
+      for (let next = waiting.pop(); next !== undefined && !this.#stop.signal.aborted; next = waiting.pop()) {
+        const { threadId } = next.entry
+        const count = await this.#following.pollOnce(next.entry, this.#stop.signal).catch((error: unknown) => {
+          if (!this.#stop.signal.aborted) this.#following.log.warn({ event: 'queue.not_read', threadId, error: messageOf(error) })
+          return 0
+        })
+        found += count
+        if (count > 0) this.heard(threadId)
+      }
+    }
+    await Promise.all(Array.from({ length: SWEPT_AT_ONCE }, one))
+    return found
+  }
+}
