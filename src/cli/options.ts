@@ -7,6 +7,8 @@ export const HELP = `Branchline ${version}: messages become git changes
   branchline serve                        run the service; configured by environment variables
   branchline send TEXT… [options]         hand a message in, watch the work, see the result
   branchline threads [options]            list the threads of a workspace
+  branchline dlq list|show N|retry N      messages that could not be taken or carried out
+  branchline health                       whether the service of this WORKSPACE_PATH does its work
   branchline doctor                       check this machine, and say how to mend what is wrong
 
   --url URL         the service                       (by HOST and PORT: http://127.0.0.1:8080)
@@ -16,12 +18,15 @@ export const HELP = `Branchline ${version}: messages become git changes
   --thread ID       the conversation                  (hello)
   --type TYPE       edit, build, commit, push, preview (edit)
   --plan            read and answer, change nothing
-  --queue           wait for what the thread is doing instead of interrupting it
+  --later           wait for what the thread is doing instead of interrupting it
   --steer           add to what the thread is doing; its agent reads it in the middle of its work
   --attach FILE     a file for the agent; may be given several times
   --max-cost USD    what this message may cost
   --id ID           the idempotency key of the message
   --repo URL        the repository of a new workspace
+  --queue           send by the queues that the environment names (QUEUE_TABLE and CONTAINER_ID, or
+                    INPUT_QUEUE_URL and OUTPUT_QUEUE_URL) instead of HTTP
+  --wake NAME       with --queue: the ECS service, CLUSTER/SERVICE, to start where it does not run
   --token-file FILE the token of the service, where it needs one
   --json            print the bare answer
 `
@@ -34,7 +39,9 @@ const OPTIONS = {
   thread: { type: 'string', default: 'hello' },
   type: { type: 'string', default: 'edit' },
   plan: { type: 'boolean', default: false },
+  later: { type: 'boolean', default: false },
   queue: { type: 'boolean', default: false },
+  wake: { type: 'string' },
   steer: { type: 'boolean', default: false },
   attach: { type: 'string', multiple: true },
   'max-cost': { type: 'string' },

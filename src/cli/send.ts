@@ -5,6 +5,7 @@ import { basename, extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readConfig } from '../config.ts'
 import { Client, type Result, type RunEvent } from '../client.ts'
+import { queueClientFor } from './by-queue.ts'
 import { messageOf, printable } from '../observe/text.ts'
 import { Usage } from '../explain.ts'
 import type { Given } from './options.ts'
@@ -20,7 +21,6 @@ export async function send(instruction: string, given: Given): Promise<number> {
   if (type === undefined) throw new Usage(`--type: must be one of ${TYPES.join(', ')}`)
   if (instruction.trim() === '' && (type === 'edit' || type === 'commit'))
     throw new Usage('send: say what to do, such as: branchline send "make the heading blue"')
-  const client = clientFor(given)
   const [clientId, userId, threadId, commandId] = [given.client, given.user, given.thread, given.id ?? randomUUID()]
   const message = {
     clientId,
@@ -36,11 +36,13 @@ export async function send(instruction: string, given: Given): Promise<number> {
     commandId,
     repoUrl: given.repo,
   }
-  if (given.json) {
-    const result = await client.send(message)
-    process.stdout.write(`${JSON.stringify(result)}\n`)
-    return result.success ? 0 : 1
+  if (given.queue) {
+    await using client = await queueClientFor(given)
+    const { clientId: _client, userId: _user, projectId: _project, ...rest } = message
+    return told(await client.send(rest), given)
   }
+  const client = clientFor(given)
+  if (given.json) return told(await client.send(message), given)
   await client.post(message)
   const over = new AbortController()
   const result = client.send(message)
@@ -49,9 +51,12 @@ export async function send(instruction: string, given: Given): Promise<number> {
   } finally {
     over.abort()
   }
-  const final = await result
-  process.stdout.write(ending(final))
-  return final.success ? 0 : 1
+  return told(await result, given)
+}
+
+function told(result: Result, { json }: Given): number {
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : ending(result))
+  return result.success ? 0 : 1
 }
 
 /** The service that the options name. */
@@ -115,9 +120,9 @@ function ending(result: Result): string {
   return `\n${result.success ? '✓' : '✗'} ${printable(result.success ? (result.summary.split('\n')[0] ?? '') : (result.error ?? result.summary), 2000)}\n${files}${result.success ? broken : ''}${where}${preview}`
 }
 
-function deliveryOf({ queue, steer }: Given): 'queue' | 'steer' | undefined {
-  if (queue && steer) throw new Usage('--steer: cannot be together with --queue')
-  return queue ? 'queue' : steer ? 'steer' : undefined
+function deliveryOf({ later, steer }: Given): 'queue' | 'steer' | undefined {
+  if (later && steer) throw new Usage('--steer: cannot be together with --later')
+  return later ? 'queue' : steer ? 'steer' : undefined
 }
 
 function usd(text: string): number {

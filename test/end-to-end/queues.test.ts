@@ -2,11 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clientOf, type Client } from '../support/client.ts'
 import { SLOWLY, startModel, type Model } from '../support/model.ts'
 import { startQueueServer, type QueuePair, type QueueServer } from '../support/queue-server.ts'
-import { talkBy, wire, type QueueTalk } from '../support/queue-talk.ts'
+import { talkBy, wire, WORKER, type QueueTalk } from '../support/queue-talk.ts'
 import { startService, type Service } from '../support/service.ts'
-
-/** A container worker: one user and project, all threads by one pair of queues. */
-export const WORKER = { CLIENT_ID: 'acme', PROJECT_ID: 'project', USER_ID: 'me', QUEUE_WAIT_SECONDS: '1', INTERRUPTS_PER_MINUTE: '1000' }
 
 let [model, queues]: [Model, QueueServer] = [undefined!, undefined!]
 beforeAll(async () => {

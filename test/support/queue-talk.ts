@@ -4,6 +4,9 @@ import type { Result } from '../../src/command/result.ts'
 
 const DEADLINE_MS = 60_000
 
+/** A container worker: one user and project, all threads by one pair of queues. */
+export const WORKER = { CLIENT_ID: 'acme', PROJECT_ID: 'project', USER_ID: 'me', QUEUE_WAIT_SECONDS: '1', INTERRUPTS_PER_MINUTE: '1000' }
+
 /** Plays the part of a chat front end at one pair of queues, in the wire format and with nothing but the SDK. */
 export interface QueueTalk {
   /** Sends a command; answers its id. */

@@ -10,7 +10,7 @@ const Body = z
     ...commandShape,
     chatThreadId: ThreadId,
     userEmail: commandShape.userEmail.unwrap(),
-    context: commandShape.context.unwrap().required({ branch: true }),
+    context: commandShape.context.unwrap(),
     clientId: ClientId.optional(),
     projectId: ProjectId.optional(),
     userId: UserId.optional(),
