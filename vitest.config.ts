@@ -1,7 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
 /** The program from outside: one service at a time. */
-const fromOutside = { fileParallelism: false, maxWorkers: 1, testTimeout: 90_000, hookTimeout: 300_000, globalSetup: ['test/support/global-setup.ts'] }
+const fromOutside = {
+  fileParallelism: false,
+  maxWorkers: 1,
+  testTimeout: 90_000,
+  hookTimeout: 300_000,
+  expect: { poll: { timeout: 30_000, interval: 100 } },
+  globalSetup: ['test/support/global-setup.ts'],
+}
 const PREVIEWS = 'test/end-to-end/preview*.test.ts'
 
 export default defineConfig({

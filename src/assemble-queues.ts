@@ -29,6 +29,7 @@ export async function assembleQueues(config: Config, tools: Tools): Promise<SqsW
       deadLetterQueue: config.DLQ_URL,
       acknowledge: config.QUEUE_ACK,
       maxReceives: config.MAX_RECEIVES,
+      tableSeconds: config.QUEUE_TABLE_SECONDS,
       waitSeconds: config.QUEUE_WAIT_SECONDS,
       served: { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID },
     },

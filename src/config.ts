@@ -81,9 +81,9 @@ export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW' | 'LEAS
  *
  * @throws BadConfiguration that lists everything that is wrong
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env, { httpOnly = false } = {}): Config {
   const problems: string[] = []
-  const given = withFiles(environment, problems)
+  const given = withFiles(httpOnly ? { ...environment, INPUT_QUEUE_URL: '', OUTPUT_QUEUE_URL: '', QUEUE_TABLE: '' } : environment, problems)
   const parsed: Record<string, unknown> = {}
   for (const [name, { shape }] of Object.entries(VARIABLES)) {
     const { success, data, error } = shape.safeParse(given[name], { error: inWords })

@@ -8,13 +8,17 @@ const DRAIN_MS = 25_000
 /** A Ctrl-C reaches us from the terminal and once more from npm. */
 const SAME_SIGNAL_MS = 1000
 
-/** Runs the service until it is told to stop. Answers the exit code. */
-export async function serve(): Promise<number> {
+/**
+ * Runs the service until it is told to stop. Answers the exit code.
+ *
+ * @param httpOnly takes no messages from queues, whatever the environment says
+ */
+export async function serve({ httpOnly = false } = {}): Promise<number> {
   // Who read this may have gone, and what runs here has to be stopped all the same.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   try {
     const told = toldToStop() // one that comes while it starts counts too
-    const config = readConfig()
+    const config = readConfig(undefined, { httpOnly })
     await using service = await assemble(config)
     process.stdout.write(greeting(config, service))
     service.lost.addEventListener('abort', () => {
@@ -48,4 +52,4 @@ async function toldToStop(): Promise<NodeJS.Signals> {
   })
 }
 
-if (import.meta.main) process.exitCode = await serve()
+if (import.meta.main) process.exitCode = await serve({ httpOnly: process.argv.includes('--http-only') })

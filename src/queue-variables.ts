@@ -19,6 +19,12 @@ export const QUEUE_VARIABLES = {
     about: 'Without that pair: DynamoDB table (keys `containerId`, `threadId`) in which the queues of the threads of CONTAINER_ID are found.',
     shape: tableName.optional(),
   },
+  QUEUE_TABLE_SECONDS: {
+    group: 'queues',
+    default: '15',
+    about: 'How often that table is read for threads that come, go or change, in seconds.',
+    shape: whole(1, 3600).default(15),
+  },
   DLQ_URL: {
     group: 'queues',
     default: 'redrive target of the input queue',

@@ -19,6 +19,8 @@ async function main(args: readonly string[]): Promise<number> {
       return send(rest.join(' '), values)
     case 'threads':
       return threads(values)
+    case 'dlq':
+      return (await import('./dlq.ts')).dlq(rest, values) // what speaks to AWS is loaded only where it is needed
     case 'health':
       return health(values.json)
     case 'doctor':

@@ -35,6 +35,16 @@ export interface ThreadSummary {
   readonly state: string
 }
 
+export interface DeadLetter {
+  readonly n: number
+  readonly at: string
+  readonly reason: string
+  readonly source?: string
+  readonly threadId?: string
+  readonly commandId?: string
+  readonly body: string
+}
+
 /** How often a result is asked for. */
 const POLL_MS = 250
 
@@ -94,6 +104,22 @@ export class Client {
       'GET',
       `/api/threads/${encodeURIComponent(clientId)}/${encodeURIComponent(userId)}?after=${after}${projectId === undefined ? '' : `&projectId=${encodeURIComponent(projectId)}`}`,
     )
+  }
+
+  /** Messages that could not be taken or carried out, oldest first, as far as no queue has them. @throws ServiceSaid */
+  async deadLetters(): Promise<readonly DeadLetter[]> {
+    const all: DeadLetter[] = []
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const page: { readonly deadLetters: readonly DeadLetter[]; readonly next?: number } = await this.#call('GET', `/api/dead-letters?after=${after}`)
+      all.push(...page.deadLetters)
+      after = page.next
+    }
+    return all
+  }
+
+  /** Hands one of them in again; answers its new id. @throws ServiceSaid */
+  async retryDeadLetter(n: number): Promise<string> {
+    return (await this.#call<{ commandId: string }>('POST', `/api/dead-letters/${n}/retry`, {})).commandId
   }
 
   /** What happens in a thread from `lastEventId` on; comes back by itself where the connection is lost. */

@@ -44,10 +44,10 @@ export type Accepted =
   | { readonly outcome: 'conflict' }
   | { readonly outcome: 'lost' }
 
-/** This journal has a newer owner, who finishes what its former one began. */
+/** This journal has a newer owner, or may have one by now, who finishes what its former one began. */
 export class Fenced extends Error {
-  constructor() {
-    super('another service has taken over this workspace; nothing more is written')
+  constructor(why = 'another service has taken over this workspace') {
+    super(`${why}; nothing more is written`)
     this.name = 'Fenced'
   }
 }

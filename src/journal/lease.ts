@@ -78,7 +78,8 @@ export class Tenure implements AsyncDisposable {
 
   /** Whether the workspace may be written to, as far as this service can know by itself. Asked before every write. */
   holds(): boolean {
-    if (this.#ttlMs > 0 && performance.now() - this.#trustedFrom > (this.#ttlMs * 2) / 3) this.overtaken()
+    if (this.#ttlMs > 0 && performance.now() - this.#trustedFrom > (this.#ttlMs * 2) / 3)
+      this.#lost.abort(new Fenced('the lease of this workspace could not be renewed in time, so another service may take it over'))
     return !this.#lost.signal.aborted
   }
 

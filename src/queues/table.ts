@@ -1,4 +1,4 @@
-import { DeleteItemCommand, GetItemCommand, paginateQuery, PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { GetItemCommand, paginateQuery, PutItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { CONTAINER_ROW, ContainerRow, Entry, itemFrom, plain } from './entry.ts'
 
 /** The rows of one container in a table whose keys are `containerId` and `threadId`. */
@@ -33,10 +33,6 @@ export async function putEntry({ client, table, containerId }: Rows, entry: Entr
 export async function readEntry(rows: Rows, threadId: string): Promise<Entry | undefined> {
   const { Item } = await rows.client.send(new GetItemCommand({ TableName: rows.table, Key: keyOf(rows, threadId), ConsistentRead: true }))
   return Item === undefined ? undefined : Entry.safeParse(plain(Item)).data
-}
-
-export async function removeEntry(rows: Rows, threadId: string): Promise<void> {
-  await rows.client.send(new DeleteItemCommand({ TableName: rows.table, Key: keyOf(rows, threadId) }))
 }
 
 /** What the container said of itself last; `undefined` where it never has. */

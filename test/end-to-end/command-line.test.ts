@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { branchline } from '../support/command-line.ts'
 import { startModel, type Model } from '../support/model.ts'
 import { startService, type Service } from '../support/service.ts'
 
@@ -20,24 +21,6 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]()
   await model[Symbol.asyncDispose]()
 })
-
-interface Said {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
-/** Runs the command line as a person does. */
-function branchline(args: readonly string[], env: Record<string, string> = {}): Promise<Said> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [join(root, 'src/cli/main.ts'), ...args],
-      { env: { PATH: process.env['PATH'] ?? '', FIRST_USER_ID: '32000', ...env } },
-      (error, out, err) => resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : 1, out, err }),
-    )
-  })
-}
 
 it('send shows the work and ends with the result', async () => {
   const said = await branchline(['send', 'write', 'cli.txt:', 'hello', '--url', service.url, '--thread', 'cli'])

@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { isDeepStrictEqual, promisify } from 'node:util'
 import type { Result } from '../../src/command/result.ts'
 import type { CommandRecord } from '../../src/journal/journal.ts'
 import { hunt } from './canaries.ts'
-import { readRecords, type Records, type ThreadStory } from './records.ts'
+import { readRecords, readTableRecords, type Records, type TableJournal, type ThreadStory } from './records.ts'
 
 const exec = promisify(execFile)
 const git = async (repository: string, ...args: string[]): Promise<string> =>
@@ -32,6 +32,8 @@ export interface CheckOptions {
   /** Secrets that must be nowhere, and what the service has written to its log. */
   readonly canaries?: readonly string[]
   readonly output?: string
+  /** Where the journal lies, where that is not in the folder. */
+  readonly journal?: TableJournal | undefined
   /** Files of these names are nobody's to complain about. */
   readonly elsewhere?: RegExp
 }
@@ -41,8 +43,9 @@ export interface CheckOptions {
  * is broken, by the number of the invariant. Nothing is asserted elsewhere.
  */
 export async function check(root: string, options: CheckOptions): Promise<readonly string[]> {
-  if (!existsSync(join(root, '.branchline', 'journal.sqlite'))) return options.sent?.some((sent) => sent.accepted) === true ? ['I1 the journal is gone'] : []
-  const records = await delivered(root, options.quiet)
+  if (options.journal === undefined && !existsSync(join(root, '.branchline', 'journal.sqlite')))
+    return options.sent?.some((sent) => sent.accepted) === true ? ['I1 the journal is gone'] : []
+  const records = await delivered(root, options)
   const perThread = await Promise.all(records.threads.map((story) => threadProblems(story, options)))
   const repositories = [...new Set(records.threads.map((story) => story.repository))].filter((path) => existsSync(path))
   return [
@@ -56,9 +59,9 @@ export async function check(root: string, options: CheckOptions): Promise<readon
 }
 
 /** A result is recorded a moment before it is delivered. */
-async function delivered(root: string, quiet: boolean): Promise<Records> {
+async function delivered(root: string, { quiet, journal }: CheckOptions): Promise<Records> {
   for (let left = 50; ; left -= 1) {
-    const records = readRecords(root)
+    const records = journal === undefined ? readRecords(root) : await readTableRecords(root, journal)
     if (!quiet || records.outbox.length === 0 || left === 0) return records
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
@@ -79,8 +82,7 @@ function accountProblems({ threads, outbox }: Records, { quiet, sent = [] }: Che
     const known = byId.get(commandId) ?? []
     if (accepted && known.length !== 1) problems.push(`I1 ${commandId} was accepted and is in the journal ${known.length} times`)
     const [record] = known
-    for (const result of results)
-      if (JSON.stringify(result) !== JSON.stringify(record?.result)) problems.push(`I2 ${commandId}: a client was told ${JSON.stringify(result)}`)
+    for (const result of results) if (!isDeepStrictEqual(result, record?.result)) problems.push(`I2 ${commandId}: a client was told ${JSON.stringify(result)}`)
   }
   if (!quiet) return problems
   for (const record of threads.flatMap((story) => story.commands))

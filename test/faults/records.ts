@@ -2,9 +2,13 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { RunEvent } from '../../src/command/event.ts'
 import { threadKey } from '../../src/command/ids.ts'
 import type { CommandRecord, Delivery, ThreadRecord } from '../../src/journal/journal.ts'
+import { load } from '../../src/journal/dynamodb/open.ts'
+import { Table } from '../../src/journal/dynamodb/table.ts'
+import { Values } from '../../src/journal/dynamodb/values.ts'
 import { commandFrom, deliveryFrom, threadFrom } from '../../src/journal/sqlite/rows.ts'
 
 /** A thread with everything that is known of it. */
@@ -24,10 +28,28 @@ export interface Records {
   readonly outbox: readonly Delivery[]
 }
 
+/** A journal that lies in a table of DynamoDB. */
+export interface TableJournal {
+  readonly client: DynamoDBClient
+  readonly table: string
+  readonly key: string
+}
+
+/** The same of a workspace whose journal lies in a table. */
+export async function readTableRecords(root: string, { client, table, key }: TableJournal): Promise<Records> {
+  const database = new DatabaseSync(':memory:')
+  const values = new Values(join(root, '.branchline', 'values'))
+  await load(new Table(client, table, key, values), values, database)
+  return recordsIn(root, database)
+}
+
 /** Reads what a workspace folder holds beside a service that may be running on it. */
 export function readRecords(root: string): Records {
+  return recordsIn(root, new DatabaseSync(join(root, '.branchline', 'journal.sqlite'), { readOnly: true, timeout: 5000 }))
+}
+
+function recordsIn(root: string, database: DatabaseSync): Records {
   const own = join(root, '.branchline')
-  const database = new DatabaseSync(join(own, 'journal.sqlite'), { readOnly: true, timeout: 5000 })
   try {
     const all = (sql: string) => database.prepare(sql).all()
     const names = new Map(all('SELECT scope, id, name FROM names').map((row) => [`${String(row['scope'])} ${String(row['id'])}`, String(row['name'])]))

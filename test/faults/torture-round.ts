@@ -6,8 +6,11 @@ import { promisify } from 'node:util'
 import { startScriptedModel } from '../../src/agent/simulation/model.ts'
 import { standIn } from '../support/failpoints.ts'
 import { keepAlive } from '../support/keeper.ts'
+import { startQueueServer } from '../support/queue-server.ts'
+import { QueueSender } from '../support/queue-sender.ts'
 import { makeRepository } from '../support/repository.ts'
 import { Sender } from '../support/sender.ts'
+import { startTableServer } from '../support/table-server.ts'
 import { startService, temporaryFolder, type Service } from '../support/service.ts'
 import { check } from './checker.ts'
 
@@ -17,6 +20,8 @@ export interface RoundOptions {
   readonly seed: string
   readonly commands: number
   readonly agent: 'stand-in' | 'real'
+  /** By HTTP to a service with its journal in a file; or by queues to a container with its journal in a table. */
+  readonly way?: 'http' | 'queues'
   /** Leave the folder of a round with problems for a look. */
   readonly keep?: boolean
 }
@@ -49,8 +54,35 @@ function random(seed: string): () => number {
   }
 }
 
+/** What a container needs in AWS, and who sends to it. */
+async function startContainer() {
+  await using parts = new AsyncDisposableStack()
+  const queues = parts.use(await startQueueServer())
+  const tables = parts.use(await startTableServer())
+  await tables.createQueueTable('queues')
+  await tables.createJournalTable('journal')
+  Object.assign(process.env, queues.env, tables.env) // for the sending side, which is in this process
+  const served = { clientId: 'acme', projectId: 'project', userId: 'user0' }
+  const rest = parts.move()
+  return {
+    env: {
+      ...queues.env,
+      ...tables.env,
+      CONTAINER_ID: 'acme-project-user0',
+      QUEUE_TABLE: 'queues',
+      JOURNAL_TABLE: 'journal',
+      LEASE_TTL_SECONDS: '3',
+      QUEUE_TABLE_SECONDS: '1',
+      QUEUE_WAIT_SECONDS: '1',
+    },
+    journal: { client: tables.client, table: 'journal', key: 'acme-project-user0' },
+    open: () => QueueSender.open({ table: 'queues', ...served }),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  }
+}
+
 /** One workspace folder, a burst of commands, kills in between; quiet in the end, and judged. */
-export async function round({ seed, commands, agent, keep = false }: RoundOptions): Promise<RoundReport> {
+export async function round({ seed, commands, agent, way = 'http', keep = false }: RoundOptions): Promise<RoundReport> {
   const began = performance.now()
   const disturbing = random(`${seed}/disturb`)
   const folder = await temporaryFolder()
@@ -69,8 +101,11 @@ export async function round({ seed, commands, agent, keep = false }: RoundOption
     ANTHROPIC_API_KEY: MODEL_KEY,
     ...(agent === 'stand-in' ? standIn : {}),
   }
-  const service = await startService({ workspace, env })
-  const sender = new Sender(() => service.url)
+  await using container = way === 'queues' ? await startContainer() : undefined
+  const service = await startService({ workspace, env: { ...env, ...container?.env } })
+  const users = container === undefined ? USERS : 1
+  await using queueSender = await container?.open()
+  const sender = queueSender ?? new Sender(() => service.url)
   const counts = { serviceKills: 0, agentKills: 0, drains: 0, duplicates: 0 }
   try {
     {
@@ -91,6 +126,7 @@ export async function round({ seed, commands, agent, keep = false }: RoundOption
       origin,
       canaries: [MODEL_KEY],
       output: service.output(),
+      journal: container?.journal,
       elsewhere: /^never$/,
     })
     const outcomes: Record<string, number> = {}
@@ -119,7 +155,7 @@ export async function round({ seed, commands, agent, keep = false }: RoundOption
   async function act(n: number): Promise<void> {
     const chance = random(`${seed}/${n}`)
     const duplicate = chance() < 0.15 ? Math.floor(chance() * n) : undefined
-    const userId = `user${Math.floor(chance() * USERS)}`
+    const userId = `user${Math.floor(chance() * users)}`
     const threadId = `${userId}-t${Math.floor(chance() * THREADS)}` // all push to one origin, each to a branch of its own
     const commandId = `${threadId}-${n}`
     const dice = chance()

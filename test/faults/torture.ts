@@ -1,6 +1,7 @@
 // Thousands of commands while the service and its agents are killed, and one checker at the end of each round.
 //   npm run torture -- --rounds 10 --seed 7             ten rounds of 100 commands with the stand-in for Claude Code
 //   npm run torture -- --rounds 10 --agent real         with the real Claude Code on the scripted model
+//   npm run torture -- --rounds 10 --way queues         by queues, to a container with its journal in a table
 //   npm run torture -- --rounds 90 --seed 7 --from 42   goes on with round 42: a round depends on its seed and number alone
 import { parseArgs } from 'node:util'
 import { round, type RoundReport } from './torture-round.ts'
@@ -12,6 +13,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '1' },
     agent: { type: 'string', default: 'stand-in' },
+    way: { type: 'string', default: 'http' },
     keep: { type: 'boolean', default: false },
   },
 })
@@ -21,11 +23,12 @@ const whole = (name: 'rounds' | 'commands' | 'from'): number => {
   return value
 }
 if (values.agent !== 'stand-in' && values.agent !== 'real') throw new Error('--agent: must be stand-in or real')
+if (values.way !== 'http' && values.way !== 'queues') throw new Error('--way: must be http or queues')
 
 const [rounds, commands, from] = [whole('rounds'), whole('commands'), whole('from')]
 const all: RoundReport[] = []
 for (let n = from; n < from + rounds; n += 1) {
-  const report = await round({ seed: `${values.seed}/${n}`, commands, agent: values.agent, keep: values.keep })
+  const report = await round({ seed: `${values.seed}/${n}`, commands, agent: values.agent, way: values.way, keep: values.keep })
   all.push(report)
   process.stdout.write(`${JSON.stringify({ round: n, ...report })}\n`)
 }

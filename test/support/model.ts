@@ -7,8 +7,8 @@ export interface Model extends AsyncDisposable {
   readonly requests: readonly ChatCompletionRequest[]
   /** Requests whose instruction holds `text`, and that come after so many answers of tools, wait until `release`. */
   hold(text: string, after?: number): { readonly reached: Promise<void>; release(): void }
-  /** The next `times` requests whose instruction holds `text`, and that come after so many answers of tools, are refused with `status`. */
-  fail(text: string, status: number, times: number, how?: { readonly after?: number }): void
+  /** The next `times` requests whose instruction holds `text`, and that come after so many answers of tools, are refused with `status`, until `stop`. */
+  fail(text: string, status: number, times: number, how?: { readonly after?: number }): { stop(): void }
   /** Instructions that hold `text` are taken for another one. */
   instead(text: string, instruction: string): void
   /** Answers to instructions that hold `text`, but for the first, are said to have used 51,000 tokens. */
@@ -87,7 +87,11 @@ export async function startModel(): Promise<Model> {
       holds.push({ text, after, reached: reached.resolve, released: released.promise })
       return { reached: reached.promise, release: () => released.resolve() }
     },
-    fail: (text, status, times, { after = 0 } = {}) => void failures.push({ text, after, status, left: times }),
+    fail: (text, status, times, { after = 0 } = {}) => {
+      const failure = { text, after, status, left: times }
+      failures.push(failure)
+      return { stop: () => void (failure.left = 0) }
+    },
     instead: (text, instruction) => void insteads.push({ text, instruction }),
     price: (text) => void prices.push(text),
     [Symbol.asyncDispose]: async () => {

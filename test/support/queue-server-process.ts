@@ -18,6 +18,17 @@ Server.prototype.listen = function (this: Server, options: object, ...others: un
 const { SqsStore } = (await import(new URL('sqs/sqsStore.js', import.meta.resolve('fauxqs')).href)) as { readonly SqsStore: Store }
 SqsStore.prototype.buildQueueUrl = (name, _port, host) => `http://${host}/000000000000/${name}`
 
+// It loses a message that is given back with a visibility of 0: it writes NULL where its own table takes none.
+interface Kept {
+  readonly db: { prepare(sql: string): { run(...values: string[]): unknown } }
+}
+const { PersistenceManager } = (await import(new URL('persistence.js', import.meta.resolve('fauxqs')).href)) as {
+  readonly PersistenceManager: { prototype: { updateMessageReady: (this: Kept, messageId: string) => void } }
+}
+PersistenceManager.prototype.updateMessageReady = function (messageId) {
+  this.db.prepare('UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?').run(messageId)
+}
+
 process.stdin.resume().once('close', () => process.exit())
 const server = await startFauxqs({ port: Number(port), logger: false, dataDir })
 console.log(`listens on ${server.port}`)

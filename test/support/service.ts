@@ -26,6 +26,8 @@ export interface Service extends AsyncDisposable {
   kill(): Promise<void>
   /** SIGTERM; answers the exit code. */
   terminate(): Promise<number | null>
+  /** The exit code, when it has ended by itself. */
+  readonly ended: Promise<number | null>
   /** It runs. */
   readonly alive: boolean
   /** Starts it again on the same folder. */
@@ -38,6 +40,7 @@ export interface ServiceOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly node?: string
   readonly workspace?: string
+  readonly args?: readonly string[]
   /** Secrets that the test itself says in messages: they are where messages are kept. */
   readonly said?: readonly string[]
   /** The dependencies of the example site are there from the beginning, where a test before this one has had them installed. */
@@ -60,6 +63,7 @@ export async function startService({
   example = false,
   installed = false,
   said = [],
+  args = [],
   destroyed = false,
 }: ServiceOptions = {}): Promise<Service> {
   const folder = workspace ?? (await temporaryFolder())
@@ -68,7 +72,7 @@ export async function startService({
   if (installed) await bring(INSTALLED(), store)
   let [child, url, output] = [undefined as ChildProcess | undefined, '', '']
   const start = async (more: Readonly<Record<string, string>> = {}): Promise<void> => {
-    child = spawn(node, [MAIN], {
+    child = spawn(node, [MAIN, ...args], {
       env: {
         PATH: process.env['PATH'] ?? '',
         HOME: folder,
@@ -117,6 +121,11 @@ export async function startService({
     },
     get pid() {
       return child?.pid ?? 0
+    },
+    get ended() {
+      const [code, signal] = [child?.exitCode ?? null, child?.signalCode ?? null]
+      if (child === undefined || code !== null || signal !== null) return Promise.resolve(code)
+      return once(child, 'exit').then(([exitCode]) => exitCode)
     },
     get alive() {
       return child !== undefined && child.exitCode === null && child.signalCode === null

@@ -149,3 +149,19 @@ export const ProblemAnswer = z
     error: z.string(),
   })
   .meta({ id: 'Problem' })
+
+export const DeadLetterAnswer = z
+  .object({
+    n: z.int(),
+    at: iso,
+    reason: z.string(),
+    source: z.string().optional().describe('The queue that it came from.'),
+    threadId: z.string().optional(),
+    commandId: z.string().optional(),
+    body: z.string().describe('What was sent, as far as it is kept.'),
+  })
+  .meta({ id: 'DeadLetter' })
+export const DeadLetters = z
+  .object({ deadLetters: z.array(DeadLetterAnswer), next: z.int().optional().describe('`after` of the next page.') })
+  .meta({ id: 'DeadLetters' })
+export const Retried = z.object({ success: z.boolean(), commandId: z.string() }).meta({ id: 'Retried' })

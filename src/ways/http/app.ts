@@ -5,6 +5,7 @@ import { NotRecorded } from '../../journal/journal.ts'
 import { messageOf } from '../../observe/text.ts'
 import { requireRole, type Callers } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
+import { deadLetterRoutes } from './dead-letter-routes.ts'
 import type { Desk } from './desk.ts'
 import { guard, type GuardOptions } from './guard.ts'
 import { refuseAgents, type IsAgent } from './no-agents.ts'
@@ -32,6 +33,7 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
     ...threadRoutes(desk),
     ...previewRoutes(desk),
     pullRequestRoute(desk),
+    ...deadLetterRoutes(desk),
   ]
   const document = openApiDocument(routes, desk.version)
   const app = new Hono()

@@ -70,6 +70,7 @@ const count = z
   .string()
   .regex(/^\d{1,9}$/, 'must be a whole number')
   .transform(Number)
+export const LetterPath = z.object({ n: count })
 export const ScopeQuery = z.object(scope)
 export const ProjectQuery = z.object({ projectId: ProjectId.optional() })
 export const PageQuery = ProjectQuery.extend({

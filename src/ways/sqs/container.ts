@@ -14,6 +14,8 @@ import type { Source } from './take.ts'
 
 export interface ContainerOptions {
   readonly rows: Rows
+  /** How often they are read. */
+  readonly refreshMs: number
   readonly client: SQSClient
   /** AWS account that queues have to belong to. */
   readonly account: string | undefined
@@ -38,10 +40,11 @@ export class Container implements Listening {
   #working: readonly Promise<void>[] = []
 
   constructor(options: ContainerOptions) {
-    const { rows, account, log, pollingOf } = options
+    const { rows, refreshMs, account, log, pollingOf } = options
     this.#options = options
     this.#followed = new FollowedQueues({
       rows,
+      refreshMs,
       account,
       log,
       poll: (entry, stop) =>

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { GetQueueAttributesCommand, GetQueueUrlCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
+import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { BuriedLetter, Journal } from '../../journal/journal.ts'
 import { isFifo } from '../../queues/aws.ts'
+import { redriveTarget } from '../../queues/dead-letter-queue.ts'
 import type { Log } from '../../observe/log.ts'
 import { messageOf } from '../../observe/text.ts'
 
@@ -84,24 +85,15 @@ export class DeadLetters implements AsyncDisposable {
       CommandId: letter.commandId,
       At: new Date(letter.at).toISOString(),
     }
+    const id = `letter-${letter.n}-${letter.at}`
     const send = new SendMessageCommand({
       QueueUrl: to,
       MessageBody: this.#redact(letter.body) || '(empty)',
       MessageAttributes: Object.fromEntries(Object.entries(about).flatMap(([name, value]) => text(value).map((attribute) => [name, attribute] as const))),
-      ...(isFifo(to) ? { MessageGroupId: letter.threadId ?? 'unknown', MessageDeduplicationId: `${this.#journal.epoch}-${letter.n}-${letter.at}` } : {}),
+      ...(isFifo(to) ? { MessageGroupId: id, MessageDeduplicationId: id } : {}), // a group of its own, so that each can be looked at
     })
     await this.#client.send(send)
     await this.#journal.unbury(letter.n)
     this.#log.info({ event: 'dead_letter.sent', queue: to, commandId: letter.commandId, reason: letter.reason })
   }
-}
-
-/** The queue that SQS itself moves messages to that were received too often. */
-async function redriveTarget(client: SQSClient, url: string): Promise<string | undefined> {
-  const { Attributes } = await client.send(new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['RedrivePolicy'] }))
-  const policy = Attributes?.['RedrivePolicy']
-  const arn: unknown = policy === undefined ? undefined : JSON.parse(policy)['deadLetterTargetArn']
-  const [, , , , account, name] = typeof arn === 'string' ? arn.split(':') : []
-  if (name === undefined) return undefined
-  return (await client.send(new GetQueueUrlCommand({ QueueName: name, QueueOwnerAWSAccountId: account }))).QueueUrl
 }

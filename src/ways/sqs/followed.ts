@@ -8,6 +8,8 @@ import { messageOf } from '../../observe/text.ts'
 /** How the queues of many threads are listened to. */
 export interface Following {
   readonly rows: Rows
+  /** How often they are read. */
+  readonly refreshMs: number
   /** AWS account that queues have to belong to. */
   readonly account: string | undefined
   /** Polls the queue of a thread until it is told to stop. */
@@ -21,8 +23,6 @@ export interface Following {
 const ACTIVE_MS = 15 * 60_000
 /** Threads that are polled all the time: polls are paid for, and each holds a connection. */
 const MOST_ACTIVE = 20
-/** How often the table is read. */
-const REFRESH_MS = 15_000
 /** Between two looks into queues that are not polled all the time. */
 const SWEEP_MS = 3000
 const SWEPT_AT_ONCE = 10
@@ -102,7 +102,7 @@ export class FollowedQueues implements AsyncDisposable {
 
   async #refreshing(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      await delay(REFRESH_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
+      await delay(this.#following.refreshMs, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
       if (this.#stop.signal.aborted) return
       await this.#refresh().catch((error: unknown) => this.#following.log.warn({ event: 'queues.not_read', error: messageOf(error) }))
       this.#trim()

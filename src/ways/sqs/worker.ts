@@ -32,6 +32,8 @@ export interface WorkerOptions {
   readonly deadLetterQueue: string | undefined
   readonly acknowledge: 'recorded' | 'result'
   readonly maxReceives: number
+  /** How often the table is read. */
+  readonly tableSeconds: number
   readonly waitSeconds: number
   readonly served: Omit<Served, 'threadId'>
 }
@@ -75,12 +77,23 @@ export class SqsWorker implements AsyncDisposable {
     this.#listening =
       queues.kind === 'pair'
         ? new Pair({ url: queues.input, output: queues.output, served: { ...served, threadId: undefined } }, pollingOf)
-        : new Container({ rows: { client: this.#table, ...queues }, client: this.#calls, account, prefix, served, epoch: journal.epoch, pollingOf, log })
+        : new Container({
+            rows: { client: this.#table, ...queues },
+            refreshMs: this.#options.tableSeconds * 1000,
+            client: this.#calls,
+            account,
+            prefix,
+            served,
+            epoch: journal.epoch,
+            pollingOf,
+            log,
+          })
     await this.#listening.start()
   }
 
   /** Sends a result to its queue. */
   readonly deliver: Deliver = async (delivery) => {
+    if (!delivery.result.success) this.#letters.ring() // it may have been given up
     const outputOf = () => this.#listening?.outputOf(delivery.threadId)
     await answer(delivery, { client: this.#calls, outputOf, bury: (letter) => this.#bury(letter, undefined) })
     await this.#held?.release({ workspace: delivery.workspace, commandId: CommandId.parse(delivery.result.commandId) })
