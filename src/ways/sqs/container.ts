@@ -47,11 +47,10 @@ export class Container implements Listening {
       refreshMs,
       account,
       log,
-      poll: (entry, stop) =>
-        poll(
-          pollingOf(this.#sourceOf(entry), () => this.#followed.heard(entry.threadId)),
-          stop,
-        ),
+      poll: (entry, wanted, stop) => {
+        const heard = (): void => this.#followed.heard(entry.threadId)
+        return poll({ ...pollingOf(this.#sourceOf(entry), heard), wanted }, stop)
+      },
       pollOnce: (entry, stop) => pollOnce({ ...pollingOf(this.#sourceOf(entry), () => {}), waitSeconds: LOOK_SECONDS }, stop),
     })
   }

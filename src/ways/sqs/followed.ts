@@ -12,8 +12,8 @@ export interface Following {
   readonly refreshMs: number
   /** AWS account that queues have to belong to. */
   readonly account: string | undefined
-  /** Polls the queue of a thread until it is told to stop. */
-  readonly poll: (entry: Entry, stop: AbortSignal) => Promise<void>
+  /** Polls the queue of a thread, again and again for as long as that is wanted, or until it is told to stop. */
+  readonly poll: (entry: Entry, wanted: () => boolean, stop: AbortSignal) => Promise<void>
   /** Asks it once, for a moment; answers how many messages there were. */
   readonly pollOnce: (entry: Entry, stop: AbortSignal) => Promise<number>
   readonly log: Log
@@ -27,10 +27,14 @@ const MOST_ACTIVE = 20
 const SWEEP_MS = 3000
 const SWEPT_AT_ONCE = 10
 
+/** A poll that was broken off may have taken a message along, which is seen again when its visibility time is over: 30 s in most queues. */
+const SECOND_LOOK_MS = 40_000
+
 interface Followed {
   readonly entry: Entry
   heardAt: number
-  polling: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
+  /** Where it is polled; a poll that is under way is not broken off when it is not wanted any more, since it might take a message along. */
+  polling: { wanted: boolean } | undefined
 }
 
 /**
@@ -42,6 +46,10 @@ export class FollowedQueues implements AsyncDisposable {
   readonly #threads = new Map<ThreadId, Followed>()
   readonly #stop = new AbortController()
   readonly #passedOver = new Map<string, string>()
+  readonly #polls = new Set<Promise<void>>()
+  /** Rung for, and to be looked into. */
+  readonly #rung = new Set<ThreadId>()
+  #looking = 0
   #working: readonly Promise<void>[] = []
   #refreshedAt: number | undefined
 
@@ -52,7 +60,7 @@ export class FollowedQueues implements AsyncDisposable {
   /** Reads the table and looks into every queue once, so that what waited is found; then goes on by itself. @throws where the table cannot be read */
   async start(): Promise<void> {
     await this.#refresh()
-    this.#working = [this.#refreshing(), this.#firstLook().then(() => this.#sweeping())]
+    this.#working = [this.#refreshing(), this.#firstLooks(), this.#sweeping()]
   }
 
   get count(): number {
@@ -75,7 +83,19 @@ export class FollowedQueues implements AsyncDisposable {
   /** Somebody rang for a thread; one that is not known yet is looked for in the table. */
   async rung(threadId: ThreadId): Promise<void> {
     if (!this.#threads.has(threadId)) await this.#refresh()
-    this.heard(threadId)
+    if (this.polled < MOST_ACTIVE || this.#threads.get(threadId)?.polling !== undefined) return this.heard(threadId)
+    this.#rung.add(threadId) // so many at once that those before would be given up before they are heard
+    while (this.#looking < SWEPT_AT_ONCE && this.#looking < this.#rung.size) void this.#lookIntoRung()
+  }
+
+  async #lookIntoRung(): Promise<void> {
+    this.#looking += 1
+    for (const threadId of this.#rung) {
+      this.#rung.delete(threadId)
+      const followed = this.#threads.get(threadId)
+      if (followed !== undefined) await this.#look([followed])
+    }
+    this.#looking -= 1
   }
 
   /** There is life in a thread. */
@@ -95,9 +115,7 @@ export class FollowedQueues implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    const polls = [...this.#threads.values()].flatMap(({ polling }) => (polling === undefined ? [] : [polling]))
-    for (const { stop } of polls) stop.abort()
-    await Promise.allSettled([...polls.map(({ done }) => done), ...this.#working])
+    await Promise.allSettled([...this.#polls, ...this.#working])
   }
 
   async #refreshing(): Promise<void> {
@@ -115,7 +133,7 @@ export class FollowedQueues implements AsyncDisposable {
     const listed = new Map(entries.filter((entry) => entry.state !== 'closed' && this.#isOurs(entry)).map((entry) => [entry.threadId, entry]))
     for (const [threadId, { polling }] of this.#threads) {
       if (listed.has(threadId)) continue
-      polling?.stop.abort()
+      if (polling !== undefined) polling.wanted = false
       this.#threads.delete(threadId)
       this.#following.log.info({ event: 'queue.gone', threadId })
     }
@@ -146,15 +164,17 @@ export class FollowedQueues implements AsyncDisposable {
       return
     }
     const [former, moved] = [known.entry, known.entry.inputQueueUrl !== entry.inputQueueUrl]
-    if (moved) known.polling?.stop.abort()
+    if (moved && known.polling !== undefined) known.polling.wanted = false
     this.#threads.set(entry.threadId, { ...known, entry, polling: moved ? undefined : known.polling })
     if (moved || former.updatedAt !== entry.updatedAt) this.heard(entry.threadId)
   }
 
   #begin(followed: Followed): void {
-    const stop = new AbortController()
-    const done = this.#following.poll(followed.entry, stop.signal)
-    followed.polling = { stop, done }
+    const polling = { wanted: true }
+    followed.polling = polling
+    const done = this.#following.poll(followed.entry, () => polling.wanted, this.#stop.signal)
+    this.#polls.add(done)
+    void done.finally(() => this.#polls.delete(done))
   }
 
   /** The longest unheard are polled no more. */
@@ -162,12 +182,14 @@ export class FollowedQueues implements AsyncDisposable {
     const polled = [...this.#threads.values()].filter(({ polling }) => polling !== undefined).toSorted((a, b) => b.heardAt - a.heardAt)
     for (const [at, followed] of polled.entries()) {
       if (at < MOST_ACTIVE && performance.now() - followed.heardAt < ACTIVE_MS) continue
-      followed.polling?.stop.abort()
+      if (followed.polling !== undefined) followed.polling.wanted = false
       followed.polling = undefined
     }
   }
 
-  async #firstLook(): Promise<void> {
+  async #firstLooks(): Promise<void> {
+    await this.#look([...this.#threads.values()])
+    await delay(SECOND_LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
     await this.#look([...this.#threads.values()])
   }
 

@@ -11,6 +11,8 @@ export interface Polling {
   readonly take: (messages: readonly Message[]) => Promise<void>
   /** The queue has answered; how many messages there were. */
   readonly answered: (count: number) => void
+  /** Whether to ask once more; always, unless told otherwise. */
+  readonly wanted?: () => boolean
   readonly failed: (error: unknown, times: number) => void
 }
 
@@ -32,10 +34,10 @@ export async function pollOnce({ client, url, waitSeconds, take, answered }: Pol
   return Messages.length
 }
 
-/** Asks a queue for messages, again and again until `stop` aborts; more and more seldom while it does not answer. */
+/** Asks a queue for messages, again and again until that is not wanted any more or `stop` aborts; more and more seldom while it does not answer. */
 export async function poll(polling: Polling, stop: AbortSignal): Promise<void> {
   let failures = 0
-  while (!stop.aborted) {
+  while (!stop.aborted && (polling.wanted?.() ?? true)) {
     try {
       await polling.ready(stop)
       await pollOnce(polling, stop)
