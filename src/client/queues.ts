@@ -83,6 +83,7 @@ export class QueueClient implements AsyncDisposable {
   readonly #options: QueueOptions
   readonly #parts: Parts
   readonly #stop = new AbortController()
+  readonly #sending = new Map<ThreadId, Promise<void>>()
   /** Rejects when the connection is closed. */
   readonly #closed: Promise<never>
 
@@ -138,7 +139,17 @@ export class QueueClient implements AsyncDisposable {
     return { ...(await this.#parts.queuesOf(threadId)), threadId, commandId, body: JSON.stringify(command) }
   }
 
-  async #put(input: string, threadId: ThreadId, body: string, commandId: string): Promise<void> {
+  /** One message of a thread after the other, in the order in which they were handed in. */
+  #put(input: string, threadId: ThreadId, body: string, commandId: string): Promise<void> {
+    const before = this.#sending.get(threadId) ?? Promise.resolve()
+    const sending = before.catch(() => {}).then(() => this.#putNow(input, threadId, body, commandId)) // whoever sent the one before is told of its failure
+    this.#sending.set(threadId, sending)
+    return sending.finally(() => {
+      if (this.#sending.get(threadId) === sending) this.#sending.delete(threadId)
+    })
+  }
+
+  async #putNow(input: string, threadId: ThreadId, body: string, commandId: string): Promise<void> {
     // Its own id for each sending: the service knows a command again by itself, and answers it again.
     const inOrder = isFifo(input) ? { MessageGroupId: threadId, MessageDeduplicationId: `${commandId.slice(0, 90)}-${randomUUID()}` } : {}
     await this.#parts.calls.send(new SendMessageCommand({ QueueUrl: input, MessageBody: body, ...inOrder }))
@@ -149,7 +160,11 @@ export class QueueClient implements AsyncDisposable {
   async #knock(threadId: ThreadId): Promise<boolean> {
     const { rows, calls } = this.#parts
     const { wake, onProgress } = this.#options
-    const container = rows === undefined ? undefined : await readContainer(rows)
+    if (rows === undefined) {
+      await wake?.() // a pair of queues does not say whether anybody listens
+      return true
+    }
+    const container = await readContainer(rows)
     if (container?.doorbellQueueUrl !== undefined) await ring(calls, container.doorbellQueueUrl, threadId)
     const runs = container?.state === 'running' && Date.now() - container.updatedAt < SILENT_MS
     if (runs || wake === undefined) return true

@@ -30,8 +30,8 @@ export function outboxDue(statements: Statements, at: number, limit: number): re
     .map(deliveryFrom)
 }
 
-/** How much of the body of a dead letter is kept. */
-const MAX_BODY_CHARACTERS = 100_000
+/** As much of the body of a dead letter as SQS carries, 1 MiB. */
+const MAX_BODY_CHARACTERS = 1024 * 1024
 
 export function bury(statements: Statements, letter: DeadLetter, refused?: Refused): void {
   const kept = { ...letter, body: letter.body.slice(0, MAX_BODY_CHARACTERS) }

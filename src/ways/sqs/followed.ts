@@ -13,7 +13,7 @@ export interface Following {
   /** AWS account that queues have to belong to. */
   readonly account: string | undefined
   /** Polls the queue of a thread, again and again for as long as that is wanted, or until it is told to stop. */
-  readonly poll: (entry: Entry, wanted: () => boolean, stop: AbortSignal) => Promise<void>
+  readonly poll: (entry: Entry, wanted: (since: number) => boolean, stop: AbortSignal) => Promise<void>
   /** Asks it once, for a moment; answers how many messages there were. */
   readonly pollOnce: (entry: Entry, stop: AbortSignal) => Promise<number>
   readonly log: Log
@@ -25,7 +25,7 @@ const ACTIVE_MS = 15 * 60_000
 const MOST_ACTIVE = 20
 /** Between two looks into queues that are not polled all the time. */
 const SWEEP_MS = 3000
-const SWEPT_AT_ONCE = 10
+const LOOKED_INTO_AT_ONCE = 50
 
 /** A poll that was broken off may have taken a message along, which is seen again when its visibility time is over: 30 s in most queues. */
 const SECOND_LOOK_MS = 40_000
@@ -34,7 +34,7 @@ interface Followed {
   readonly entry: Entry
   heardAt: number
   /** Where it is polled; a poll that is under way is not broken off when it is not wanted any more, since it might take a message along. */
-  polling: { wanted: boolean } | undefined
+  polling: { wanted: boolean; heardAt: number } | undefined
 }
 
 /**
@@ -85,7 +85,7 @@ export class FollowedQueues implements AsyncDisposable {
     if (!this.#threads.has(threadId)) await this.#refresh()
     if (this.polled < MOST_ACTIVE || this.#threads.get(threadId)?.polling !== undefined) return this.heard(threadId)
     this.#rung.add(threadId) // so many at once that those before would be given up before they are heard
-    while (this.#looking < SWEPT_AT_ONCE && this.#looking < this.#rung.size) void this.#lookIntoRung()
+    if (this.#looking < LOOKED_INTO_AT_ONCE) void this.#lookIntoRung()
   }
 
   async #lookIntoRung(): Promise<void> {
@@ -104,6 +104,7 @@ export class FollowedQueues implements AsyncDisposable {
     if (followed === undefined || this.#stop.signal.aborted) return
     followed.heardAt = performance.now()
     if (followed.polling === undefined) this.#begin(followed)
+    else followed.polling.heardAt = followed.heardAt
     this.#trim()
   }
 
@@ -170,9 +171,10 @@ export class FollowedQueues implements AsyncDisposable {
   }
 
   #begin(followed: Followed): void {
-    const polling = { wanted: true }
+    const polling = { wanted: true, heardAt: followed.heardAt }
     followed.polling = polling
-    const done = this.#following.poll(followed.entry, () => polling.wanted, this.#stop.signal)
+    // What it was heard of for may have come between two polls: it is asked once more for that.
+    const done = this.#following.poll(followed.entry, (since) => polling.wanted || polling.heardAt > since, this.#stop.signal)
     this.#polls.add(done)
     void done.finally(() => this.#polls.delete(done))
   }
@@ -218,7 +220,7 @@ export class FollowedQueues implements AsyncDisposable {
         if (count > 0) this.heard(threadId)
       }
     }
-    await Promise.all(Array.from({ length: SWEPT_AT_ONCE }, one))
+    await Promise.all(Array.from({ length: LOOKED_INTO_AT_ONCE }, one))
     return found
   }
 }

@@ -11,8 +11,8 @@ export interface Polling {
   readonly take: (messages: readonly Message[]) => Promise<void>
   /** The queue has answered; how many messages there were. */
   readonly answered: (count: number) => void
-  /** Whether to ask once more; always, unless told otherwise. */
-  readonly wanted?: () => boolean
+  /** Whether to ask once more, where it was asked last at `since` (by `performance.now()`); always, unless told otherwise. */
+  readonly wanted?: (since: number) => boolean
   readonly failed: (error: unknown, times: number) => void
 }
 
@@ -36,10 +36,11 @@ export async function pollOnce({ client, url, waitSeconds, take, answered }: Pol
 
 /** Asks a queue for messages, again and again until that is not wanted any more or `stop` aborts; more and more seldom while it does not answer. */
 export async function poll(polling: Polling, stop: AbortSignal): Promise<void> {
-  let failures = 0
-  while (!stop.aborted && (polling.wanted?.() ?? true)) {
+  let [failures, asked] = [0, -Infinity]
+  while (!stop.aborted && (polling.wanted?.(asked) ?? true)) {
     try {
       await polling.ready(stop)
+      asked = performance.now()
       await pollOnce(polling, stop)
       failures = 0
     } catch (error) {

@@ -11,6 +11,7 @@ import type { Acceptance } from '../../engine/acceptance.ts'
 import { refOf, type DeadLetter, type Refused, type Reply } from '../../journal/journal.ts'
 import type { Log } from '../../observe/log.ts'
 import { messageOf } from '../../observe/text.ts'
+import { isFifo } from '../../queues/aws.ts'
 import type { Held } from './held.ts'
 import { readBody, type About, type Served } from './message.ts'
 
@@ -95,7 +96,8 @@ async function takeOne(message: Message, source: Source, intake: Intake): Promis
   switch (accepted.kind) {
     case 'accepted':
     case 'duplicate':
-      if (intake.held === undefined || accepted.record.state === 'ended') return 'delete'
+      // A message that is kept on a FIFO queue would hold back the next one of its thread, the interrupting one.
+      if (intake.held === undefined || isFifo(source.url) || accepted.record.state === 'ended') return 'delete'
       intake.held.hold(refOf(command), { url: source.url, receiptHandle: message.ReceiptHandle ?? '', body })
       return 'held'
     case 'conflict':
