@@ -1,27 +1,33 @@
 import { defineConfig } from 'vitest/config'
 
-/** The program from outside: one service at a time. */
-const fromOutside = {
-  fileParallelism: false,
-  maxWorkers: 1,
-  testTimeout: 90_000,
-  hookTimeout: 300_000,
-  expect: { poll: { timeout: 30_000, interval: 100 } },
-  globalSetup: ['test/support/global-setup.ts'],
-}
+/** The program from outside: one service at a time, by users of this project's own, since others may run beside it. */
+const fromOutside = (name: string, firstUserId: number, include: string[], exclude: string[] = []) => ({
+  extends: true as const,
+  test: {
+    name,
+    include,
+    exclude,
+    env: { FIRST_TEST_USER_ID: String(firstUserId) },
+    fileParallelism: false,
+    maxWorkers: 1,
+    testTimeout: 90_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 30_000, interval: 100 } },
+    globalSetup: ['test/support/global-setup.ts'],
+  },
+})
 const PREVIEWS = 'test/end-to-end/preview*.test.ts'
+const QUEUES = ['test/end-to-end/queue*.test.ts', 'test/end-to-end/mail-front-end.test.ts', 'test/faults/queues.test.ts']
 
 export default defineConfig({
   test: {
     pool: 'forks', // tests start, stop and signal processes
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
-      {
-        extends: true,
-        test: { name: 'end-to-end', include: ['test/end-to-end/**/*.test.ts', 'test/faults/**/*.test.ts'], exclude: [PREVIEWS], ...fromOutside },
-      },
-      // Beside the others, by users of their own: dev servers and browsers are waited for most of the time.
-      { extends: true, test: { name: 'previews', include: [PREVIEWS], env: { FIRST_TEST_USER_ID: '34000' }, ...fromOutside } },
+      fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES]),
+      fromOutside('previews', 34_000, [PREVIEWS]),
+      fromOutside('queues', 38_000, QUEUES),
+      fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], QUEUES),
     ],
     reporters: ['default', './test/support/closing-line.ts'],
   },

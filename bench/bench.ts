@@ -11,6 +11,8 @@ import { preStarted } from './pre-started.ts'
 import { previewChange } from './preview-change.ts'
 import { previewGateway } from './preview-gateway.ts'
 import { previewStart } from './preview-start.ts'
+import { queueIdle } from './queue-idle.ts'
+import { queueCommands, queueInterrupt, queueRecording, queueTakeOver } from './queues.ts'
 import { restart } from './restart.ts'
 import { secondThread } from './second-thread.ts'
 import { start } from './start.ts'
@@ -32,6 +34,11 @@ const SUBJECTS: readonly Subject[] = [
   previewChange,
   previewGateway,
   previewStart,
+  queueRecording,
+  queueCommands,
+  queueInterrupt,
+  queueTakeOver,
+  queueIdle,
 ]
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, json: { type: 'string' } } })

@@ -1,5 +1,5 @@
 // Every check and every test: `npm test`. Its last line counts the tests; a failed check counts as a failed test.
-//   npm test -- unit         one project alone: unit, end-to-end or previews
+//   npm test -- unit         one project alone: unit, end-to-end, previews, queues or faults
 //   npm test -- crash        the files whose name holds that word
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,7 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { check } from './check.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const PROJECTS = ['unit', 'end-to-end', 'previews']
+/** Two sets side by side, which take about as long: much of the time is waiting. */
+const SETS = [
+  ['unit', 'end-to-end', 'previews'],
+  ['faults', 'queues'],
+] as const
 const COUNTS = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/
 
 /** Runs tests; what is written is shown as it comes, or where others run beside them when they have ended. */
@@ -30,13 +34,26 @@ async function run(args: readonly string[], failed: readonly string[], beside: b
 const [first, ...rest] = process.argv.slice(2)
 if (first === undefined) {
   const failed = check()
-  const runs = await Promise.all([run(['--project', 'unit', '--project', 'end-to-end'], failed, false), run(['--project', 'previews'], [], true)])
-  process.stdout.write(`\n${runs[1].output}\n`)
+  const runs = await Promise.all(
+    SETS.map((projects, at) =>
+      run(
+        projects.flatMap((name) => ['--project', name]),
+        at === 0 ? failed : [],
+        at > 0,
+      ),
+    ),
+  )
+  process.stdout.write(
+    `\n${runs
+      .slice(1)
+      .map(({ output }) => output)
+      .join('\n')}\n`,
+  )
   const counts = runs.map(({ output }) => COUNTS.exec(output)?.slice(1).map(Number) ?? [0, 1, 0])
   const [passed, broken, skipped] = [0, 1, 2].map((at) => counts.reduce((sum, each) => sum + (each[at] ?? 0), 0))
   process.stdout.write(`${passed} passed, ${broken} failed, ${skipped} skipped\n`)
   process.exitCode = failed.length === 0 && runs.every(({ status }) => status === 0) && broken === 0 ? 0 : 1
 } else {
-  const { status } = await run(PROJECTS.includes(first) ? ['--project', first, ...rest] : [first, ...rest], [], false)
+  const { status } = await run(SETS.flat().some((name) => name === first) ? ['--project', first, ...rest] : [first, ...rest], [], false)
   process.exitCode = status
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { ChangeMessageVisibilityCommand, DeleteMessageCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import { commandKey, type CommandRef } from '../../journal/journal.ts'
 import type { Log } from '../../observe/log.ts'
@@ -20,13 +19,18 @@ export class Held implements AsyncDisposable {
   readonly #client: SQSClient
   readonly #log: Log
   readonly #messages = new Map<string, Map<string, Message & { readonly since: number }>>()
-  readonly #stop = new AbortController()
-  readonly #working: Promise<void>
+  #timer: NodeJS.Timeout | undefined
+  #working: Promise<void> = Promise.resolve()
 
   constructor(client: SQSClient, log: Log) {
     this.#client = client
     this.#log = log
-    this.#working = this.#work()
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => {
+      this.#working = this.#working.then(() => this.#keepAll())
+    }, EXTEND_MS)
   }
 
   /** The same message again, received anew, takes the place of what was held of it. */
@@ -45,22 +49,18 @@ export class Held implements AsyncDisposable {
 
   /** Gives back at once what is held still, for whoever goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
+    clearInterval(this.#timer)
     await this.#working
     const rest = [...this.#messages.values()].flatMap((each) => [...each.values()])
     this.#messages.clear()
     await Promise.all(rest.map((message) => this.#visibleAfter(message, 0)))
   }
 
-  async #work(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await delay(EXTEND_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
-      if (this.#stop.signal.aborted) return
-      for (const messages of this.#messages.values()) {
-        for (const [key, message] of messages) {
-          if (performance.now() - message.since < SEND_ANEW_MS) await this.#extend(message)
-          else if (await this.#sendAnew(message)) messages.delete(key)
-        }
+  async #keepAll(): Promise<void> {
+    for (const messages of this.#messages.values()) {
+      for (const [key, message] of messages) {
+        if (performance.now() - message.since < SEND_ANEW_MS) await this.#extend(message)
+        else if (await this.#sendAnew(message)) messages.delete(key)
       }
     }
   }

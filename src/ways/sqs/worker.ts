@@ -74,6 +74,7 @@ export class SqsWorker implements AsyncDisposable {
     const { log, journal } = this.#tools
     const pollingOf = this.#pollingOf(engine)
     this.#letters.start()
+    this.#held?.start()
     this.#listening =
       queues.kind === 'pair'
         ? new Pair({ url: queues.input, output: queues.output, served: { ...served, threadId: undefined } }, pollingOf)
