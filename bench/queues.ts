@@ -41,7 +41,6 @@ export const queueRecording: Subject<'file' | 'oneThread' | 'table'> = {
       const bodies = Array.from({ length: RECORDED.messages }, (_, at) => JSON.stringify(wire(`t-${at % threads}`, 'write a.txt: a', { delivery: 'queue' })))
       const time = await timeFor(consumer, () => sendAll(queues, input, bodies), empty(queues, input))
       await rest()
-      process.stderr.write(`DBG ${input} ${threads} ${time}\n`)
       return (RECORDED.messages * 1000) / time
     }
     /** Its only lane is taken, so whatever comes waits. */

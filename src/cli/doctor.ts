@@ -6,6 +6,7 @@ import { Bedrock } from '../agent/bedrock.ts'
 import { findClaudeCode } from '../agent/binary.ts'
 import { readConfig, type Config } from '../config.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
+import { checkQueues } from './doctor-queues.ts'
 import { messageOf } from '../observe/text.ts'
 import { findIdentities } from '../process/identity.ts'
 import { findSandbox, programFolders } from '../process/sandbox.ts'
@@ -41,6 +42,7 @@ export async function doctor(): Promise<number> {
     ['port', () => port(config)],
     ['users', () => users(config)],
     ['sandbox', () => sandbox(config)],
+    ...(config.queues === undefined && config.journalTable === undefined ? [] : [['queues', async () => ok(await checkQueues(config))] as const]),
   ]
   let failed = false
   for (const [name, check] of checks) {

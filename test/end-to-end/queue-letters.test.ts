@@ -93,3 +93,13 @@ it('HTTP and queues serve at the same time: who asks for a command of the other 
   const { body } = await byHttp
   expect(body.result).toEqual(await talk.result(byQueue))
 })
+
+it('doctor says whether queues can be used', async () => {
+  const [good, bad] = [
+    await branchline(['doctor'], env({ WORKSPACE_PATH: service.workspace })),
+    await branchline(['doctor'], env({ WORKSPACE_PATH: service.workspace, DLQ_URL: `${pair.input}-nowhere` })),
+  ]
+  expect(good.out).toMatch(/✓ queues +a pair of queues, dead letters stay in the journal/)
+  expect(bad.out).toMatch(/✗ queues +DLQ_URL cannot be used/)
+  expect(bad.code).toBe(1)
+})
