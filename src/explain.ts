@@ -18,6 +18,8 @@ const FOR_PEOPLE = new Set([
   'JournalDamaged',
   'JournalMissing',
   'JournalUnreadable',
+  'JournalUnreachable',
+  'QueuesUnreachable',
   'PortTaken',
   'IsolationUnavailable',
   'SandboxUnavailable',

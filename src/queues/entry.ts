@@ -23,8 +23,8 @@ export type Entry = z.infer<typeof Entry>
 
 /** What the container says of itself, for senders. */
 export const ContainerRow = z.object({
-  /** Rises by one with every container that served. */
-  epoch: z.number(),
+  /** Another one with every start of the container. */
+  instance: z.string(),
   state: z.enum(['running', 'stopping', 'stopped']),
   /** Where a sender names the thread that it has sent something to. */
   doorbellQueueUrl: url.optional(),

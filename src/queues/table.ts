@@ -41,14 +41,19 @@ export async function readContainer(rows: Rows): Promise<ContainerRow | undefine
   return Item === undefined ? undefined : ContainerRow.safeParse(plain(Item)).data
 }
 
-/** Written where nobody with a later epoch has; a former container cannot say that it is there. */
-export async function putContainer({ client, table, containerId }: Rows, row: ContainerRow): Promise<void> {
+/** A container says how it stands: at its start whatever the row says, later where it is still its own; a former one cannot say that it is there. */
+export async function putContainer({ client, table, containerId }: Rows, row: ContainerRow, when: 'starting' | 'serving'): Promise<void> {
   await client.send(
     new PutItemCommand({
       TableName: table,
       Item: itemFrom({ containerId, threadId: CONTAINER_ROW, ...row }),
-      ConditionExpression: 'attribute_not_exists(epoch) OR epoch <= :epoch',
-      ExpressionAttributeValues: { ':epoch': { N: String(row.epoch) } },
+      ...(when === 'starting'
+        ? {}
+        : {
+            ConditionExpression: '#instance = :instance',
+            ExpressionAttributeNames: { '#instance': 'instance' },
+            ExpressionAttributeValues: { ':instance': { S: row.instance } },
+          }),
     }),
   )
 }

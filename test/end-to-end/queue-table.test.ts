@@ -114,4 +114,9 @@ describe.skipIf(!tableServerSupported)('a container whose queues are in a table 
     await service.restart()
     expect(await readContainer(rows)).toMatchObject({ state: 'running' })
   })
+
+  it.each(['QUEUE_TABLE', 'JOURNAL_TABLE'])('a %s that is not there is said at the start', async (name) => {
+    const other = { ...env(), CONTAINER_ID: 'acme-project-otto', USER_ID: 'otto', [name]: 'nowhere' }
+    await expect(startService({ env: other })).rejects.toThrow(new RegExp(`${name}: the table nowhere cannot be used`))
+  })
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DeleteMessageBatchCommand, type Message, type SQSClient } from '@aws-sdk/client-sqs'
 import type { ThreadId } from '../../command/ids.ts'
@@ -22,8 +23,6 @@ export interface ContainerOptions {
   /** What the name of the doorbell begins with. */
   readonly prefix: string
   readonly served: Omit<Served, 'threadId'>
-  /** Rises with every container that served. */
-  readonly epoch: number
   readonly pollingOf: PollingOf
   readonly log: Log
 }
@@ -31,11 +30,23 @@ export interface ContainerOptions {
 /** How often the container says that it runs. */
 const ROW_MS = 60_000
 
+/** The table of queues cannot be read or written. */
+export class QueuesUnreachable extends Error {
+  constructor(table: string, cause: unknown) {
+    super(
+      `QUEUE_TABLE: the table ${table} cannot be used (${messageOf(cause)}). It needs the keys containerId and threadId, both text, and this service the right to read and write it.`,
+      { cause },
+    )
+    this.name = 'QueuesUnreachable'
+  }
+}
+
 /** The queues of all threads of one user and project, found in a table; with a doorbell, and a row that says how the container stands. */
 export class Container implements Listening {
   readonly #options: ContainerOptions
   readonly #followed: FollowedQueues
   readonly #stop = new AbortController()
+  readonly #instance = randomUUID()
   #doorbell: string | undefined
   #working: readonly Promise<void>[] = []
 
@@ -61,8 +72,12 @@ export class Container implements Listening {
       log.warn({ event: 'doorbell.not_made', error: messageOf(error) }) // quiet threads are heard a little later without it
       return undefined
     })
-    await this.#say('running')
-    await this.#followed.start()
+    try {
+      await this.#say('running', 'starting')
+      await this.#followed.start()
+    } catch (error) {
+      throw new QueuesUnreachable(rows.table, error)
+    }
     this.#working = [this.#saying(), ...(this.#doorbell === undefined ? [] : [this.#answerDoor(this.#doorbell)])]
   }
 
@@ -93,9 +108,8 @@ export class Container implements Listening {
     served: { ...this.#options.served, threadId },
   })
 
-  #say(state: ContainerRow['state']): Promise<void> {
-    const { rows, epoch } = this.#options
-    return putContainer(rows, { epoch, state, doorbellQueueUrl: this.#doorbell, updatedAt: Date.now() })
+  #say(state: ContainerRow['state'], when: 'starting' | 'serving' = 'serving'): Promise<void> {
+    return putContainer(this.#options.rows, { instance: this.#instance, state, doorbellQueueUrl: this.#doorbell, updatedAt: Date.now() }, when)
   }
 
   async #saying(): Promise<void> {

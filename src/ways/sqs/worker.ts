@@ -71,7 +71,7 @@ export class SqsWorker implements AsyncDisposable {
   async start(engine: Engine, ring: () => void): Promise<void> {
     this.#ring = ring
     const { queues, served, account, prefix } = this.#options
-    const { log, journal } = this.#tools
+    const { log } = this.#tools
     const pollingOf = this.#pollingOf(engine)
     this.#letters.start()
     this.#held?.start()
@@ -85,7 +85,6 @@ export class SqsWorker implements AsyncDisposable {
             account,
             prefix,
             served,
-            epoch: journal.epoch,
             pollingOf,
             log,
           })
