@@ -9,7 +9,7 @@ import { SLOWLY, startTimedModel } from './model.ts'
 import { empty, pairEnv, purge, QUEUE_ENV, sendAll, startConsumer, timeFor, until, type Consumer } from './queue-support.ts'
 import { complain, inTurns, rest, timed, type Samples, type Subject } from './support.ts'
 
-const RECORDED = { rounds: 5, messages: 1000, threads: 20 }
+const RECORDED = { rounds: 4, before: 100, messages: 500, threads: 20 }
 const COMMITS = { rounds: 3, messages: 300, threads: 3 }
 const ONE_BY_ONE = 30
 const INTERRUPTS = 7
@@ -37,35 +37,41 @@ export const queueRecording: Subject<'file' | 'oneThread' | 'table'> = {
   async measure() {
     await using parts = new AsyncDisposableStack()
     const queues = parts.use(await startQueueServer())
-    const perSecond = async (consumer: Consumer, { input }: QueuePair, threads: number): Promise<number> => {
-      const bodies = Array.from({ length: RECORDED.messages }, (_, at) => JSON.stringify(wire(`t-${at % threads}`, 'write a.txt: a', { delivery: 'queue' })))
-      const time = await timeFor(consumer, () => sendAll(queues, input, bodies), empty(queues, input))
-      await rest()
-      return (RECORDED.messages * 1000) / time
+    const tables = tableServerSupported ? parts.use(await startTableServer()) : undefined
+    await tables?.createJournalTable('journal')
+    const perSecond = async (consumer: Consumer, input: string, threads: number): Promise<number> => {
+      const work = (count: number): Promise<number> => {
+        const bodies = Array.from({ length: count }, (_, at) => JSON.stringify(wire(`t-${at % threads}`, 'write a.txt: a', { delivery: 'queue' })))
+        return timeFor(consumer, () => sendAll(queues, input, bodies), empty(queues, input))
+      }
+      await work(RECORDED.before)
+      return (RECORDED.messages * 1000) / (await work(RECORDED.messages))
     }
-    /** Its only lane is taken, so whatever comes waits. */
-    const busy = async (name: string, more: Readonly<Record<string, string>> = {}): Promise<(threads: number) => Promise<number>> => {
+    /** Its only lane is taken, so whatever comes waits; a new one each time, since what waits is not to grow. */
+    const ours = async (name: string, threads: number, more: Readonly<Record<string, string>> = {}): Promise<number> => {
       const pair = await queues.createPair(name)
       const env = { ...QUEUE_ENV, ...queues.env, ...pairEnv(pair), CONCURRENCY: '1', ...more }
-      const service = parts.use(await startService({ env, destroyed: true }))
-      const started = clientOf(service).event('held', (event) => event.type === 'tool.started')
-      await talkBy(queues.client, pair).send('held', 'run sleep 600')
-      await started
-      return (threads) => perSecond(service, pair, threads)
+      await using service = await startService({ env, destroyed: true })
+      const client = clientOf(service)
+      const id = await client.post('held', 'run sleep 600')
+      await client.event('held', (event) => event.type === 'tool.started' && event.commandId === id)
+      await rest() // its first step is taken
+      return perSecond(service, pair.input, threads)
     }
-    const [pair, file] = [await queues.createPair('bare'), await busy('file')]
-    const bare = parts.use(await startConsumer(queues, pair.input))
-    let table: (threads: number) => Promise<number> = () => Promise.resolve(0)
-    if (tableServerSupported) {
-      const tables = parts.use(await startTableServer())
-      await tables.createJournalTable('journal')
-      table = await busy('table', { ...tables.env, JOURNAL_TABLE: 'journal', CONTAINER_ID: 'acme-project-me' })
+    const table = async (round: number): Promise<number> => {
+      if (tables === undefined) return 0
+      const [USER_ID, CONTAINER_ID] = [`u${round}`, `acme-project-u${round}`]
+      return ours(`table-${round}`, RECORDED.threads, { ...tables.env, JOURNAL_TABLE: 'journal', CONTAINER_ID, USER_ID })
     }
     const rates = await inTurns(RECORDED.rounds, {
-      file: () => file(RECORDED.threads),
-      bare: () => perSecond(bare, pair, RECORDED.threads),
-      table: () => table(RECORDED.threads),
-      oneThread: () => file(1),
+      file: (round) => ours(`file-${round}`, RECORDED.threads),
+      bare: async (round) => {
+        const { input } = await queues.createPair(`bare-${round}`)
+        await using bare = await startConsumer(queues, input)
+        return perSecond(bare, input, RECORDED.threads)
+      },
+      table,
+      oneThread: (round) => ours(`one-${round}`, 1),
     })
     const against = (ours: readonly number[]): Samples => ({ ours, baseline: rates.bare })
     return { file: against(rates.file), oneThread: against(rates.oneThread), table: against(rates.table) }

@@ -108,6 +108,27 @@ describe.skipIf(!tableServerSupported)('a container whose queues are in a table 
     expect(await sender.send({ threadId: 'new', instruction: 'hello' })).toMatchObject({ success: true })
   })
 
+  it('stopped, it is woken by whoever sends it something, and the message is done', async () => {
+    await service.terminate()
+    let woken = 0
+    const wake = async (): Promise<void> => {
+      woken += 1
+      if (!service.alive) await service.restart()
+    }
+    const states: string[] = []
+    await using waking = await connect({
+      table: 'queues',
+      clientId: 'acme',
+      projectId: 'project',
+      userId: 'me',
+      wake,
+      onProgress: (state) => void states.push(state),
+    })
+    expect(await waking.send({ threadId: 'sleeps', instruction: 'write awake.txt: awake' })).toMatchObject({ success: true })
+    expect(woken).toBe(1)
+    expect(states.slice(0, 2)).toEqual(['sent', 'waking'])
+  })
+
   it('stopped, it says so, and gives its workspace to the next one at once', async () => {
     await service.terminate()
     expect(await readContainer(rows)).toMatchObject({ state: 'stopped' })
