@@ -1,9 +1,10 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { TransactionCanceledException } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDynamoJournal } from '../../src/journal/dynamodb/open.ts'
-import { refOf, type Journal } from '../../src/journal/journal.ts'
+import { NotRecorded, refOf, type Journal } from '../../src/journal/journal.ts'
 import { startTableServer, tableServerSupported, type TableServer } from '../support/table-server.ts'
 import { journalContract, type JournalPlace } from './journal.ts'
 import { acceptance, command, result } from './records.ts'
@@ -66,6 +67,31 @@ describe.skipIf(!tableServerSupported)('the journal in DynamoDB (needs the table
       expect(await journal.unfinished()).toEqual([])
       expect(await journal.outboxSize()).toBe(121)
     })
+  })
+
+  it('what the table refuses is told and not recorded, and the journal goes on', async () => {
+    await using where = await place()
+    await using journal = await where.open()
+    const { send } = server.client
+    const refuse = (name: string, extra: object = {}) => {
+      server.client.send = ((command: { constructor: { name: string } }) =>
+        command.constructor.name === 'TransactWriteItemsCommand'
+          ? Promise.reject(Object.assign(extra instanceof Error ? extra : new Error('refused'), { name }))
+          : Reflect.apply(send, server.client, [command])) as typeof send
+    }
+    try {
+      refuse('ValidationException')
+      await expect(journal.accept(await acceptance(command('a')))).rejects.toThrow(NotRecorded)
+      const CancellationReasons = [{ Code: 'None' }, { Code: 'ValidationError', Message: 'Item size has exceeded the maximum allowed size' }]
+      refuse('TransactionCanceledException', new TransactionCanceledException({ message: 'no', $metadata: {}, CancellationReasons }))
+      await expect(journal.accept(await acceptance(command('a')))).rejects.toThrow(NotRecorded)
+      expect(await journal.writable()).toBe(false)
+    } finally {
+      server.client.send = send
+    }
+    expect(await journal.writable()).toBe(true)
+    expect(await journal.unfinished()).toEqual([])
+    expect(await journal.accept(await acceptance(command('a')))).toMatchObject({ outcome: 'done' })
   })
 
   it('an owner that was overtaken can write nothing more, and hears of it', async () => {

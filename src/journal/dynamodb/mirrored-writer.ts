@@ -1,3 +1,4 @@
+import { NotRecorded } from '../journal.ts'
 import type { Tenure } from '../lease.ts'
 import type { Statements } from '../sqlite/statements.ts'
 import type { Writer } from '../sqlite/writer.ts'
@@ -75,7 +76,8 @@ export class MirroredWriter implements Writer {
     } catch (error) {
       run('ROLLBACK')
       this.#failing = true
-      for (const { reject } of batch.slice(0, answers.length)) reject(error)
+      const told = error instanceof NotRecorded ? error : new NotRecorded(error)
+      for (const { reject } of batch.slice(0, answers.length)) reject(told)
       return
     }
     for (const answer of answers) answer()

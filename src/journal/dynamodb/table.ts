@@ -35,6 +35,9 @@ const REFUSALS = new Set([
   'CredentialsProviderError',
 ])
 
+/** Why a transaction was cancelled that may go through a little later. */
+const PASSING = new Set(['None', 'TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded'])
+
 /** The items of one journal: all that have its key. */
 export class Table {
   readonly #client: DynamoDBClient
@@ -109,12 +112,12 @@ export class Table {
         await this.#client.send(command)
         return 'done'
       } catch (error) {
-        if (error instanceof TransactionCanceledException && error.CancellationReasons?.[0]?.Code === 'ConditionalCheckFailed') {
-          tenure.overtaken()
-          return 'lost'
-        }
-        if (!unclear && error instanceof Error && REFUSALS.has(error.name)) throw new NotRecorded(error)
-        unclear ||= !(error instanceof TransactionCanceledException)
+        if (error instanceof TransactionCanceledException) {
+          const [lease, ...rest] = (error.CancellationReasons ?? []).map(({ Code = 'None' }) => Code)
+          if (lease === 'ConditionalCheckFailed') tenure.overtaken()
+          else if (!rest.every((code) => PASSING.has(code))) throw new NotRecorded(error)
+        } else if (!unclear && error instanceof Error && REFUSALS.has(error.name)) throw new NotRecorded(error)
+        else unclear = true
         await delay(wait)
       }
     }
