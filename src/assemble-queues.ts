@@ -5,14 +5,14 @@ import { openSqliteJournal } from './journal/sqlite/open.ts'
 import type { SqsWorker } from './ways/sqs/worker.ts'
 
 /** The journal, in a file of the workspace or in a table. What speaks to AWS is loaded only where it is needed. */
-export async function openJournal({ journalTable, leaseTtlMs, AWS_REGION: region }: Config, folder: string): Promise<Journal> {
-  if (journalTable === undefined) return openSqliteJournal(folder, { ttlMs: leaseTtlMs })
+export async function openJournal({ journalTable, leaseTtlMs, AWS_REGION: region }: Config, folder: string, stop: AbortSignal): Promise<Journal> {
+  if (journalTable === undefined) return openSqliteJournal(folder, { ttlMs: leaseTtlMs, stop })
   const [{ DynamoDBClient }, { openDynamoJournal }, { forCalls }] = await Promise.all([
     import('@aws-sdk/client-dynamodb'),
     import('./journal/dynamodb/open.ts'),
     import('./queues/aws.ts'),
   ])
-  return openDynamoJournal({ client: new DynamoDBClient(forCalls(region, 1)), ...journalTable, folder, ttlMs: leaseTtlMs })
+  return openDynamoJournal({ client: new DynamoDBClient(forCalls(region)), ...journalTable, folder, ttlMs: leaseTtlMs, stop })
 }
 
 /** What takes messages from queues, where there are any; it does not listen yet. */

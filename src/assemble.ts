@@ -64,8 +64,9 @@ export interface Service extends AsyncDisposable {
   readonly idle: Promise<void>
 }
 
-/** Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. */
-export async function assemble(config: Config): Promise<Service> {
+/**
+ * Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. */
+export async function assemble(config: Config, stop: AbortSignal): Promise<Service> {
   await using parts = new AsyncDisposableStack()
   const { callers, secrets } = readCallers(config.API_TOKEN, config.API_TOKENS_FILE)
   const redact = redactor([...config.secrets, ...secrets])
@@ -78,7 +79,7 @@ export async function assemble(config: Config): Promise<Service> {
   const npm = findNpm(config.npmCli)
   const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
   const sandbox = await findSandbox(config.SANDBOX, identities.agent(0), { workspace: root, programs: programFolders(process.execPath, binary, npm) })
-  const journal = parts.use(await openJournal(config, paths.own))
+  const journal = parts.use(await openJournal(config, paths.own, stop))
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
   const broker = parts.use(

@@ -169,6 +169,8 @@ function readQueues(values: Values, problems: string[]): Queues | undefined {
   if (input !== undefined && output !== undefined) {
     if (QUEUE_ACK === 'result' && isFifo(input))
       problems.push('QUEUE_ACK: must be recorded for a FIFO queue; a message that is kept there holds back the next one of its thread, the interrupting one')
+    if (input === output) problems.push('OUTPUT_QUEUE_URL: must be another queue than INPUT_QUEUE_URL')
+    if (values.DLQ_URL === input || values.DLQ_URL === output) problems.push('DLQ_URL: must be another queue than those of messages and results')
     return { kind: 'pair', input, output }
   }
   if (input !== undefined || output !== undefined)

@@ -19,6 +19,7 @@ const FOR_PEOPLE = new Set([
   'JournalMissing',
   'JournalUnreadable',
   'JournalUnreachable',
+  'OtherFolder',
   'QueuesUnreachable',
   'PortTaken',
   'IsolationUnavailable',

@@ -16,10 +16,12 @@ const SAME_SIGNAL_MS = 1000
 export async function serve({ httpOnly = false } = {}): Promise<number> {
   // Who read this may have gone, and what runs here has to be stopped all the same.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  const stop = new AbortController()
   try {
     const told = toldToStop() // one that comes while it starts counts too
+    void told.then(() => stop.abort())
     const config = readConfig(undefined, { httpOnly })
-    await using service = await assemble(config)
+    await using service = await assemble(config, stop.signal)
     process.stdout.write(greeting(config, service))
     service.lost.addEventListener('abort', () => {
       process.stderr.write(`${explain(service.lost.reason)}\n`)
@@ -33,6 +35,7 @@ export async function serve({ httpOnly = false } = {}): Promise<number> {
     )
     setTimeout(() => process.exit(1), DRAIN_MS).unref()
   } catch (error) {
+    if (stop.signal.aborted) return 0 // it had not begun
     process.stderr.write(`${explain(error)}\n`)
     return 1
   }

@@ -54,6 +54,8 @@ async function placeOf(given: Given): Promise<Place> {
         retry: async ({ id }) => {
           const letter = opened.letters.find((each) => each.id === id)
           const to = letter?.source ?? INPUT_QUEUE_URL
+          if (to !== undefined && accountOf(to) !== accountOf(queue))
+            throw new Usage(`dlq retry: ${id} says that it came from ${to}, which is of another account`)
           if (letter === undefined || to === undefined) throw new Usage(`dlq retry: ${id} does not say which queue it came from; set INPUT_QUEUE_URL`)
           return sendAgain(client, queue, to, letter)
         },
@@ -68,6 +70,8 @@ async function placeOf(given: Given): Promise<Place> {
   const letters = (await client.deadLetters()).map(({ n, ...letter }) => ({ ...letter, id: String(n) }))
   return { letters, retry: async ({ id }) => client.retryDeadLetter(Number(id)), [Symbol.asyncDispose]: async () => {} }
 }
+
+const accountOf = (queueUrl: string): string | undefined => URL.parse(queueUrl)?.pathname.split('/')[1]
 
 /** Ids of SQS are long; any part from their beginning will do that only one of them has. */
 function letterCalled(id: string, letters: readonly Letter[]): Letter {

@@ -48,6 +48,7 @@ export type QueueOptions = PairOptions | TableOptions
 const WAIT_SECONDS = 20
 /** How often a container that does not run is looked at, and woken again. */
 const WAKE_MS = 5000
+const LOOK_MS = 30_000
 /** A container says every minute that it runs. */
 const SILENT_MS = 3 * 60_000
 
@@ -99,7 +100,13 @@ export class QueueClient implements AsyncDisposable {
     const { input, output, commandId, body, threadId } = await this.#prepared(message)
     const waiting = this.#parts.inbox.waitFor(output, commandId)
     await this.#put(input, threadId, body, commandId)
-    return Promise.race([waiting, this.#wake(threadId).then(() => waiting), this.#closed])
+    const over = new AbortController()
+    const waking = this.#keepAwake(threadId, AbortSignal.any([over.signal, this.#stop.signal]))
+    try {
+      return await Promise.race([waiting, waking.then(() => waiting), this.#closed])
+    } finally {
+      over.abort()
+    }
   }
 
   /** Sends a message without waiting; answers its id. Its result comes by `onResult`. */
@@ -119,10 +126,12 @@ export class QueueClient implements AsyncDisposable {
   }
 
   async #prepared(message: QueueMessage) {
-    const { clientId, userId, projectId, userEmail = '', type = 'edit', ...asked } = message
+    const { userEmail = '', type = 'edit', ...asked } = message
+    // In a table two containers may have one name, `a-b` `c` and `a` `b-c`: the message says whose it is.
+    const { clientId, userId, projectId } = 'table' in this.#options ? this.#options : message
     const threadId = ThreadId.parse(message.threadId)
     const commandId = CommandId.parse(message.commandId ?? randomUUID())
-    const { threadId: _thread, ...rest } = asked
+    const { threadId: _thread, clientId: _client, userId: _user, projectId: _project, ...rest } = asked
     const command = {
       ...rest,
       clientId,
@@ -173,9 +182,15 @@ export class QueueClient implements AsyncDisposable {
     return false
   }
 
-  /** A container that was about to stop when the message came is woken until another one says that it runs. @throws where it cannot be woken */
-  async #wake(threadId: ThreadId): Promise<void> {
-    while (!(await this.#knock(threadId))) await delay(WAKE_MS, undefined, { signal: this.#stop.signal })
-    this.#options.onProgress?.('running')
+  /** As long as a result is waited for: one that stops, or was about to when the message came, is woken. @throws where it cannot be woken */
+  async #keepAwake(threadId: ThreadId, stop: AbortSignal): Promise<void> {
+    const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal: stop }).catch(() => {}) // the result is there
+    for (let ran = false; !stop.aborted;) {
+      const runs = await this.#knock(threadId)
+      if (runs && !ran) this.#options.onProgress?.('running')
+      ran = runs
+      if (runs && this.#parts.rows === undefined) return
+      await wait(runs ? LOOK_MS : WAKE_MS)
+    }
   }
 }

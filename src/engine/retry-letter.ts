@@ -18,7 +18,8 @@ export async function retryLetter(letter: BuriedLetter, engine: Engine, { journa
   return accepted
 }
 
-async function commandOf({ body, commandId }: BuriedLetter, journal: Tools['journal']): Promise<CommandRecord | undefined> {
+async function commandOf({ body, commandId, givenUp }: BuriedLetter, journal: Tools['journal']): Promise<CommandRecord | undefined> {
+  if (givenUp === undefined) return undefined
   let of: Record<string, unknown>
   try {
     of = Object(JSON.parse(body))

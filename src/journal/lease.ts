@@ -29,6 +29,8 @@ export interface LeaseTerms {
    * on this machine, the only one, holds the workspace.
    */
   readonly ttlMs: number
+  /** Ends waiting. */
+  readonly stop?: AbortSignal | undefined
 }
 
 /** Looks at a held lease this many times within its term. */
@@ -40,11 +42,11 @@ const LOOKS = 10
  *
  * @returns the new epoch, or the lease as it was when its owner showed that it is alive, or another one was faster
  */
-export async function takeLease(store: LeaseStore, { owner, ttlMs }: LeaseTerms): Promise<number | Lease> {
+export async function takeLease(store: LeaseStore, { owner, ttlMs, stop }: LeaseTerms): Promise<number | Lease> {
   const seen = await store.read()
   if (ttlMs > 0 && !seen.released && seen.owner !== owner) {
     for (let look = 0; look < LOOKS; look += 1) {
-      await delay(ttlMs / LOOKS)
+      await delay(ttlMs / LOOKS, undefined, stop === undefined ? {} : { signal: stop })
       const now = await store.read()
       if (now.epoch !== seen.epoch || now.beat !== seen.beat) return now
     }
@@ -83,9 +85,9 @@ export class Tenure implements AsyncDisposable {
     return !this.#lost.signal.aborted
   }
 
-  /** A write has found a newer owner. */
-  overtaken(): void {
-    this.#lost.abort(new Fenced())
+  /** A write has found a newer owner; or this one cannot go on, and has to leave the workspace to the next. */
+  overtaken(reason = new Fenced()): void {
+    this.#lost.abort(reason)
   }
 
   async #renew(): Promise<void> {

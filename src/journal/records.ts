@@ -163,6 +163,8 @@ export interface DeadLetter {
   readonly source?: string | undefined
   readonly threadId?: string | undefined
   readonly commandId?: string | undefined
+  /** A command that was accepted and given up after all its attempts; else the message was never accepted. */
+  readonly givenUp?: true | undefined
   /** What was sent, as far as it may be kept. */
   readonly body: string
 }

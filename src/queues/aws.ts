@@ -6,7 +6,7 @@ import type { SQSClientConfig } from '@aws-sdk/client-sqs'
 /** One socket for each queue that is polled; the SDK's own limit of 50 lets the others wait. */
 const MAX_SOCKETS = 2000
 const CONNECT_MS = 5000
-const ANSWER_MS = 5000
+const ANSWER_MS = 3000
 /** Silence that is more than a poll that waits as long as it may. */
 const POLL_MARGIN_MS = 5000
 
@@ -19,7 +19,7 @@ const agents = () => ({
  * A client for requests that are answered at once. The host of a queue's URL is not asked: it may come from a table, and requests are
  * signed. The SDK itself has no time-outs, and a connection that is open at one end only would hang for ever.
  */
-export const forCalls = (region: string | undefined, maxAttempts = 3): SQSClientConfig & DynamoDBClientConfig => ({
+export const forCalls = (region: string | undefined, maxAttempts = 2): SQSClientConfig & DynamoDBClientConfig => ({
   ...(region === undefined ? {} : { region }),
   maxAttempts,
   useQueueUrlAsEndpoint: false,

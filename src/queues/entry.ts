@@ -26,6 +26,9 @@ export const ContainerRow = z.object({
   /** Another one with every start of the container. */
   instance: z.string(),
   state: z.enum(['running', 'stopping', 'stopped']),
+  clientId: z.string().optional(),
+  projectId: z.string().optional(),
+  userId: z.string().optional(),
   /** Where a sender names the thread that it has sent something to. */
   doorbellQueueUrl: url.optional(),
   /** ms since the epoch, renewed every minute while it runs. */

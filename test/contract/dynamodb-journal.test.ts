@@ -1,10 +1,13 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TransactionCanceledException } from '@aws-sdk/client-dynamodb'
+import { DatabaseSync } from 'node:sqlite'
+import { DynamoDBClient, TransactionCanceledException } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDynamoJournal } from '../../src/journal/dynamodb/open.ts'
 import { NotRecorded, refOf, type Journal } from '../../src/journal/journal.ts'
+import { forCalls } from '../../src/queues/aws.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { startTableServer, tableServerSupported, type TableServer } from '../support/table-server.ts'
 import { journalContract, type JournalPlace } from './journal.ts'
 import { acceptance, command, result } from './records.ts'
@@ -51,6 +54,7 @@ describe.skipIf(!tableServerSupported)('the journal in DynamoDB (needs the table
       expect(await readdir(join(where.folder, 'values'))).toHaveLength(1)
       await journal.begin(refOf(large), 1)
       await journal.end(refOf(large), result(large))
+      await journal.unbury(1) // writes take their turn, with all that belongs to them
       expect(await readdir(join(where.folder, 'values'))).toEqual([])
     })
   })
@@ -92,6 +96,66 @@ describe.skipIf(!tableServerSupported)('the journal in DynamoDB (needs the table
     expect(await journal.writable()).toBe(true)
     expect(await journal.unfinished()).toEqual([])
     expect(await journal.accept(await acceptance(command('a')))).toMatchObject({ outcome: 'done' })
+  })
+
+  it('what was begun in pieces is finished, though the table refuses one of them for a while', async () => {
+    await using where = await place()
+    const first = await where.open()
+    const large = Array.from({ length: 90 }, (_, at) => command(`l${at}`, 'one', { delivery: 'queue', instruction: 'x'.repeat(60_000) }))
+    const { send } = server.client
+    let count = 0
+    server.client.send = ((request: { constructor: { name: string } }) => {
+      const refused = request.constructor.name === 'TransactWriteItemsCommand' && (count += 1) === 3
+      return refused ? Promise.reject(Object.assign(new Error('not now'), { name: 'AccessDeniedException' })) : Reflect.apply(send, server.client, [request])
+    }) as typeof send
+    try {
+      const accepted = await Promise.all(large.map(async (each) => first.accept(await acceptance(each))))
+      expect(accepted.filter(({ outcome }) => outcome === 'done')).toHaveLength(90)
+    } finally {
+      server.client.send = send
+    }
+    await first[Symbol.asyncDispose]()
+    await reopened(where, async (journal) => expect(await journal.unfinished()).toHaveLength(90))
+  })
+
+  it('a copy that cannot be written refuses, and goes on when it can', async () => {
+    await using where = await place()
+    await using journal = await where.open()
+    const copies = (await readdir(tmpdir())).filter((name) => name.startsWith(`branchline-journal-${process.pid}-`))
+    const held = copies.map((name) => new DatabaseSync(join(tmpdir(), name, 'journal.sqlite')))
+    for (const each of held) each.exec('BEGIN IMMEDIATE')
+    await expect(journal.accept(await acceptance(command('a')))).rejects.toThrow(NotRecorded)
+    for (const each of held) each.close()
+    expect(await journal.accept(await acceptance(command('a')))).toMatchObject({ outcome: 'done' })
+  })
+
+  it('is not opened with a folder that is not its own, such as where storage is not mounted', async () => {
+    await using where = await place()
+    await reopened(where, async (journal) => void (await journal.accept(await acceptance(command('a')))))
+    await using other = await place()
+    const opened = openDynamoJournal({ client: server.client, table: 'journal', key: where.key, folder: other.folder, ttlMs: 600 })
+    await expect(opened).rejects.toThrow('is not the folder of the journal')
+    await reopened(where, async (journal) => expect(await journal.unfinished()).toHaveLength(1))
+  })
+
+  it('a lease whose answer is lost is held all the same', async () => {
+    await using where = await place()
+    await using proxy = await startFaultProxy(server.url)
+    proxy.dropAnswer('PutItem', 1)
+    proxy.dropAnswer('Query', 1)
+    const client = new DynamoDBClient({ ...forCalls('us-east-1'), credentials: { accessKeyId: 'x', secretAccessKey: 'y' }, endpoint: proxy.url })
+    await using journal = await openDynamoJournal({ client, table: 'journal', key: where.key, folder: where.folder, ttlMs: 60_000 })
+    expect(await journal.accept(await acceptance(command('a')))).toMatchObject({ outcome: 'done' })
+    client.destroy()
+  })
+
+  it('waiting for a lease ends when the service is told to stop', async () => {
+    await using where = await place()
+    await using _held = await where.open()
+    const stop = new AbortController()
+    const waiting = openDynamoJournal({ client: server.client, table: 'journal', key: where.key, folder: where.folder, ttlMs: 3_600_000, stop: stop.signal })
+    stop.abort()
+    await expect(waiting).rejects.toThrow('aborted')
   })
 
   it('an owner that was overtaken can write nothing more, and hears of it', async () => {

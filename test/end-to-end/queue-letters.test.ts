@@ -59,14 +59,24 @@ it('without a queue for them dead letters stay in the journal; the start says so
   expect((await client.call('GET', '/api/dead-letters/99')).status).toBe(404)
 })
 
+it('what was refused for its id runs nothing when it is handed in again, and is not lost', async () => {
+  const first = await talk.run('conflict', 'write first.txt: first')
+  await talk.send('conflict', 'write second.txt: second', { commandId: first.commandId })
+  const letters = async () => JSON.parse(await said(['dlq', 'list', '--url', service.url, '--json']))
+  await expect.poll(async () => (await letters()).at(-1)?.reason).toMatch(/was used before/)
+  const { id } = (await letters()).at(-1)
+  expect((await branchline(['dlq', 'retry', id, '--url', service.url])).err).toContain('was never accepted')
+  expect((await letters()).at(-1)).toMatchObject({ id, body: expect.stringContaining('second.txt') })
+})
+
 it('with a queue for them they go there, those of before too, and dlq works on that queue', async () => {
   const DLQ_URL = await queues.createQueue('dead')
   await service.restart({ DLQ_URL })
-  await expect.poll(() => queues.counts(DLQ_URL)).toEqual({ visible: 1, inFlight: 0 })
+  await expect.poll(() => queues.counts(DLQ_URL)).toEqual({ visible: 2, inFlight: 0 })
   const failing = model.fail('fails once more', 529, 99)
   const failed = await talk.run('given-up', 'write b.txt: fails once more')
   failing.stop()
-  await expect.poll(() => queues.counts(DLQ_URL)).toEqual({ visible: 2, inFlight: 0 })
+  await expect.poll(() => queues.counts(DLQ_URL)).toEqual({ visible: 3, inFlight: 0 })
   const aws = { ...queues.env, DLQ_URL }
   const letters = JSON.parse(await said(['dlq', 'list', '--json'], aws))
   expect(letters.map((each: { reason: string }) => each.reason)).toEqual(expect.arrayContaining([expect.stringContaining('is no JSON')]))
@@ -74,7 +84,7 @@ it('with a queue for them they go there, those of before too, and dlq works on t
   expect(await said(['dlq', 'show', letter.id.slice(0, 8)], aws)).toContain('fails once more')
   expect(await said(['dlq', 'retry', letter.id], aws)).toContain(`as ${failed.commandId}.retry-${letter.id.slice(0, 8)}`)
   expect(await talk.result(`${failed.commandId}.retry-${letter.id.slice(0, 8)}`)).toMatchObject({ success: true, filesChanged: ['b.txt'] })
-  expect(JSON.parse(await said(['dlq', 'list', '--json'], aws))).toHaveLength(1)
+  expect(JSON.parse(await said(['dlq', 'list', '--json'], aws))).toHaveLength(2)
 })
 
 it('send --queue hands a message in by the queues that the environment names', async () => {

@@ -2,7 +2,7 @@ import { UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, type QueueClient } from '../../src/client.ts'
 import { ThreadId } from '../../src/command/ids.ts'
-import { putEntry, readContainer, readEntry, type Rows } from '../../src/queues/table.ts'
+import { putContainer, putEntry, readContainer, readEntry, type Rows } from '../../src/queues/table.ts'
 import { clientOf, type Client } from '../support/client.ts'
 import { startModel, type Model } from '../support/model.ts'
 import { startQueueServer, type QueueServer } from '../support/queue-server.ts'
@@ -82,6 +82,12 @@ describe.skipIf(!tableServerSupported)('a container whose queues are in a table 
     expect(visible + inFlight).toBe(1) // a poll that was broken off may have taken it, and brings it back
   })
 
+  it('a row whose results would come back as messages is passed over', async () => {
+    const { input } = await queues.createPair('loop')
+    await putEntry(rows, { threadId: ThreadId.parse('loop'), inputQueueUrl: input, outputQueueUrl: input, state: 'active', updatedAt: 1 })
+    await expect.poll(() => service.output()).toMatch(/"event":"queue.passed_over","threadId":"loop"/)
+  })
+
   it('a row that is none is passed over and told, and the others go on', async () => {
     const Key = { containerId: { S: 'acme-project-me' }, threadId: { S: '../../etc' } }
     await tables.client.send(
@@ -131,9 +137,15 @@ describe.skipIf(!tableServerSupported)('a container whose queues are in a table 
 
   it('stopped, it says so, and gives its workspace to the next one at once', async () => {
     await service.terminate()
-    expect(await readContainer(rows)).toMatchObject({ state: 'stopped' })
+    expect(await readContainer(rows)).toMatchObject({ state: 'stopped', clientId: 'acme', userId: 'me' })
+    await putContainer(rows, { instance: 'one that died', state: 'running', updatedAt: 1 }, 'starting')
     await service.restart()
     expect(await readContainer(rows)).toMatchObject({ state: 'running' })
+    await service.terminate()
+    await putContainer(rows, { instance: 'of another', state: 'running', clientId: 'acme-project', updatedAt: 1 }, 'starting')
+    await expect(service.restart()).rejects.toThrow('is of another client, project or user')
+    await putContainer(rows, { instance: 'gone', state: 'stopped', updatedAt: 1 }, 'starting')
+    await service.restart()
   })
 
   it.each(['QUEUE_TABLE', 'JOURNAL_TABLE'])('a %s that is not there is said at the start', async (name) => {

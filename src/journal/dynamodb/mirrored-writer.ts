@@ -1,4 +1,5 @@
-import { NotRecorded } from '../journal.ts'
+import { Fenced, NotRecorded } from '../journal.ts'
+import { messageOf } from '../../observe/text.ts'
 import type { Tenure } from '../lease.ts'
 import type { Statements } from '../sqlite/statements.ts'
 import type { Writer } from '../sqlite/writer.ts'
@@ -63,24 +64,31 @@ export class MirroredWriter implements Writer {
     this.#waiting = []
     if (!this.#tenure.holds()) return tellLost(batch)
     const run = (sql: string): unknown => this.#statements.prepare(sql).run()
-    run('BEGIN IMMEDIATE')
-    const answers = this.#apply(batch)
+    let [taken, durable]: [readonly Waiting[], boolean] = [batch, false]
     try {
+      run('BEGIN IMMEDIATE')
+      const answers = this.#apply(batch)
+      taken = batch.slice(0, answers.length)
       const changes = await this.#changes()
       const written = changes.length === 0 ? 'done' : await this.#table.write(changes, this.#tenure)
+      if (written === 'lost') {
+        run('ROLLBACK')
+        return tellLost(taken)
+      }
+      durable = changes.length > 0
       run('DELETE FROM changed')
-      run(written === 'done' ? 'COMMIT' : 'ROLLBACK')
-      if (written === 'lost') return tellLost(batch.slice(0, answers.length))
+      run('COMMIT')
       this.#failing = false
-      await this.#dropReplaced(changes)
+      for (const answer of answers) answer()
+      await this.#dropReplaced(changes).catch(() => {}) // the next start removes what nothing names
     } catch (error) {
-      run('ROLLBACK')
+      if (this.#statements.database.isTransaction) run('ROLLBACK')
       this.#failing = true
-      const told = error instanceof NotRecorded ? error : new NotRecorded(error)
-      for (const { reject } of batch.slice(0, answers.length)) reject(told)
-      return
+      if (!durable) return tellRejected(taken, error instanceof NotRecorded ? error : new NotRecorded(error))
+      // The table has it and the copy has not: what is read here would be false from now on.
+      this.#tenure.overtaken(new Fenced(`the copy of the journal on this machine cannot be written (${messageOf(error)})`))
+      tellLost(taken)
     }
-    for (const answer of answers) answer()
   }
 
   /** As many as one request takes, and one at least; the rest waits on. */
@@ -98,6 +106,7 @@ export class MirroredWriter implements Writer {
         }
         answers.push(() => resolve(value as never)) // oxlint-disable-line typescript/no-unsafe-type-assertion -- `write` ties the value to its promise
       } catch (error) {
+        if (!this.#statements.database.isTransaction) throw error // the disk is full or broken: the whole batch is gone
         run('ROLLBACK TO one')
         answers.push(() => reject(error))
       }
@@ -134,6 +143,10 @@ export class MirroredWriter implements Writer {
 
 function tellLost(batch: readonly Waiting[]): void {
   for (const { lost, resolve } of batch) resolve(lost as never) // oxlint-disable-line typescript/no-unsafe-type-assertion -- `write` ties the value to its promise
+}
+
+function tellRejected(batch: readonly Waiting[], error: Error): void {
+  for (const { reject } of batch) reject(error)
 }
 
 function tableNamed(name: unknown): TableName {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -31,6 +31,18 @@ export class JournalUnreachable extends Error {
   }
 }
 
+/** The folder is not the one whose work the journal has: its storage is not there, or it is another one. */
+export class OtherFolder extends Error {
+  constructor(folder: string, journal: string) {
+    super(`${folder} is not the folder of the journal ${journal}. Is the storage with its workspaces mounted there? Nothing was changed.`)
+    this.name = 'OtherFolder'
+  }
+}
+
+/** A file that says which journal the folder belongs to, by a word that both know. */
+const MARK = 'journal-of'
+const COPY = 'branchline-journal-'
+
 export interface TablePlace {
   readonly client: DynamoDBClient
   readonly table: string
@@ -40,26 +52,34 @@ export interface TablePlace {
   readonly folder: string
   /** How long an owner that is not heard of is waited for. */
   readonly ttlMs: number
+  /** Ends waiting for the lease. */
+  readonly stop?: AbortSignal | undefined
 }
 
 /**
  * The journal in a table of DynamoDB (keys `pk`, `sk`), and the lease of it, held until it is disposed of. It is read once, into a
  * database of this process alone, which every write goes through.
  *
- * @throws WorkspaceHeld, JournalTooNew, JournalMissing, JournalUnreachable
+ * @throws WorkspaceHeld, JournalTooNew, JournalMissing, JournalUnreachable, OtherFolder
  */
-export async function openDynamoJournal({ client, table: name, key, folder, ttlMs }: TablePlace): Promise<Journal> {
+export async function openDynamoJournal({ client, table: name, key, folder, ttlMs, stop }: TablePlace): Promise<Journal> {
   await using parts = new AsyncDisposableStack()
   const values = new Values(join(folder, 'values'))
-  const table = new Table(client, name, key, values)
+  const known = await readFile(join(folder, MARK), 'utf8').catch(() => undefined)
+  const mark = known ?? randomUUID()
+  const table = new Table(client, name, key, values, mark)
   const store = table.lease
   try {
-    if ((await store.read()).epoch === 0 && (await isUsed(folder))) throw new JournalMissing(`the journal ${key} in the table ${name}`)
-    const taken = await takeLease(store, { owner: `${hostname()} ${randomUUID()}`, ttlMs })
+    const belongsTo = await table.folder()
+    if (belongsTo === undefined && (await isUsed(folder))) throw new JournalMissing(`the journal ${key} in the table ${name}`)
+    if (belongsTo !== undefined && belongsTo !== known) throw new OtherFolder(folder, `${key} in the table ${name}`)
+    if (known === undefined) await writeFile(join(folder, MARK), mark, { mode: 0o600, flush: true })
+    const taken = await takeLease(store, { owner: `${hostname()} ${randomUUID()}`, ttlMs, stop })
     if (typeof taken !== 'number') throw new WorkspaceHeld(folder, `on another machine, ${taken.owner}`)
     const tenure = parts.use(new Tenure(store, taken, ttlMs))
     if ((await table.finishWrite(tenure)) === 'lost') throw new WorkspaceHeld(folder, 'another one was faster')
-    const copy = parts.adopt(await mkdtemp(join(tmpdir(), 'branchline-journal-')), (path) => rm(path, { recursive: true, force: true }))
+    await removeLeftCopies()
+    const copy = parts.adopt(await mkdtemp(join(tmpdir(), `${COPY}${process.pid}-`)), (path) => rm(path, { recursive: true, force: true }))
     const path = join(copy, 'journal.sqlite')
     const writing = parts.adopt(new DatabaseSync(path), (open) => open.close())
     const files = await load(table, values, writing)
@@ -67,7 +87,14 @@ export async function openDynamoJournal({ client, table: name, key, folder, ttlM
     const reading = new Statements(parts.adopt(new DatabaseSync(path, { readOnly: true }), (open) => open.close()))
     return new SqliteJournal({ reading, writer: new MirroredWriter(new Statements(writing), table, values, tenure, files), tenure, rest: parts.move() })
   } catch (error) {
-    if (error instanceof WorkspaceHeld || error instanceof JournalTooNew || error instanceof JournalMissing) throw error
+    if (
+      stop?.aborted === true ||
+      error instanceof OtherFolder ||
+      error instanceof WorkspaceHeld ||
+      error instanceof JournalTooNew ||
+      error instanceof JournalMissing
+    )
+      throw error
     throw new JournalUnreachable(name, error)
   }
 }
@@ -75,6 +102,23 @@ export async function openDynamoJournal({ client, table: name, key, folder, ttlM
 /** The folder has been worked in, with a journal that is not this one. */
 async function isUsed(folder: string): Promise<boolean> {
   return existsSync(join(folder, 'journal.sqlite')) || (await readdir(join(folder, 'indexes')).catch(() => [])).length > 0
+}
+
+/** Copies of processes that were killed. */
+async function removeLeftCopies(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(COPY) ? Number(name.slice(COPY.length).split('-')[0]) : NaN
+    if (Number.isInteger(pid) && pid > 0 && !isAlive(pid)) await rm(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
 }
 
 /** Fills a database with what the table has; answers which files rows have beside it. */

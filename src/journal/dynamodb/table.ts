@@ -44,12 +44,21 @@ export class Table {
   readonly #name: string
   readonly key: string
   readonly #values: Values
+  readonly #folder: string
 
-  constructor(client: DynamoDBClient, name: string, key: string, values: Values) {
+  /** @param folder names the folder that the journal belongs to */
+  constructor(client: DynamoDBClient, name: string, key: string, values: Values, folder = '') {
     this.#client = client
     this.#name = name
     this.key = key
     this.#values = values
+    this.#folder = folder
+  }
+
+  /** The folder that the journal belongs to, as its last owner has said; `undefined` where it has had none. */
+  async folder(): Promise<string | undefined> {
+    const { Item: item } = await this.#client.send(new GetItemCommand({ TableName: this.#name, Key: this.#at(LEASE), ConsistentRead: true }))
+    return item?.['folder']?.S
   }
 
   async *items(): AsyncGenerator<Item, void> {
@@ -87,15 +96,16 @@ export class Table {
     for (let rest = changes; rest.length > 0;) {
       let count = 1
       while (count < Math.min(rest.length, MAX_CHANGES) && sizeOf(rest.slice(0, count + 1)) <= MAX_BYTES) count += 1
-      if ((await this.#transact(rest.slice(0, count), tenure)) === 'lost') return 'lost'
+      if ((await this.#transact(rest.slice(0, count), tenure, true)) === 'lost') return 'lost'
       rest = rest.slice(count)
     }
-    const done = await this.#transact([{ remove: REDO }], tenure)
+    const done = await this.#transact([{ remove: REDO }], tenure, true)
     if (done === 'done') await this.#values.drop([file])
     return done
   }
 
-  async #transact(changes: readonly Change[], tenure: Tenure): Promise<Answer> {
+  /** @param noted is part of what was recorded as a whole: it has to be written, whatever is said of it now */
+  async #transact(changes: readonly Change[], tenure: Tenure, noted = false): Promise<Answer> {
     const own: TransactWriteItem = {
       ConditionCheck: {
         TableName: this.#name,
@@ -106,7 +116,7 @@ export class Table {
     }
     const TransactItems = [own, ...changes.map((change) => this.#action(change))]
     const command = new TransactWriteItemsCommand({ TransactItems, ClientRequestToken: randomUUID() })
-    let unclear = false
+    let unclear = noted
     for (let wait = FIRST_RETRY_MS; tenure.holds(); wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
       try {
         await this.#client.send(command)
@@ -115,7 +125,7 @@ export class Table {
         if (error instanceof TransactionCanceledException) {
           const [lease, ...rest] = (error.CancellationReasons ?? []).map(({ Code = 'None' }) => Code)
           if (lease === 'ConditionalCheckFailed') tenure.overtaken()
-          else if (!rest.every((code) => PASSING.has(code))) throw new NotRecorded(error)
+          else if (!noted && !rest.every((code) => PASSING.has(code))) throw new NotRecorded(error)
         } else if (!unclear && error instanceof Error && REFUSALS.has(error.name)) throw new NotRecorded(error)
         else unclear = true
         await delay(wait)
@@ -161,14 +171,22 @@ export class Table {
       read,
       take: async (seen, owner) => {
         const epoch = seen.epoch + 1
-        const Item = { ...Key, owner: { S: owner }, epoch: { N: String(epoch) }, beat: { N: String(seen.beat + 1) }, released: { BOOL: false } }
+        const Item = {
+          ...Key,
+          owner: { S: owner },
+          folder: { S: this.#folder },
+          epoch: { N: String(epoch) },
+          beat: { N: String(seen.beat + 1) },
+          released: { BOOL: false },
+        }
         const unseen = { ConditionExpression: 'attribute_not_exists(pk)' }
         const same = {
           ConditionExpression: 'epoch = :epoch AND beat = :beat',
           ExpressionAttributeValues: { ':epoch': { N: String(seen.epoch) }, ':beat': { N: String(seen.beat) } },
         }
-        const taken = await where(() => client.send(new PutItemCommand({ TableName: table, Item, ...(seen.epoch === 0 ? unseen : same) })))
-        return taken ? epoch : undefined
+        if (await where(() => client.send(new PutItemCommand({ TableName: table, Item, ...(seen.epoch === 0 ? unseen : same) })))) return epoch
+        const now = await read() // it may have been ours already, where an answer was lost and the request sent again
+        return now.epoch === epoch && now.owner === owner ? epoch : undefined
       },
       renew: (epoch) => where(() => update(epoch, 'ADD beat :one', { ':one': { N: '1' } })),
       release: async (epoch) => void (await where(() => update(epoch, 'SET released = :yes', { ':yes': { BOOL: true } }))),

@@ -19,7 +19,7 @@ export function end(statements: Statements, of: CommandRef, result: Result, opti
   for (const each of steered.toReversed()) endSteered(statements, each, record, result, options)
   if (options.heir !== undefined) inherit(statements, record, options.heir)
   finish(statements, of, result)
-  if (options.givenUp !== undefined) bury(statements, { ...letterOf(record), at: result.timestamp, reason: options.givenUp })
+  if (options.givenUp !== undefined) bury(statements, { ...letterOf(record), givenUp: true, at: result.timestamp, reason: options.givenUp })
   statements.prepare(`UPDATE threads SET last_active_at = ? WHERE ${THREAD}`).run(result.timestamp, ...threadValues(record.command))
   return { outcome: 'done', steered: steered.flatMap((each) => find(statements, refOf(each.command)) ?? []) }
 }

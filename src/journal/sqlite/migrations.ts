@@ -102,6 +102,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE commands ADD COLUMN replies TEXT NOT NULL DEFAULT '[]';
 
   ALTER TABLE outbox ADD COLUMN thread_id TEXT NOT NULL DEFAULT '';
+  DELETE FROM outbox WHERE NOT EXISTS (SELECT 1 FROM commands WHERE commands.client_id = outbox.client_id AND commands.user_id = outbox.user_id
+    AND commands.project_id = outbox.project_id AND commands.command_id = json_extract(outbox.result, '$.commandId'));
   UPDATE outbox SET thread_id = (SELECT thread_id FROM commands WHERE commands.client_id = outbox.client_id AND commands.user_id = outbox.user_id
     AND commands.project_id = outbox.project_id AND commands.command_id = json_extract(outbox.result, '$.commandId'));
   ALTER TABLE outbox ADD COLUMN reply_to TEXT;

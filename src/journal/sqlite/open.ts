@@ -13,6 +13,8 @@ export interface Sharing {
   readonly ttlMs: number
   /** Tells machines apart. */
   readonly machine?: string
+  /** Ends waiting for the lease. */
+  readonly stop?: AbortSignal | undefined
 }
 
 /**
@@ -20,13 +22,13 @@ export interface Sharing {
  *
  * @throws WorkspaceHeld, JournalTooNew, JournalDamaged, JournalMissing, JournalUnreadable
  */
-export async function openSqliteJournal(folder: string, { ttlMs, machine = thisMachine() }: Sharing = { ttlMs: 0 }): Promise<Journal> {
+export async function openSqliteJournal(folder: string, { ttlMs, machine = thisMachine(), stop }: Sharing = { ttlMs: 0 }): Promise<Journal> {
   await using parts = new AsyncDisposableStack()
   parts.use(lockFolder(folder))
   const path = join(folder, 'journal.sqlite')
   const database = parts.adopt(openDatabase(path, ttlMs > 0), (open) => open.close())
   const store = leaseIn(database)
-  const taken = await takeLease(store, { owner: machine, ttlMs })
+  const taken = await takeLease(store, { owner: machine, ttlMs, stop })
   if (typeof taken !== 'number') throw new WorkspaceHeld(folder, `on another machine, ${taken.owner}`)
   const [tenure, reading] = [parts.use(new Tenure(store, taken, ttlMs)), new Statements(database)]
   return new SqliteJournal({ reading, writer: new FileWriter(reading, tenure, placeOf(path)), tenure, rest: parts.move() })

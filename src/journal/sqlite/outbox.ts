@@ -30,11 +30,13 @@ export function outboxDue(statements: Statements, at: number, limit: number): re
     .map(deliveryFrom)
 }
 
-/** As much of the body of a dead letter as SQS carries, 1 MiB. */
-const MAX_BODY_CHARACTERS = 1024 * 1024
+/** How much of the body of a dead letter is kept, and how many letters: the oldest make room for others. */
+const MAX_BODY_CHARACTERS = 100_000
+const MAX_LETTERS = 1000
 
 export function bury(statements: Statements, letter: DeadLetter, refused?: Refused): void {
   const kept = { ...letter, body: letter.body.slice(0, MAX_BODY_CHARACTERS) }
-  statements.prepare('INSERT INTO dead_letters (letter) VALUES (?)').run(JSON.stringify(kept))
+  const { lastInsertRowid } = statements.prepare('INSERT INTO dead_letters (letter) VALUES (?)').run(JSON.stringify(kept))
+  statements.prepare('DELETE FROM dead_letters WHERE n <= ?').run(Number(lastInsertRowid) - MAX_LETTERS)
   if (refused !== undefined) insert(statements, refused.thread, refused.to, refused.result, letter.at)
 }

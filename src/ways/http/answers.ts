@@ -158,6 +158,7 @@ export const DeadLetterAnswer = z
     source: z.string().optional().describe('The queue that it came from.'),
     threadId: z.string().optional(),
     commandId: z.string().optional(),
+    givenUp: z.boolean().optional().describe('It was accepted, and given up after all its attempts: it can be handed in again.'),
     body: z.string().describe('What was sent, as far as it is kept.'),
   })
   .meta({ id: 'DeadLetter' })

@@ -56,14 +56,11 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
       },
     }),
   )
-  app.use(async (c, next) => {
-    if (c.req.path !== '/health') options.touched()
-    await next()
-  })
   for (const { method, url, role, serve } of routes) {
     app.on(method, url.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
       const caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))
       if (role !== undefined) requireRole(caller, role)
+      if (url !== '/health') options.touched()
       return serve(c, caller)
     })
   }

@@ -2,6 +2,7 @@ import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { Result } from '../../command/result.ts'
 import type { DeadLetter, Delivery } from '../../journal/journal.ts'
 import { isFifo, isRefusal } from '../../queues/aws.ts'
+import { fitForSqs } from '../../queues/text.ts'
 import { messageOf } from '../../observe/text.ts'
 
 /** A message has at most 1 MiB (SQS); what is larger is told without its lists. */
@@ -31,9 +32,9 @@ export async function answer(delivery: Delivery, { client, outputOf, bury }: Ans
   }
 }
 
-/** As SQS takes it: it refuses two characters that JSON may hold as they are. */
+/** As SQS takes it. */
 export function bodyOf(result: Result): string {
-  const text = (of: object): string => JSON.stringify(of).replaceAll(/[\uFFFE\uFFFF]/g, (character) => `\\u${character.charCodeAt(0).toString(16)}`)
+  const text = (of: object): string => fitForSqs(JSON.stringify(of))
   const whole = text(result)
   if (Buffer.byteLength(whole) <= MAX_BYTES) return whole
   const { filesChanged: _files, skipped: _skipped, pageErrors: _errors, pictures: _pictures, ...rest } = result

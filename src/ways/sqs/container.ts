@@ -5,8 +5,8 @@ import type { ThreadId } from '../../command/ids.ts'
 import type { Log } from '../../observe/log.ts'
 import { messageOf } from '../../observe/text.ts'
 import { makeDoorbell, rungFor } from '../../queues/doorbell.ts'
-import type { ContainerRow, Entry } from '../../queues/entry.ts'
-import { putContainer, type Rows } from '../../queues/table.ts'
+import { CONTAINER_ROW, type ContainerRow, type Entry } from '../../queues/entry.ts'
+import { putContainer, readContainer, type Rows } from '../../queues/table.ts'
 import { FollowedQueues } from './followed.ts'
 import { LOOK_SECONDS, type Listening, type PollingOf } from './listening.ts'
 import { poll, pollOnce } from './poller.ts'
@@ -41,6 +41,10 @@ export class QueuesUnreachable extends Error {
   }
 }
 
+/** Ids of two may join to one CONTAINER_ID, `a-b` `c` and `a` `b-c`. */
+const isSame = (row: ContainerRow, served: Omit<Served, 'threadId'>): boolean =>
+  (['clientId', 'projectId', 'userId'] as const).every((name) => row[name] === undefined || row[name] === served[name])
+
 /** The queues of all threads of one user and project, found in a table; with a doorbell, and a row that says how the container stands. */
 export class Container implements Listening {
   readonly #options: ContainerOptions
@@ -48,6 +52,8 @@ export class Container implements Listening {
   readonly #stop = new AbortController()
   readonly #instance = randomUUID()
   #doorbell: string | undefined
+  #state: ContainerRow['state'] = 'stopped'
+  #said: Promise<void> = Promise.resolve()
   #working: readonly Promise<void>[] = []
 
   constructor(options: ContainerOptions) {
@@ -73,6 +79,8 @@ export class Container implements Listening {
       return undefined
     })
     try {
+      const row = await readContainer(rows)
+      if (row !== undefined && !isSame(row, this.#options.served)) throw new Error(`its row ${CONTAINER_ROW} is of another client, project or user`)
       await this.#say('running', 'starting')
       await this.#followed.start()
     } catch (error) {
@@ -108,15 +116,19 @@ export class Container implements Listening {
     served: { ...this.#options.served, threadId },
   })
 
+  /** One after the other, so that the last one said is what the row says. */
   #say(state: ContainerRow['state'], when: 'starting' | 'serving' = 'serving'): Promise<void> {
-    return putContainer(this.#options.rows, { instance: this.#instance, state, doorbellQueueUrl: this.#doorbell, updatedAt: Date.now() }, when)
+    this.#state = state
+    const row = { instance: this.#instance, state, ...this.#options.served, doorbellQueueUrl: this.#doorbell, updatedAt: Date.now() }
+    this.#said = this.#said.catch(() => {}).then(() => putContainer(this.#options.rows, row, when)) // whoever said the one before was told
+    return this.#said
   }
 
   async #saying(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await delay(ROW_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
       if (this.#stop.signal.aborted) return
-      await this.#say('running').catch((error: unknown) => this.#options.log.warn({ event: 'container.not_said', error: messageOf(error) }))
+      await this.#say(this.#state).catch((error: unknown) => this.#options.log.warn({ event: 'container.not_said', error: messageOf(error) }))
     }
   }
 
@@ -128,6 +140,7 @@ export class Container implements Listening {
       const Entries = messages.map(({ ReceiptHandle }, at) => ({ Id: String(at), ReceiptHandle }))
       await client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries })) // else it rings once more
     }
-    await poll({ ...pollingOf({ url, output: url, served: { ...this.#options.served, threadId: undefined } }, () => {}), take }, this.#stop.signal)
+    const polling = pollingOf({ url, output: url, served: { ...this.#options.served, threadId: undefined } }, () => {})
+    await poll({ ...polling, take, answered: () => {} }, this.#stop.signal) // that the bell works says nothing of the threads' queues
   }
 }

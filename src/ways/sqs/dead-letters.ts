@@ -1,13 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { BuriedLetter, Journal } from '../../journal/journal.ts'
-import { isFifo } from '../../queues/aws.ts'
+import { isFifo, isRefusal } from '../../queues/aws.ts'
+import { fitForSqs } from '../../queues/text.ts'
 import { redriveTarget } from '../../queues/dead-letter-queue.ts'
 import type { Log } from '../../observe/log.ts'
-import { messageOf } from '../../observe/text.ts'
+import { messageOf, printable } from '../../observe/text.ts'
 
-/** How often letters are looked at without being rung for, and how long the redrive target of a queue is taken for known. */
-const LOOK_MS = 60_000
+/** How often all letters are looked at without being rung for. */
+const LOOK_MS = 10 * 60_000
+const RETRY_MS = 30_000
+/** How long the redrive target of a queue is taken for known. */
+const KNOWN_MS = 60_000
 const BATCH = 100
 const MAX_REASON_CHARACTERS = 2000
 
@@ -19,6 +23,8 @@ export class DeadLetters implements AsyncDisposable {
   readonly #redact: (text: string) => string
   readonly #log: Log
   readonly #targets = new Map<string, { readonly url: string | undefined; readonly at: number }>()
+  /** Those that their queue has refused. */
+  readonly #refused = new Set<number>()
   readonly #stop = new AbortController()
   #ring = new AbortController()
   #working: Promise<void> | undefined
@@ -44,8 +50,11 @@ export class DeadLetters implements AsyncDisposable {
   async queueFor(source: string | undefined): Promise<string | undefined> {
     if (this.#queue !== undefined || source === undefined) return this.#queue
     const known = this.#targets.get(source)
-    if (known !== undefined && performance.now() - known.at < LOOK_MS) return known.url
-    const url = await redriveTarget(this.#client, source)
+    if (known !== undefined && performance.now() - known.at < KNOWN_MS) return known.url
+    const url = await redriveTarget(this.#client, source).catch((error: unknown) => {
+      if (isRefusal(error)) return undefined // the queue is gone, or may not be asked
+      throw error
+    })
     this.#targets.set(source, { url, at: performance.now() })
     return url
   }
@@ -57,27 +66,34 @@ export class DeadLetters implements AsyncDisposable {
   }
 
   async #work(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
+    for (let after = 0; !this.#stop.signal.aborted;) {
       this.#ring = new AbortController()
-      await this.#round().catch((error: unknown) => this.#log.warn({ event: 'dead_letters.not_sent', error: messageOf(error) }))
-      await delay(LOOK_MS, undefined, { signal: AbortSignal.any([this.#stop.signal, this.#ring.signal]) }).catch(() => {}) // rung, or stopped
+      const looked = await this.#round(after).catch((error: unknown) => this.#log.warn({ event: 'dead_letters.not_sent', error: messageOf(error) }))
+      after = looked ?? after
+      const rung = AbortSignal.any([this.#stop.signal, this.#ring.signal])
+      await delay(looked === undefined ? RETRY_MS : LOOK_MS, undefined, { signal: rung }).catch(() => {}) // rung, or stopped
+      if (!rung.aborted) after = 0 // there may be a queue for those of before by now
     }
   }
 
-  async #round(): Promise<void> {
-    let after = 0
-    for (let letters = await this.#journal.deadLetters({ limit: BATCH }); letters.length > 0;) {
-      for (const letter of letters) await this.#send(letter)
-      after = letters.at(-1)?.n ?? after
-      letters = await this.#journal.deadLetters({ limit: BATCH, after })
+  /** Looks at the letters behind the one numbered `after`; answers the number of the last one. */
+  async #round(after: number): Promise<number> {
+    for (let last = after; ;) {
+      const letters = await this.#journal.deadLetters({ limit: BATCH, after: last })
+      for (const letter of letters) if (!this.#stop.signal.aborted) await this.#send(letter)
+      last = letters.at(-1)?.n ?? last
+      if (letters.length < BATCH) return last
     }
   }
 
+  /** A letter that its queue refuses stays in the journal, and holds up no other. */
   async #send(letter: BuriedLetter): Promise<void> {
     const to = await this.queueFor(letter.source)
-    if (to === undefined) return
-    const text = (value: string | undefined) =>
-      value === undefined || value === '' ? [] : [{ DataType: 'String', StringValue: this.#redact(value).slice(0, MAX_REASON_CHARACTERS) }]
+    if (to === undefined || this.#refused.has(letter.n)) return
+    const text = (value: string | undefined) => {
+      const fit = value === undefined ? '' : printable(this.#redact(value), MAX_REASON_CHARACTERS)
+      return fit === '' ? [] : [{ DataType: 'String', StringValue: fit }]
+    }
     const about = {
       Reason: letter.reason,
       Source: letter.source,
@@ -88,11 +104,18 @@ export class DeadLetters implements AsyncDisposable {
     const id = `letter-${letter.n}-${letter.at}`
     const send = new SendMessageCommand({
       QueueUrl: to,
-      MessageBody: this.#redact(letter.body) || '(empty)',
+      MessageBody: fitForSqs(this.#redact(letter.body)) || '(empty)',
       MessageAttributes: Object.fromEntries(Object.entries(about).flatMap(([name, value]) => text(value).map((attribute) => [name, attribute] as const))),
       ...(isFifo(to) ? { MessageGroupId: id, MessageDeduplicationId: id } : {}), // a group of its own, so that each can be looked at
     })
-    await this.#client.send(send)
+    try {
+      await this.#client.send(send)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      this.#refused.add(letter.n)
+      this.#log.warn({ event: 'dead_letter.not_sent', queue: to, commandId: letter.commandId, error: messageOf(error) })
+      return
+    }
     await this.#journal.unbury(letter.n)
     this.#log.info({ event: 'dead_letter.sent', queue: to, commandId: letter.commandId, reason: letter.reason })
   }

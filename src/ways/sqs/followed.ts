@@ -23,6 +23,8 @@ export interface Following {
 const ACTIVE_MS = 15 * 60_000
 /** Threads that are polled all the time: polls are paid for, and each holds a connection. */
 const MOST_ACTIVE = 20
+/** Between two readings that somebody rang for. */
+const REFRESH_AGAIN_MS = 1000
 /** Between two looks into queues that are not polled all the time. */
 const SWEEP_MS = 3000
 const LOOKED_INTO_AT_ONCE = 50
@@ -50,6 +52,7 @@ export class FollowedQueues implements AsyncDisposable {
   /** Rung for, and to be looked into. */
   readonly #rung = new Set<ThreadId>()
   #looking = 0
+  #refreshing: Promise<void> | undefined
   #working: readonly Promise<void>[] = []
   #refreshedAt: number | undefined
 
@@ -60,7 +63,7 @@ export class FollowedQueues implements AsyncDisposable {
   /** Reads the table and looks into every queue once, so that what waited is found; then goes on by itself. @throws where the table cannot be read */
   async start(): Promise<void> {
     await this.#refresh()
-    this.#working = [this.#refreshing(), this.#firstLooks(), this.#sweeping()]
+    this.#working = [this.#refreshingAlways(), this.#firstLooks(), this.#sweeping()]
   }
 
   get count(): number {
@@ -82,7 +85,7 @@ export class FollowedQueues implements AsyncDisposable {
 
   /** Somebody rang for a thread; one that is not known yet is looked for in the table. */
   async rung(threadId: ThreadId): Promise<void> {
-    if (!this.#threads.has(threadId)) await this.#refresh()
+    if (!this.#threads.has(threadId)) await (this.#refreshing ??= this.#refreshSoon())
     if (this.polled < MOST_ACTIVE || this.#threads.get(threadId)?.polling !== undefined) return this.heard(threadId)
     this.#rung.add(threadId) // so many at once that those before would be given up before they are heard
     if (this.#looking < LOOKED_INTO_AT_ONCE) void this.#lookIntoRung()
@@ -119,7 +122,14 @@ export class FollowedQueues implements AsyncDisposable {
     await Promise.allSettled([...this.#polls, ...this.#working])
   }
 
-  async #refreshing(): Promise<void> {
+  /** Once a second at most, whoever rings for what. */
+  async #refreshSoon(): Promise<void> {
+    await delay(Math.max(0, REFRESH_AGAIN_MS - this.tableAgeMs), undefined, { signal: this.#stop.signal })
+    this.#refreshing = undefined
+    await this.#refresh()
+  }
+
+  async #refreshingAlways(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await delay(this.#following.refreshMs, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
       if (this.#stop.signal.aborted) return
@@ -131,7 +141,8 @@ export class FollowedQueues implements AsyncDisposable {
   async #refresh(): Promise<void> {
     const entries = await readEntries(this.#following.rows, (threadId, why) => this.#passOver(threadId, why))
     this.#refreshedAt = performance.now()
-    const listed = new Map(entries.filter((entry) => entry.state !== 'closed' && this.#isOurs(entry)).map((entry) => [entry.threadId, entry]))
+    const inputs = new Set(entries.map(({ inputQueueUrl }) => inputQueueUrl))
+    const listed = new Map(entries.filter((entry) => entry.state !== 'closed' && this.#isOurs(entry, inputs)).map((entry) => [entry.threadId, entry]))
     for (const [threadId, { polling }] of this.#threads) {
       if (listed.has(threadId)) continue
       if (polling !== undefined) polling.wanted = false
@@ -141,8 +152,12 @@ export class FollowedQueues implements AsyncDisposable {
     for (const entry of listed.values()) this.#follow(entry)
   }
 
-  #isOurs({ threadId, inputQueueUrl, outputQueueUrl }: Entry): boolean {
+  #isOurs({ threadId, inputQueueUrl, outputQueueUrl }: Entry, inputs: ReadonlySet<string>): boolean {
     const { account } = this.#following
+    if (inputs.has(outputQueueUrl)) {
+      this.#passOver(threadId, 'its results would go to a queue that messages come from')
+      return false
+    }
     if (account === undefined) return true
     const ours = [inputQueueUrl, outputQueueUrl].every((url) => new URL(url).pathname.startsWith(`/${account}/`))
     if (!ours) this.#passOver(threadId, `its queues are not of account ${account}`)

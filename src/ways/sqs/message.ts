@@ -85,6 +85,8 @@ function plainRepoUrl(url: string | undefined, problems: string[]): string | und
 
 /** Whose message it is, as far as it says so in the right form. */
 function aboutOf(parsed: unknown, served: Served): About {
+  // A result that strayed into an input is answered by nobody, or two queues would answer one another for ever.
+  if (typeof parsed === 'object' && parsed !== null && 'success' in parsed && !('type' in parsed)) return served
   const field = <Shape extends z.ZodType>(name: string, shape: Shape): z.output<Shape> | undefined =>
     typeof parsed === 'object' && parsed !== null && Object.hasOwn(parsed, name) ? shape.safeParse(Reflect.get(parsed, name)).data : undefined
   return {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { SQSClient } from '@aws-sdk/client-sqs'
-import { CommandId } from '../../command/ids.ts'
+import { CommandId, workspaceKey } from '../../command/ids.ts'
 import type { Command } from '../../command/command.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { workspaceOrigin } from '../../engine/inspect.ts'
@@ -94,7 +94,11 @@ export class SqsWorker implements AsyncDisposable {
   /** Sends a result to its queue. */
   readonly deliver: Deliver = async (delivery) => {
     if (!delivery.result.success) this.#letters.ring() // it may have been given up
-    const outputOf = () => this.#listening?.outputOf(delivery.threadId)
+    const { clientId, userId, projectId } = this.#options.served
+    const { workspace } = delivery
+    const ours = [clientId ?? workspace.clientId, userId ?? workspace.userId, projectId ?? workspace.projectId]
+    const isOurs = ours.join('/') === workspaceKey(workspace)
+    const outputOf = () => (isOurs ? this.#listening?.outputOf(delivery.threadId) : undefined) // it may be of whom it served before
     await answer(delivery, { client: this.#calls, outputOf, bury: (letter) => this.#bury(letter, undefined) })
     await this.#held?.release({ workspace: delivery.workspace, commandId: CommandId.parse(delivery.result.commandId) })
   }
