@@ -60,6 +60,8 @@ export class Lanes {
   readonly #rules: LaneRules
   /** Told when the last turn is over. */
   readonly #onIdle: () => void
+  /** Those that run: looked through at every arrival, while thousands may wait. */
+  readonly #taken = new Set<Entry>()
   readonly #threads = new Map<ThreadKey, Entry[]>()
   readonly #interrupts = new Map<WorkspaceKey, number[]>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -149,7 +151,7 @@ export class Lanes {
   }
 
   #running(): readonly Entry[] {
-    return [...this.#threads.values()].flat().filter((entry) => entry.state === 'running')
+    return [...this.#taken]
   }
 
   #laneFree({ needsLane, workspace }: Place): boolean {
@@ -175,6 +177,7 @@ export class Lanes {
   #take(entry: Entry): void {
     entry.state = 'running'
     entry.since = performance.now()
+    this.#taken.add(entry)
   }
 
   /** Gives every free lane to whose turn it is: who interrupted its holder first, then in the order of arrival. */
@@ -205,6 +208,7 @@ export class Lanes {
     if (again === undefined) this.#remove(entry)
     else {
       entry.state = 'waiting'
+      this.#taken.delete(entry)
       entry.notBefore = performance.now() + again.againInMs
     }
     const next = entry.successor
@@ -223,6 +227,7 @@ export class Lanes {
   }
 
   #remove(entry: Entry): void {
+    this.#taken.delete(entry)
     const left = (this.#threads.get(entry.place.thread) ?? []).filter((each) => each !== entry)
     if (left.length === 0) this.#threads.delete(entry.place.thread)
     else this.#threads.set(entry.place.thread, left)

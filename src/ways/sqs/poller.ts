@@ -20,35 +20,46 @@ const BATCH = 10
 const FIRST_RETRY_MS = 500
 const LONGEST_RETRY_MS = 20_000
 
-/** Asks a queue for messages once. A batch that was received is taken to its end, whatever happens. */
-export async function pollOnce({ client, url, waitSeconds, take, answered }: Polling, stop: AbortSignal): Promise<number> {
-  const receive = new ReceiveMessageCommand({
+/** Asks a queue for messages once, and takes them. Answers how many there were. */
+export async function pollOnce(polling: Polling, stop: AbortSignal): Promise<number> {
+  const messages = await receive(polling, stop)
+  if (messages.length > 0) await polling.take(messages)
+  return messages.length
+}
+
+async function receive({ client, url, waitSeconds, answered }: Polling, stop: AbortSignal): Promise<readonly Message[]> {
+  const request = new ReceiveMessageCommand({
     QueueUrl: url,
     MaxNumberOfMessages: BATCH,
     WaitTimeSeconds: waitSeconds,
     MessageSystemAttributeNames: ['ApproximateReceiveCount'],
   })
-  const { Messages = [] } = await client.send(receive, { abortSignal: stop })
+  const { Messages = [] } = await client.send(request, { abortSignal: stop })
   answered(Messages.length)
-  if (Messages.length > 0) await take(Messages)
-  return Messages.length
+  return Messages
 }
 
-/** Asks a queue for messages, again and again until that is not wanted any more or `stop` aborts; more and more seldom while it does not answer. */
+/**
+ * Asks a queue for messages, again and again until that is not wanted any more or `stop` aborts; more and more seldom while it does not
+ * answer. While one batch is taken the next one is asked for; batches are taken one after the other, and each to its end.
+ */
 export async function poll(polling: Polling, stop: AbortSignal): Promise<void> {
-  let [failures, asked] = [0, -Infinity]
+  let [failures, asked, taking] = [0, -Infinity, Promise.resolve()]
   while (!stop.aborted && (polling.wanted?.(asked) ?? true)) {
     try {
       await polling.ready(stop)
       asked = performance.now()
-      await pollOnce(polling, stop)
+      const messages = await receive(polling, stop)
+      await taking
+      if (messages.length > 0) taking = polling.take(messages).catch((error: unknown) => polling.failed(error, 1)) // they come again
       failures = 0
     } catch (error) {
-      if (stop.aborted) return
+      if (stop.aborted) break
       failures += 1
       polling.failed(error, failures)
       const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2)
       await delay(wait, undefined, { signal: stop }).catch(() => {}) // stopped
     }
   }
+  await taking
 }
