@@ -6,13 +6,15 @@ import type { SqsWorker } from './ways/sqs/worker.ts'
 
 /** The journal, in a file of the workspace or in a table. What speaks to AWS is loaded only where it is needed. */
 export async function openJournal({ journalTable, leaseTtlMs, AWS_REGION: region }: Config, folder: string, stop: AbortSignal): Promise<Journal> {
-  if (journalTable === undefined) return openSqliteJournal(folder, { ttlMs: leaseTtlMs, stop })
+  const waits = (owner: string): void =>
+    void process.stdout.write(`Waiting up to ${leaseTtlMs / 1000} s: the former service (${owner}) has not given up its lease.\n`)
+  if (journalTable === undefined) return openSqliteJournal(folder, { ttlMs: leaseTtlMs, stop, waits })
   const [{ DynamoDBClient }, { openDynamoJournal }, { forCalls }] = await Promise.all([
     import('@aws-sdk/client-dynamodb'),
     import('./journal/dynamodb/open.ts'),
     import('./queues/aws.ts'),
   ])
-  return openDynamoJournal({ client: new DynamoDBClient(forCalls(region)), ...journalTable, folder, ttlMs: leaseTtlMs, stop })
+  return openDynamoJournal({ client: new DynamoDBClient(forCalls(region)), ...journalTable, folder, ttlMs: leaseTtlMs, stop, waits })
 }
 
 /** What takes messages from queues, where there are any; it does not listen yet. */

@@ -167,7 +167,8 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   parts.use(keepBounded(journal, config.HISTORY_DAYS * 24 * 60 * 60_000, log))
 
   const lastLook = async (): Promise<boolean> => (await worker?.lastLook()) ?? false
-  const idle = new Idle(engine, tools, { afterMs: config.AUTO_SHUTDOWN_MINUTES, push: config.PUSH_ON_SHUTDOWN, lastLook })
+  const stay = async (): Promise<void> => worker?.stay()
+  const idle = new Idle(engine, tools, { afterMs: config.AUTO_SHUTDOWN_MINUTES, push: config.PUSH_ON_SHUTDOWN, lastLook, stay })
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
   const github = { apiUrl: config.GITHUB_API_URL, access: { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN } }
@@ -195,10 +196,10 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   // Stopped in this order: no messages are taken, runs are interrupted and saved and their results delivered, then open requests end.
   parts.defer(() => stopping.abort())
   if (config.ECS_AGENT_URI !== undefined) parts.use(protectTask(config.ECS_AGENT_URI, () => engine.counts().running > 0, log))
+  parts.use(keepHealthFile(paths.health, async () => ({ status: await engine.health(), epoch: journal.epoch, queues: worker?.health })))
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   parts.defer(() => worker?.stopListening())
   await worker?.start(engine, () => outbox.ring())
-  parts.use(keepHealthFile(paths.health, async () => ({ status: await engine.health(), epoch: journal.epoch, queues: worker?.health })))
   parts.use(idle).start()
   const started = parts.move()
   return {

@@ -7,6 +7,7 @@ import type { Remote } from './git/remote.ts'
 import { inWords } from './command/words.ts'
 import { findChromium } from './preview/picture.ts'
 import { isFifo } from './queues/aws.ts'
+import { containerIdOf } from './queues/names.ts'
 import { whoIsServed } from './served.ts'
 import type { Queues } from './ways/sqs/worker.ts'
 import { ruleForUrl, type EgressRule } from './network/egress-rules.ts'
@@ -117,7 +118,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (problems.length > 0) throw new BadConfiguration(problems)
   const { REPO_URL, EGRESS_ALLOW, LEASE_TTL_SECONDS, ...rest } = { ...values, ...who }
-  const { JOURNAL_TABLE: table, CONTAINER_ID: key } = values
+  const [table, key] = [values.JOURNAL_TABLE, containerOf(values)]
   const always = [REGISTRY, environment['npm_config_registry'], origin?.url, `https://${githubHost(values.GITHUB_API_URL)}`]
   const network = PASSED_ON.flatMap((name) => {
     const value = environment[name]
@@ -161,10 +162,18 @@ function withFiles(environment: Readonly<Record<string, string | undefined>>, pr
   return given
 }
 
+/** The name under which tables know this container; the three ids say it too. */
+function containerOf({ CONTAINER_ID, CLIENT_ID: clientId, PROJECT_ID: projectId, USER_ID: userId }: Values): string | undefined {
+  if (CONTAINER_ID !== undefined || clientId === undefined || projectId === undefined || userId === undefined) return CONTAINER_ID
+  return containerIdOf({ clientId, projectId, userId })
+}
+
 /** The pair of queues, or the table in which those of threads are found. */
 function readQueues(values: Values, problems: string[]): Queues | undefined {
-  const { INPUT_QUEUE_URL: input, OUTPUT_QUEUE_URL: output, QUEUE_TABLE: table, CONTAINER_ID: containerId, QUEUE_ACK } = values
-  if (values.JOURNAL_TABLE !== undefined && containerId === undefined) problems.push('CONTAINER_ID: is needed, because JOURNAL_TABLE is set')
+  const { INPUT_QUEUE_URL: input, OUTPUT_QUEUE_URL: output, QUEUE_TABLE: table, QUEUE_ACK } = values
+  const containerId = containerOf(values)
+  if (values.JOURNAL_TABLE !== undefined && containerId === undefined)
+    problems.push('CONTAINER_ID: is needed, because JOURNAL_TABLE is set (or CLIENT_ID, PROJECT_ID and USER_ID)')
   if (values.JOURNAL_TABLE !== undefined && values.LEASE_TTL_SECONDS === 0) problems.push('LEASE_TTL_SECONDS: must be more than 0 with JOURNAL_TABLE')
   if (input !== undefined && output !== undefined) {
     if (QUEUE_ACK === 'result' && isFifo(input))
@@ -174,8 +183,9 @@ function readQueues(values: Values, problems: string[]): Queues | undefined {
     return { kind: 'pair', input, output }
   }
   if (input !== undefined || output !== undefined)
-    problems.push(`${input === undefined ? 'INPUT' : 'OUTPUT'}_QUEUE_URL: is needed, because the other one is set`)
-  else if (table !== undefined && containerId === undefined) problems.push('CONTAINER_ID: is needed, because QUEUE_TABLE is set')
+    problems.push(`${input === undefined ? 'INPUT' : 'OUTPUT'}_QUEUE_URL: is needed, because ${input === undefined ? 'OUTPUT' : 'INPUT'}_QUEUE_URL is set`)
+  else if (table !== undefined && containerId === undefined)
+    problems.push('CONTAINER_ID: is needed, because QUEUE_TABLE is set (or CLIENT_ID, PROJECT_ID and USER_ID)')
   else if (table !== undefined && containerId !== undefined) return { kind: 'table', table, containerId }
   return undefined
 }

@@ -17,6 +17,7 @@ const FOR_PEOPLE = new Set([
   'JournalTooNew',
   'JournalDamaged',
   'JournalMissing',
+  'JournalElsewhere',
   'JournalUnreadable',
   'JournalUnreachable',
   'OtherFolder',

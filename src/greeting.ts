@@ -49,7 +49,7 @@ function queueLines(queues: Queues, deadLetterQueue: string | undefined): readon
     queues.kind === 'pair' ? `messages from ${queues.input}, results to ${queues.output}` : `those of ${queues.containerId} in the table ${queues.table}`
   const noQueue =
     queues.kind === 'pair'
-      ? 'kept in the journal: there is no DLQ_URL, and the input queue has no redrive target'
+      ? 'kept in the journal, as far as the input queue has no redrive target: there is no DLQ_URL'
       : 'to the redrive target of their queue, else kept in the journal'
   return [`  queues     ${from}`, `  dead       ${deadLetterQueue ?? noQueue}`]
 }

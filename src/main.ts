@@ -17,11 +17,13 @@ export async function serve({ httpOnly = false } = {}): Promise<number> {
   // Who read this may have gone, and what runs here has to be stopped all the same.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const stop = new AbortController()
+  let begun = false
   try {
     const told = toldToStop() // one that comes while it starts counts too
     void told.then(() => stop.abort())
     const config = readConfig(undefined, { httpOnly })
     await using service = await assemble(config, stop.signal)
+    begun = true
     process.stdout.write(greeting(config, service))
     service.lost.addEventListener('abort', () => {
       process.stderr.write(`${explain(service.lost.reason)}\n`)
@@ -35,7 +37,7 @@ export async function serve({ httpOnly = false } = {}): Promise<number> {
     )
     setTimeout(() => process.exit(1), DRAIN_MS).unref()
   } catch (error) {
-    if (stop.signal.aborted) return 0 // it had not begun
+    if (stop.signal.aborted && !begun) return 0
     process.stderr.write(`${explain(error)}\n`)
     return 1
   }

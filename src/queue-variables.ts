@@ -70,19 +70,19 @@ export const QUEUE_VARIABLES = {
       .optional(),
   },
   AUTO_SHUTDOWN_MINUTES: {
-    group: 'queues',
+    group: 'service',
     default: '0',
     about: 'Minutes without work after which the service saves everything and ends with exit code 0; 0 never.',
     shape: z.union([z.literal('0').transform(() => 0), minutes]).default(0),
   },
   PUSH_ON_SHUTDOWN: {
-    group: 'queues',
+    group: 'service',
     default: 'none',
     about: '`all` pushes the branches of the threads that were worked in before such an end.',
     shape: z.enum(['none', 'all']).default('none'),
   },
   ECS_AGENT_URI: {
-    group: 'queues',
+    group: 'service',
     default: 'set by ECS',
     about: 'Where the task is protected from being stopped while a run is active.',
     shape: word.optional(),

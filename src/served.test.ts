@@ -22,7 +22,7 @@ it.each([
   [{ CONTAINER_ID: 'nodashes' }, 'CONTAINER_ID: must be {client}-{project}-{user}'],
   [{ QUEUE_TABLE: 'queues' }, 'CONTAINER_ID: is needed, because QUEUE_TABLE is set'],
   [{ JOURNAL_TABLE: 'journal' }, 'CONTAINER_ID: is needed, because JOURNAL_TABLE is set'],
-  [{ INPUT_QUEUE_URL: 'https://sqs.us-east-1.amazonaws.com/1/in' }, 'OUTPUT_QUEUE_URL: is needed, because the other one is set'],
+  [{ INPUT_QUEUE_URL: 'https://sqs.us-east-1.amazonaws.com/1/in' }, 'OUTPUT_QUEUE_URL: is needed, because INPUT_QUEUE_URL is set'],
   [{ INPUT_QUEUE_URL: 'not a url', OUTPUT_QUEUE_URL: 'https://x.example/1/out' }, 'INPUT_QUEUE_URL: must be the URL of an SQS queue'],
   [{ PORT: 'off' }, 'PORT: is off, so INPUT_QUEUE_URL and OUTPUT_QUEUE_URL, or QUEUE_TABLE, must be set'],
   [{ QUEUE_TABLE: 'queues', CONTAINER_ID: 'a-b-c', AWS_REGION: '' }, 'AWS_REGION: a queue is set, so the region must be too'],

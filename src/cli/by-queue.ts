@@ -9,6 +9,14 @@ const PROGRESS = { sent: 'sent', waking: 'the container does not run and is woke
 export async function queueClientFor(given: Given): Promise<QueueClient> {
   const { queues, AWS_REGION: region, QUEUE_PREFIX: prefix, CLIENT_ID, PROJECT_ID, USER_ID } = readConfig()
   if (queues === undefined) throw new Usage('--queue: set QUEUE_TABLE and CONTAINER_ID, or INPUT_QUEUE_URL and OUTPUT_QUEUE_URL, as for the service')
+  const other = (
+    [
+      ['client', CLIENT_ID],
+      ['project', PROJECT_ID],
+      ['user', USER_ID],
+    ] as const
+  ).find(([name, served]) => served !== undefined && given[name] !== undefined && given[name] !== 'me' && given[name] !== served)
+  if (other !== undefined) throw new Usage(`--${other[0]}: the environment names ${other[1]}`)
   const common = {
     region,
     wake: given.wake === undefined ? undefined : wakeService(serviceNamed(given.wake, region)),

@@ -27,7 +27,7 @@ function problemOf(found: Found, waitSeconds: number): string | undefined {
   if (!isAlive(found.pid)) return `the service (process ${found.pid}) does not run`
   if (Date.now() - found.at > STALE_MS) return `the service has not been heard of for ${Math.round((Date.now() - found.at) / 1000)} s`
   if (found.status !== 'healthy') return `the service is ${found.status}`
-  const { silentSeconds } = found.queues ?? { silentSeconds: 0 }
+  const { silentSeconds } = found.queues === undefined || found.queues.queues === 0 ? { silentSeconds: 0 } : found.queues
   if (silentSeconds === null) return 'no queue has answered yet'
   return silentSeconds > waitSeconds + SILENCE_SECONDS ? `no queue has answered for ${Math.round(silentSeconds)} s` : undefined
 }

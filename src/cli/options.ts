@@ -7,7 +7,7 @@ export const HELP = `Branchline ${version}: messages become git changes
   branchline serve                        run the service; configured by environment variables
   branchline send TEXT… [options]         hand a message in, watch the work, see the result
   branchline threads [options]            list the threads of a workspace
-  branchline dlq list|show N|retry N      messages that could not be taken or carried out
+  branchline dlq list|show ID|retry ID    messages that could not be taken or carried out
   branchline health                       whether the service of this WORKSPACE_PATH does its work
   branchline doctor                       check this machine, and say how to mend what is wrong
 

@@ -38,8 +38,10 @@ export async function send(instruction: string, given: Given): Promise<number> {
   }
   if (given.queue) {
     await using client = await queueClientFor(given)
-    const { clientId: _client, userId: _user, projectId: _project, ...rest } = message
-    return told(await client.send(rest), given)
+    // Whom the environment names counts; without it a message by one pair names its own.
+    const { CLIENT_ID, USER_ID, PROJECT_ID } = readConfig()
+    const whose = { clientId: CLIENT_ID ?? clientId, userId: USER_ID ?? userId, projectId: PROJECT_ID ?? given.project }
+    return told(await client.send({ ...message, ...whose }), given)
   }
   const client = clientFor(given)
   if (given.json) return told(await client.send(message), given)
@@ -69,6 +71,7 @@ export function clientFor(given: Given): Client {
 
 function configuredUrl(): string {
   const { HOST, PORT } = readConfig()
+  if (PORT === 'off') throw new Usage('PORT is off, so the service has no HTTP API: send by --queue, or name another service by --url')
   return `http://${HOST}:${PORT}`
 }
 

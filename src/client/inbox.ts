@@ -25,8 +25,8 @@ export class Inbox implements AsyncDisposable {
     this.#options = options
   }
 
-  /** The result of a command, when it comes by that queue. Never resolves after the inbox was closed. */
-  async waitFor(output: string, commandId: string): Promise<Result> {
+  /** The result of a command, when it comes by that queue. Never resolves when `stop` aborts or the inbox is closed first. */
+  async waitFor(output: string, commandId: string, stop: AbortSignal): Promise<Result> {
     const known = this.#unclaimed.get(commandId)
     if (known !== undefined) {
       this.#unclaimed.delete(commandId)
@@ -37,7 +37,11 @@ export class Inbox implements AsyncDisposable {
     this.#waiting.set(commandId, waiting.add(resolve))
     const reader = this.#reader(output)
     reader.waited += 1
-    return promise.finally(() => (reader.waited -= 1))
+    stop.addEventListener('abort', () => {
+      reader.waited -= 1
+      this.#waiting.get(commandId)?.delete(resolve)
+    })
+    return promise
   }
 
   /** Reads a queue from here on, whoever waits. */
@@ -81,7 +85,7 @@ export class Inbox implements AsyncDisposable {
       const waiting = this.#waiting.get(result.commandId)
       this.#waiting.delete(result.commandId)
       for (const resolve of waiting ?? []) resolve(result)
-      if (waiting === undefined) this.#keep(result)
+      if (waiting === undefined || waiting.size === 0) this.#keep(result)
     }
     await this.#options.calls.send(new DeleteMessageCommand({ QueueUrl: output, ReceiptHandle }))
   }

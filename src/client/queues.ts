@@ -98,9 +98,12 @@ export class QueueClient implements AsyncDisposable {
   /** Sends a message and waits for its result, however long that takes. Sent twice with one `commandId` it gives one result. */
   async send(message: QueueMessage): Promise<Result> {
     const { input, output, commandId, body, threadId } = await this.#prepared(message)
-    const waiting = this.#parts.inbox.waitFor(output, commandId)
-    await this.#put(input, threadId, body, commandId)
     const over = new AbortController()
+    const waiting = this.#parts.inbox.waitFor(output, commandId, over.signal)
+    await this.#put(input, threadId, body, commandId).catch((error: unknown) => {
+      over.abort()
+      throw error
+    })
     const waking = this.#keepAwake(threadId, AbortSignal.any([over.signal, this.#stop.signal]))
     try {
       return await Promise.race([waiting, waking.then(() => waiting), this.#closed])
@@ -165,32 +168,33 @@ export class QueueClient implements AsyncDisposable {
     this.#options.onProgress?.('sent')
   }
 
-  /** Rings for a thread, and wakes the container where it does not run. Answers whether it runs. */
-  async #knock(threadId: ThreadId): Promise<boolean> {
+  /** Rings for a thread, and wakes the container where it does not run. */
+  async #knock(threadId: ThreadId): Promise<'runs' | 'stopped' | 'unknown'> {
     const { rows, calls } = this.#parts
     const { wake, onProgress } = this.#options
     if (rows === undefined) {
       await wake?.() // a pair of queues does not say whether anybody listens
-      return true
+      return 'unknown'
     }
     const container = await readContainer(rows)
     if (container?.doorbellQueueUrl !== undefined) await ring(calls, container.doorbellQueueUrl, threadId)
     const runs = container?.state === 'running' && Date.now() - container.updatedAt < SILENT_MS
-    if (runs || wake === undefined) return true
+    if (runs) return 'runs'
+    if (wake === undefined) return 'unknown'
     onProgress?.('waking')
     await wake()
-    return false
+    return 'stopped'
   }
 
   /** As long as a result is waited for: one that stops, or was about to when the message came, is woken. @throws where it cannot be woken */
   async #keepAwake(threadId: ThreadId, stop: AbortSignal): Promise<void> {
     const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal: stop }).catch(() => {}) // the result is there
     for (let ran = false; !stop.aborted;) {
-      const runs = await this.#knock(threadId)
-      if (runs && !ran) this.#options.onProgress?.('running')
-      ran = runs
-      if (runs && this.#parts.rows === undefined) return
-      await wait(runs ? LOOK_MS : WAKE_MS)
+      const state = await this.#knock(threadId)
+      if (state === 'runs' && !ran) this.#options.onProgress?.('running')
+      ran = state === 'runs'
+      if (state === 'unknown') return
+      await wait(ran ? LOOK_MS : WAKE_MS)
     }
   }
 }

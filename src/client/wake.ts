@@ -1,4 +1,4 @@
-import type { ECSClientConfig } from '@aws-sdk/client-ecs'
+import { forCalls } from '../queues/aws.ts'
 
 /** The ECS service that runs the container of a user and project. */
 export interface EcsService {
@@ -11,8 +11,7 @@ export interface EcsService {
 export function wakeService({ cluster, service, region }: EcsService): () => Promise<void> {
   return async () => {
     const { ECSClient, UpdateServiceCommand } = await import('@aws-sdk/client-ecs')
-    const config: ECSClientConfig = region === undefined ? {} : { region }
-    const client = new ECSClient(config)
+    const client = new ECSClient(forCalls(region))
     try {
       await client.send(new UpdateServiceCommand({ cluster, service, desiredCount: 1 }))
     } finally {

@@ -33,8 +33,9 @@ export class Engine implements AsyncDisposable {
   /** The thread that was worked in last. */
   #latest: ThreadRef | undefined
   #closed = true
-  /** Commands that are being recorded. */
+  /** Commands that are being recorded; and when there was work last, by `performance.now()`. */
   #arriving = 0
+  busyAt = performance.now()
 
   constructor(tools: Tools, outbox: Outbox, rules: LaneRules) {
     this.#tools = tools
@@ -80,13 +81,13 @@ export class Engine implements AsyncDisposable {
   /** Accepts nothing more from here on, if there is nothing to do. */
   closeIfIdle(): boolean {
     const { running, waiting } = this.#lanes.counts()
-    this.#closed ||= running + waiting + this.#arriving === 0
-    return this.#closed
+    return (this.#closed ||= running + waiting + this.#arriving === 0)
   }
 
   /** Records a command, durably, before it answers; duplicates end here. Interrupts what stands in its way. */
   async accept(command: Command, way: Way, reply?: Reply): Promise<Acceptance> {
     this.#arriving += 1
+    this.busyAt = performance.now()
     return this.#accept(command, way, reply).finally(() => (this.#arriving -= 1))
   }
 
@@ -253,27 +254,26 @@ export class Engine implements AsyncDisposable {
       this.#outbox.ring()
     }
     this.#beside(showThread(run.command, this.#tools))
-    const { state } = this.#tools.previews.standing(this.#slotOf(run.command) ?? '')
+    const { state } = this.#tools.previews.standing(this.#slotOf(run.command))
     if (run.command.type === 'edit' || run.command.type === 'build' || state !== 'stopped') this.previews.followUp(run.command)
     this.previews.wake(run.command)
   }
 
   #worked({ clientId, userId, projectId, threadId }: ThreadRef): void {
-    this.#latest = { clientId, userId, projectId, threadId }
-    this.previews.activate(this.#latest)
+    this.previews.activate((this.#latest = { clientId, userId, projectId, threadId }))
   }
 
-  /** Remembered apart from what is prepared, which is forgotten where a repository is mended. */
-  #slotOf(ref: ThreadRef): string | undefined {
-    const slot = this.#tools.prepared.get(threadKey(ref))?.home.slot.slot ?? this.#slots.get(threadKey(ref))
+  /** Remembered apart from what is prepared, which is forgotten where a repository is mended; empty where there is none yet. */
+  #slotOf(ref: ThreadRef): string {
+    const slot = this.#tools.prepared.get(threadKey(ref))?.home.slot.slot
     if (slot !== undefined) this.#slots.set(threadKey(ref), slot)
-    return slot
+    return slot ?? this.#slots.get(threadKey(ref)) ?? ''
   }
 
   /** Nobody touches the files of a thread any more. */
   #turnOver(ref: ThreadRef): void {
-    const slot = this.#slotOf(ref)
-    if (slot !== undefined) this.#tools.previews.goOn(slot)
+    this.busyAt = performance.now()
+    this.#tools.previews.goOn(this.#slotOf(ref))
   }
 
   #idle(): void {

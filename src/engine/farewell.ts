@@ -16,9 +16,10 @@ import type { Tools } from './tools.ts'
  * Before an end that nobody asked for: what lies in the work trees of the threads that were worked in is committed, and their branches
  * are pushed where that is wanted. Answers whether there was anything to do; it is done by commands like any other.
  */
-export async function sayFarewell(engine: Engine, tools: Tools, push: 'none' | 'all'): Promise<boolean> {
+export async function sayFarewell(engine: Engine, tools: Tools, push: 'none' | 'all', stop: AbortSignal): Promise<boolean> {
   let asked = false
   for (const thread of tools.prepared.values()) {
+    if (stop.aborted) break
     try {
       if (await engine.inTurn(thread.ref, () => hasUncommitted(thread, tools)))
         asked = (await ask(engine, thread, 'commit', 'Saved before the service ended')) || asked

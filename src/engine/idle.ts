@@ -10,6 +10,8 @@ export interface IdleRules {
   readonly push: 'none' | 'all'
   /** Looks once more for messages that nobody has taken yet; answers whether there were any. */
   readonly lastLook: () => Promise<boolean>
+  /** Tells senders that the service goes on after all. */
+  readonly stay: () => Promise<void>
 }
 
 const MOST_BETWEEN_LOOKS_MS = 15_000
@@ -61,12 +63,16 @@ export class Idle implements AsyncDisposable {
       if (this.#stop.signal.aborted) return
       try {
         if (!(await this.#quiet())) this.touch()
-        else if (performance.now() - this.#touchedAt >= afterMs && (await this.#leave())) return this.#over.resolve()
+        else if (performance.now() - this.#lifeAt >= afterMs && (await this.#leave())) return this.#over.resolve()
       } catch (error) {
         this.#tools.log.warn({ event: 'idle.not_known', error: messageOf(error) })
         this.touch()
       }
     }
+  }
+
+  get #lifeAt(): number {
+    return Math.max(this.#touchedAt, this.#engine.busyAt)
   }
 
   async #quiet(): Promise<boolean> {
@@ -79,11 +85,18 @@ export class Idle implements AsyncDisposable {
   async #leave(): Promise<boolean> {
     this.#tools.log.info({ event: 'service.idle' })
     const touched = this.#touchedAt
-    if (await sayFarewell(this.#engine, this.#tools, this.#rules.push)) while (!this.#stop.signal.aborted && !(await this.#quiet())) await delay(SETTLE_MS)
-    if ((await this.#rules.lastLook()) || this.#touchedAt !== touched || !(await this.#quiet())) {
-      this.touch()
-      return false
+    let left = false
+    try {
+      const asked = await sayFarewell(this.#engine, this.#tools, this.#rules.push, this.#stop.signal)
+      while (asked && !this.#stop.signal.aborted && !(await this.#quiet())) await delay(SETTLE_MS)
+      const wanted = (await this.#rules.lastLook()) || this.#touchedAt !== touched || !(await this.#quiet())
+      left = !wanted && !this.#stop.signal.aborted && this.#engine.closeIfIdle()
+    } finally {
+      if (!left) {
+        this.touch()
+        await this.#rules.stay()
+      }
     }
-    return this.#engine.closeIfIdle()
+    return left
   }
 }

@@ -2,11 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
-/** Another service holds the workspace folder. */
+/** Another service holds the workspace. */
 export class WorkspaceHeld extends Error {
   readonly holder: string
   constructor(folder: string, holder: string) {
-    super(`${folder} is in use by another Branchline (${holder}). Stop that one first, or set WORKSPACE_PATH to another folder.`)
+    super(
+      `${folder} is in use by another Branchline (${holder}). Stop that one first${folder.startsWith('/') ? ', or set WORKSPACE_PATH to another folder' : ''}.`,
+    )
     this.name = 'WorkspaceHeld'
     this.holder = holder
   }

@@ -31,6 +31,8 @@ export interface LeaseTerms {
   readonly ttlMs: number
   /** Ends waiting. */
   readonly stop?: AbortSignal | undefined
+  /** It is waited for an owner that has not given the lease up. */
+  readonly waits?: ((owner: string) => void) | undefined
 }
 
 /** Looks at a held lease this many times within its term. */
@@ -42,9 +44,10 @@ const LOOKS = 10
  *
  * @returns the new epoch, or the lease as it was when its owner showed that it is alive, or another one was faster
  */
-export async function takeLease(store: LeaseStore, { owner, ttlMs, stop }: LeaseTerms): Promise<number | Lease> {
+export async function takeLease(store: LeaseStore, { owner, ttlMs, stop, waits }: LeaseTerms): Promise<number | Lease> {
   const seen = await store.read()
   if (ttlMs > 0 && !seen.released && seen.owner !== owner) {
+    waits?.(seen.owner)
     for (let look = 0; look < LOOKS; look += 1) {
       await delay(ttlMs / LOOKS, undefined, stop === undefined ? {} : { signal: stop })
       const now = await store.read()

@@ -70,7 +70,9 @@ export async function sendAgain(client: SQSClient, from: string, to: string, let
 function renewed({ id, body }: QueuedLetter): { readonly body: string; readonly commandId: string | undefined } {
   try {
     const parsed: unknown = JSON.parse(body)
-    if (typeof parsed !== 'object' || parsed === null || !('commandId' in parsed) || typeof parsed.commandId !== 'string') return { body, commandId: undefined }
+    const isResult = typeof parsed === 'object' && parsed !== null && 'success' in parsed && !('type' in parsed)
+    if (isResult || typeof parsed !== 'object' || parsed === null || !('commandId' in parsed) || typeof parsed.commandId !== 'string')
+      return { body, commandId: undefined }
     const commandId = `${parsed.commandId.slice(0, 100)}.retry-${id.slice(0, 8)}`
     return { body: JSON.stringify({ ...parsed, commandId }), commandId }
   } catch {

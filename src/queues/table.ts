@@ -10,10 +10,16 @@ export interface Rows {
 
 const keyOf = ({ containerId }: Rows, threadId: string) => itemFrom({ containerId, threadId })
 
-/** The queues of all threads; a row that is none, or whose time is over, is passed over and told. */
+/** The queues of all threads; a row that is none is passed over and told, one whose time is over is passed over. */
 export async function readEntries(rows: Rows, passedOver: (threadId: string, why: string) => void): Promise<readonly Entry[]> {
   const { client, table, containerId } = rows
-  const query = { TableName: table, KeyConditionExpression: 'containerId = :id', ExpressionAttributeValues: { ':id': { S: containerId } } }
+  // A row that was written just before somebody rang has to be there.
+  const query = {
+    TableName: table,
+    ConsistentRead: true,
+    KeyConditionExpression: 'containerId = :id',
+    ExpressionAttributeValues: { ':id': { S: containerId } },
+  }
   const entries: Entry[] = []
   for await (const { Items = [] } of paginateQuery({ client }, query)) {
     for (const row of Items.map(plain)) {

@@ -138,6 +138,15 @@ describe.skipIf(!tableServerSupported)('the journal in DynamoDB (needs the table
     await reopened(where, async (journal) => expect(await journal.unfinished()).toHaveLength(1))
   })
 
+  it('two that begin a new folder at once do not lock it for those that come later', async () => {
+    await using where = await place(600)
+    const opened = await Promise.allSettled([where.open(), where.open(), where.open()])
+    const [journal, ...more] = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    expect(more).toEqual([])
+    await journal?.[Symbol.asyncDispose]()
+    await reopened(where, async (next) => expect(next.epoch).toBe((journal?.epoch ?? 0) + 1))
+  })
+
   it('a lease whose answer is lost is held all the same', async () => {
     await using where = await place()
     await using proxy = await startFaultProxy(server.url)
@@ -185,6 +194,6 @@ describe.skipIf(!tableServerSupported)('the journal in DynamoDB (needs the table
     const { mkdir, writeFile } = await import('node:fs/promises')
     await mkdir(join(where.folder, 'indexes'))
     await writeFile(join(where.folder, 'indexes', 'x'), '')
-    await expect(where.open()).rejects.toThrow('is missing or empty')
+    await expect(where.open()).rejects.toThrow('though')
   })
 })

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -8,7 +8,7 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { WorkspaceHeld } from '../folder-lock.ts'
 import type { Journal } from '../journal.ts'
 import { takeLease, Tenure } from '../lease.ts'
-import { JournalMissing, JournalTooNew } from '../sqlite/database.ts'
+import { JournalTooNew } from '../sqlite/database.ts'
 import { MIGRATIONS } from '../sqlite/migrations.ts'
 import { SqliteJournal } from '../sqlite/sqlite-journal.ts'
 import { Statements } from '../sqlite/statements.ts'
@@ -39,6 +39,16 @@ export class OtherFolder extends Error {
   }
 }
 
+/** The folder has been worked in with a journal that is not in the table, or that was there. */
+export class JournalElsewhere extends Error {
+  constructor(folder: string, journal: string) {
+    super(
+      `JOURNAL_TABLE: there is no journal ${journal}, though ${folder} has been used with one. A journal cannot be brought along from a file: use another WORKSPACE_PATH, or leave JOURNAL_TABLE out. Where the table was lost, restore it.`,
+    )
+    this.name = 'JournalElsewhere'
+  }
+}
+
 /** A file that says which journal the folder belongs to, by a word that both know. */
 const MARK = 'journal-of'
 const COPY = 'branchline-journal-'
@@ -54,31 +64,33 @@ export interface TablePlace {
   readonly ttlMs: number
   /** Ends waiting for the lease. */
   readonly stop?: AbortSignal | undefined
+  /** It is waited for an owner that has not given it up. */
+  readonly waits?: ((owner: string) => void) | undefined
 }
 
 /**
  * The journal in a table of DynamoDB (keys `pk`, `sk`), and the lease of it, held until it is disposed of. It is read once, into a
  * database of this process alone, which every write goes through.
  *
- * @throws WorkspaceHeld, JournalTooNew, JournalMissing, JournalUnreachable, OtherFolder
+ * @throws WorkspaceHeld, JournalTooNew, JournalElsewhere, JournalUnreachable, OtherFolder
  */
-export async function openDynamoJournal({ client, table: name, key, folder, ttlMs, stop }: TablePlace): Promise<Journal> {
+export async function openDynamoJournal({ client, table: name, key, folder, ttlMs, stop, waits }: TablePlace): Promise<Journal> {
   await using parts = new AsyncDisposableStack()
   const values = new Values(join(folder, 'values'))
-  const known = await readFile(join(folder, MARK), 'utf8').catch(() => undefined)
-  const mark = known ?? randomUUID()
+  const known = await readMark(folder)
+  const mark = known ?? (await leaveMark(folder))
   const table = new Table(client, name, key, values, mark)
   const store = table.lease
   try {
     const belongsTo = await table.folder()
-    if (belongsTo === undefined && (await isUsed(folder))) throw new JournalMissing(`the journal ${key} in the table ${name}`)
+    if (belongsTo === undefined && (await isUsed(folder))) throw new JournalElsewhere(folder, `${key} in the table ${name}`)
     if (belongsTo !== undefined && belongsTo !== known) throw new OtherFolder(folder, `${key} in the table ${name}`)
-    if (known === undefined) await writeFile(join(folder, MARK), mark, { mode: 0o600, flush: true })
-    const taken = await takeLease(store, { owner: `${hostname()} ${randomUUID()}`, ttlMs, stop })
-    if (typeof taken !== 'number') throw new WorkspaceHeld(folder, `on another machine, ${taken.owner}`)
+    const taken = await takeLease(store, { owner: `${hostname()} ${randomUUID()}`, ttlMs, stop, waits })
+    if (typeof taken !== 'number') throw new WorkspaceHeld(`the journal ${key} in the table ${name}`, taken.owner)
+    parts.defer(() => client.destroy())
     const tenure = parts.use(new Tenure(store, taken, ttlMs))
-    if ((await table.finishWrite(tenure)) === 'lost') throw new WorkspaceHeld(folder, 'another one was faster')
-    await removeLeftCopies()
+    if ((await table.finishWrite(tenure)) === 'lost') throw new WorkspaceHeld(`the journal ${key} in the table ${name}`, 'it was faster')
+    await removeLeftCopies().catch(() => {}) // they may be another user's
     const copy = parts.adopt(await mkdtemp(join(tmpdir(), `${COPY}${process.pid}-`)), (path) => rm(path, { recursive: true, force: true }))
     const path = join(copy, 'journal.sqlite')
     const writing = parts.adopt(new DatabaseSync(path), (open) => open.close())
@@ -92,7 +104,7 @@ export async function openDynamoJournal({ client, table: name, key, folder, ttlM
       error instanceof OtherFolder ||
       error instanceof WorkspaceHeld ||
       error instanceof JournalTooNew ||
-      error instanceof JournalMissing
+      error instanceof JournalElsewhere
     )
       throw error
     throw new JournalUnreachable(name, error)
@@ -102,6 +114,24 @@ export async function openDynamoJournal({ client, table: name, key, folder, ttlM
 /** The folder has been worked in, with a journal that is not this one. */
 async function isUsed(folder: string): Promise<boolean> {
   return existsSync(join(folder, 'journal.sqlite')) || (await readdir(join(folder, 'indexes')).catch(() => [])).length > 0
+}
+
+async function readMark(folder: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(folder, MARK), 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** The first one to leave it counts, where two start at once. */
+async function leaveMark(folder: string): Promise<string> {
+  const making = join(folder, `${MARK}.${randomUUID()}`)
+  await writeFile(making, randomUUID(), { mode: 0o600, flush: true })
+  await link(making, join(folder, MARK)).catch(() => {}) // the other one was faster
+  await rm(making)
+  return readFile(join(folder, MARK), 'utf8')
 }
 
 /** Copies of processes that were killed. */

@@ -25,9 +25,10 @@ export function end(statements: Statements, of: CommandRef, result: Result, opti
 }
 
 /** What is kept of a command that is given up: enough to hand it in again. */
-function letterOf({ command, replies }: CommandRecord): Omit<DeadLetter, 'at' | 'reason'> {
+function letterOf({ command, replies, carried }: CommandRecord): Omit<DeadLetter, 'at' | 'reason'> {
   const { threadId, attachments: _attachments, ...asked } = command
-  return { source: replies[0]?.from, threadId, commandId: command.commandId, body: JSON.stringify({ ...asked, chatThreadId: threadId }) }
+  const instruction = [...carried.map((each) => each.instruction), asked.instruction].join('\n\n')
+  return { source: replies[0]?.from, threadId, commandId: command.commandId, body: JSON.stringify({ ...asked, instruction, chatThreadId: threadId }) }
 }
 
 /** The result and its delivery. */

@@ -15,6 +15,8 @@ export interface Sharing {
   readonly machine?: string
   /** Ends waiting for the lease. */
   readonly stop?: AbortSignal | undefined
+  /** It is waited for an owner that has not given it up. */
+  readonly waits?: ((owner: string) => void) | undefined
 }
 
 /**
@@ -22,13 +24,13 @@ export interface Sharing {
  *
  * @throws WorkspaceHeld, JournalTooNew, JournalDamaged, JournalMissing, JournalUnreadable
  */
-export async function openSqliteJournal(folder: string, { ttlMs, machine = thisMachine(), stop }: Sharing = { ttlMs: 0 }): Promise<Journal> {
+export async function openSqliteJournal(folder: string, { ttlMs, machine = thisMachine(), stop, waits }: Sharing = { ttlMs: 0 }): Promise<Journal> {
   await using parts = new AsyncDisposableStack()
   parts.use(lockFolder(folder))
   const path = join(folder, 'journal.sqlite')
   const database = parts.adopt(openDatabase(path, ttlMs > 0), (open) => open.close())
   const store = leaseIn(database)
-  const taken = await takeLease(store, { owner: machine, ttlMs, stop })
+  const taken = await takeLease(store, { owner: machine, ttlMs, stop, waits })
   if (typeof taken !== 'number') throw new WorkspaceHeld(folder, `on another machine, ${taken.owner}`)
   const [tenure, reading] = [parts.use(new Tenure(store, taken, ttlMs)), new Statements(database)]
   return new SqliteJournal({ reading, writer: new FileWriter(reading, tenure, placeOf(path)), tenure, rest: parts.move() })

@@ -1,14 +1,15 @@
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { Result } from '../../command/result.ts'
 import type { DeadLetter, Delivery } from '../../journal/journal.ts'
-import { isFifo, isRefusal } from '../../queues/aws.ts'
+import { isFifo } from '../../queues/aws.ts'
 import { fitForSqs } from '../../queues/text.ts'
 import { messageOf } from '../../observe/text.ts'
 
 /** A message has at most 1 MiB (SQS); what is larger is told without its lists. */
 const MAX_BYTES = 1024 * 1024 - 10_000
-/** A result that SQS refuses this often, over about twenty minutes, is a dead letter, and its thread goes on. */
-const MAX_REFUSALS = 25
+/** A result whose queue is gone, or that no queue takes, after so many tries over about twenty minutes is a dead letter, and its thread goes on. */
+const MAX_TRIES = 25
+const FOR_GOOD = new Set(['QueueDoesNotExist', 'InvalidMessageContents', 'InvalidParameterValue', 'UnsupportedOperation'])
 
 export interface Answering {
   readonly client: SQSClient
@@ -26,7 +27,7 @@ export async function answer(delivery: Delivery, { client, outputOf, bury }: Ans
   try {
     await client.send(new SendMessageCommand({ QueueUrl: to, MessageBody: bodyOf(result), ...inOrder }))
   } catch (error) {
-    if (!isRefusal(error) || tries < MAX_REFUSALS) throw error
+    if (!(error instanceof Error && FOR_GOOD.has(error.name)) || tries < MAX_TRIES) throw error
     const reason = `its result could not be sent to ${to}: ${messageOf(error)}`
     await bury({ at: Date.now(), reason, source: delivery.to, threadId, commandId: result.commandId, body: JSON.stringify(result) })
   }

@@ -99,9 +99,11 @@ export class Container implements Listening {
 
   async lastLook(): Promise<boolean> {
     await this.#say('stopping')
-    const found = await this.#followed.lastLook()
-    if (found) await this.#say('running')
-    return found
+    return this.#followed.lastLook()
+  }
+
+  async stay(): Promise<void> {
+    if (this.#state === 'stopping') await this.#say('running')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -136,7 +138,7 @@ export class Container implements Listening {
     const { client, pollingOf } = this.#options
     const take = async (messages: readonly Message[]): Promise<void> => {
       const threads = new Set(messages.flatMap(({ Body }) => rungFor(Body) ?? []))
-      for (const threadId of threads) await this.#followed.rung(threadId)
+      await Promise.all([...threads].map((threadId) => this.#followed.rung(threadId)))
       const Entries = messages.map(({ ReceiptHandle }, at) => ({ Id: String(at), ReceiptHandle }))
       await client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries })) // else it rings once more
     }

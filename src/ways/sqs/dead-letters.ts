@@ -72,7 +72,9 @@ export class DeadLetters implements AsyncDisposable {
       after = looked ?? after
       const rung = AbortSignal.any([this.#stop.signal, this.#ring.signal])
       await delay(looked === undefined ? RETRY_MS : LOOK_MS, undefined, { signal: rung }).catch(() => {}) // rung, or stopped
-      if (!rung.aborted) after = 0 // there may be a queue for those of before by now
+      if (rung.aborted) continue
+      this.#refused.clear()
+      after = 0 // there may be a queue for those of before by now
     }
   }
 

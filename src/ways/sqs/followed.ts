@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ThreadId } from '../../command/ids.ts'
+import { ThreadId } from '../../command/ids.ts'
 import type { Entry } from '../../queues/entry.ts'
 import { readEntries, type Rows } from '../../queues/table.ts'
 import type { Log } from '../../observe/log.ts'
@@ -88,7 +88,7 @@ export class FollowedQueues implements AsyncDisposable {
     if (!this.#threads.has(threadId)) await (this.#refreshing ??= this.#refreshSoon())
     if (this.polled < MOST_ACTIVE || this.#threads.get(threadId)?.polling !== undefined) return this.heard(threadId)
     this.#rung.add(threadId) // so many at once that those before would be given up before they are heard
-    if (this.#looking < LOOKED_INTO_AT_ONCE) void this.#lookIntoRung()
+    if (this.#looking < LOOKED_INTO_AT_ONCE) this.#keep(this.#lookIntoRung())
   }
 
   async #lookIntoRung(): Promise<void> {
@@ -190,8 +190,13 @@ export class FollowedQueues implements AsyncDisposable {
     followed.polling = polling
     // What it was heard of for may have come between two polls: it is asked once more for that.
     const done = this.#following.poll(followed.entry, (since) => polling.wanted || polling.heardAt > since, this.#stop.signal)
-    this.#polls.add(done)
-    void done.finally(() => this.#polls.delete(done))
+    this.#keep(done)
+  }
+
+  /** Waited for at the end. */
+  #keep(work: Promise<void>): void {
+    this.#polls.add(work)
+    void work.finally(() => this.#polls.delete(work))
   }
 
   /** The longest unheard are polled no more. */
@@ -212,10 +217,10 @@ export class FollowedQueues implements AsyncDisposable {
 
   /** One after the other, for ever: the safety net under a sender that does not ring. */
   async #sweeping(): Promise<void> {
-    for (let round: Followed[] = []; !this.#stop.signal.aborted;) {
+    for (let round: ThreadId[] = []; !this.#stop.signal.aborted;) {
       await delay(SWEEP_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
-      if (round.length === 0) round = [...this.#threads.values()]
-      const next = round.pop()
+      if (round.length === 0) round = [...this.#threads.keys()]
+      const next = this.#threads.get(round.pop() ?? ThreadId.parse('none'))
       if (next !== undefined && !this.#stop.signal.aborted) await this.#look([next])
     }
   }

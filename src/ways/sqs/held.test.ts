@@ -10,7 +10,7 @@ const of = {
   workspace: { clientId: ClientId.parse('acme'), userId: UserId.parse('me'), projectId: ProjectId.parse('project') },
   commandId: CommandId.parse('c-1'),
 }
-const message = { url: 'http://127.0.0.1/000000000000/q', receiptHandle: 'r-1', body: '{"commandId":"c-1"}' }
+const message = { url: 'http://127.0.0.1/000000000000/q', id: 'm-1', receiptHandle: 'r-1', body: '{"commandId":"c-1"}' }
 const HOUR = 60 * 60_000
 
 /** A client that notes what it is asked for; a test of twelve hours cannot wait for a server. */

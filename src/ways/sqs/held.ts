@@ -5,6 +5,7 @@ import { messageOf } from '../../observe/text.ts'
 
 interface Message {
   readonly url: string
+  readonly id: string
   readonly receiptHandle: string
   readonly body: string
 }
@@ -36,7 +37,7 @@ export class Held implements AsyncDisposable {
   /** The same message again, received anew, takes the place of what was held of it. */
   hold(of: CommandRef, message: Message): void {
     const known = this.#messages.get(commandKey(of)) ?? new Map()
-    this.#messages.set(commandKey(of), known.set(`${message.url} ${message.receiptHandle}`, { ...message, since: performance.now() }))
+    this.#messages.set(commandKey(of), known.set(`${message.url} ${message.id}`, { ...message, since: performance.now() }))
     void this.#extend(message)
   }
 

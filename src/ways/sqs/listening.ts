@@ -10,6 +10,8 @@ export interface Listening extends AsyncDisposable {
   outputOf(threadId: ThreadId): string | undefined
   /** Tells senders that nobody will listen soon, and looks once more. Answers whether there was anything; then it goes on. */
   lastLook(): Promise<boolean>
+  /** Tells senders that it goes on after a last look. */
+  stay(): Promise<void>
   readonly counts: { readonly queues: number; readonly polled: number }
 }
 
@@ -42,6 +44,8 @@ export class Pair implements Listening {
   async lastLook(): Promise<boolean> {
     return (await pollOnce({ ...this.#polling, waitSeconds: LOOK_SECONDS }, this.#stop.signal)) > 0
   }
+
+  async stay(): Promise<void> {}
 
   readonly counts = { queues: 1, polled: 1 }
 

@@ -98,7 +98,7 @@ async function takeOne(message: Message, source: Source, intake: Intake): Promis
     case 'duplicate':
       // A message that is kept on a FIFO queue would hold back the next one of its thread, the interrupting one.
       if (intake.held === undefined || isFifo(source.url) || accepted.record.state === 'ended') return 'delete'
-      intake.held.hold(refOf(command), { url: source.url, receiptHandle: message.ReceiptHandle ?? '', body })
+      intake.held.hold(refOf(command), { url: source.url, id: message.MessageId ?? '', receiptHandle: message.ReceiptHandle ?? '', body })
       return 'held'
     case 'conflict':
       return refused(`commandId: ${command.commandId} was used before for another command`)

@@ -96,8 +96,8 @@ export class SqsWorker implements AsyncDisposable {
     if (!delivery.result.success) this.#letters.ring() // it may have been given up
     const { clientId, userId, projectId } = this.#options.served
     const { workspace } = delivery
-    const ours = [clientId ?? workspace.clientId, userId ?? workspace.userId, projectId ?? workspace.projectId]
-    const isOurs = ours.join('/') === workspaceKey(workspace)
+    const served = { clientId: clientId ?? workspace.clientId, userId: userId ?? workspace.userId, projectId: projectId ?? workspace.projectId }
+    const isOurs = workspaceKey(served) === workspaceKey(workspace)
     const outputOf = () => (isOurs ? this.#listening?.outputOf(delivery.threadId) : undefined) // it may be of whom it served before
     await answer(delivery, { client: this.#calls, outputOf, bury: (letter) => this.#bury(letter, undefined) })
     await this.#held?.release({ workspace: delivery.workspace, commandId: CommandId.parse(delivery.result.commandId) })
@@ -118,6 +118,11 @@ export class SqsWorker implements AsyncDisposable {
   /** Looks once more for messages, before an end that nobody asked for. Answers whether there were any; then it goes on. */
   async lastLook(): Promise<boolean> {
     return (await this.#listening?.lastLook()) ?? false
+  }
+
+  /** It goes on after all. */
+  async stay(): Promise<void> {
+    await this.#listening?.stay()
   }
 
   /** Listens no more; what was received by then is recorded, or given back. */
