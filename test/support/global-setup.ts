@@ -13,7 +13,8 @@ export async function setup({ name }: Pick<TestProject, 'name'>): Promise<() => 
   const mark = `${MARK}=${randomBytes(8).toString('hex')}`
   process.env[MARK] = mark.slice(MARK.length + 1)
   return () => {
-    rmSync(join(tmpdir(), `branchline-installed-${process.env[MARK]}`), { recursive: true, force: true })
+    for (const folder of readdirSync(tmpdir()))
+      if (folder.startsWith(`branchline-installed-${process.env[MARK]}-`)) rmSync(join(tmpdir(), folder), { recursive: true, force: true })
     const left = processesWith(mark).filter((pid) => pid !== process.pid)
     if (left.length > 0) throw new Error(`processes were left behind: ${left.join(', ')}`)
   }

@@ -152,8 +152,8 @@ export async function startService({
   }
 }
 
-/** Of this run of the tests; removed at its end. */
-const INSTALLED = (): string => join(tmpdir(), `branchline-installed-${process.env[MARK]}`)
+/** Of this run of the tests and this range of users, who own what was installed; removed at its end. */
+const INSTALLED = (): string => join(tmpdir(), `branchline-installed-${process.env[MARK]}-${FIRST_USER_ID}`)
 
 /** Links what is installed in one store into another that has nothing yet. */
 async function bring(from: string, to: string): Promise<void> {
