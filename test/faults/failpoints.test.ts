@@ -21,7 +21,7 @@ const EXPECTED = new Set(['success', 'interrupted', 'superseded'])
 const usersOf = (name: Failpoint): string => String(50_000 + 100 * FAILPOINTS.indexOf(name))
 
 /** Every one is passed in every tour, and a name that is never passed fails the suite in any case. */
-const chosen = ofTheDay(FAILPOINTS, 6)
+const chosen = ofTheDay(FAILPOINTS, 12)
 
 describe.concurrent('a service that is killed at', () => {
   it.each(chosen)('%s finishes everything after it was started again', async (name) => {

@@ -289,9 +289,11 @@ cp ${traps.folder}/given/.mcp.json "$HOME/.claude.json"; echo home > home.txt
 it.skipIf(process.getuid?.() !== 0)('agents wrote nothing outside of their work trees and their own temporary folders (needs root)', async () => {
   await service.terminate()
   const users = ['-uid', `+${FIRST_USER_ID - 1}`, '-uid', `-${FIRST_USER_ID + 1000}`]
-  const { stdout } = await exec('find', ['/tmp', '/var/tmp', '/dev/shm', '/root', '/home', '/etc', '-xdev', '-newer', traps.hooks, ...users, '-print0'], {
-    maxBuffer: 1e8,
-  })
+  const places = ['/tmp', '/var/tmp', '/dev/shm', '/root', '/home', '/etc']
+  // Tests beside this one remove their folders meanwhile; what find could not look into was theirs.
+  const { stdout } = await exec('find', [...places, '-ignore_readdir_race', '-xdev', '-newer', traps.hooks, ...users, '-print0'], { maxBuffer: 1e8 }).catch(
+    (error: { stdout: string }) => error,
+  )
   const found = stdout.split('\0').filter((path) => path !== '' && !path.startsWith(`${traps.folder}/markers/`))
   expect(found.length).toBeGreaterThan(0)
   expect(found.filter((path) => !path.startsWith(service.workspace) || !path.includes('/.worktrees/'))).toEqual([])
