@@ -64,8 +64,7 @@ export interface Service extends AsyncDisposable {
   readonly idle: Promise<void>
 }
 
-/**
- * Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. */
+/** Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. `stop` ends waiting for the lease. */
 export async function assemble(config: Config, stop: AbortSignal): Promise<Service> {
   await using parts = new AsyncDisposableStack()
   const { callers, secrets } = readCallers(config.API_TOKEN, config.API_TOKENS_FILE)
@@ -205,7 +204,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   return {
     url: listening?.url,
     previewUrl: showing.url,
-    deadLetterQueue: await worker?.deadLetterQueue().catch(() => undefined),
+    deadLetterQueue: await worker?.deadLetterQueue().catch(() => undefined), // SQS cannot be asked now; letters wait until it can
     identities,
     sandbox,
     lost: journal.lost,

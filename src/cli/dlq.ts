@@ -26,7 +26,7 @@ interface Place extends AsyncDisposable {
 
 /** Shows and hands in again what could not be taken or carried out. */
 export async function dlq([verb, ...ids]: readonly string[], given: Given): Promise<number> {
-  if (verb !== 'list' && verb !== 'show' && verb !== 'retry') throw new Usage('dlq: say what to do: dlq list, dlq show N, or dlq retry N…')
+  if (verb !== 'list' && verb !== 'show' && verb !== 'retry') throw new Usage('dlq: say what to do: dlq list, dlq show ID, or dlq retry ID…')
   if (verb !== 'list' && ids.length === 0) throw new Usage(`dlq ${verb}: say which, by what dlq list shows first`)
   await using place = await placeOf(given)
   if (verb === 'list') return list(place.letters, given)

@@ -1,4 +1,5 @@
 import { readConfig } from '../config.ts'
+import { isAlive } from '../observe/alive.ts'
 import { readHealthFile, STALE_MS } from '../observe/health-file.ts'
 import { servicePaths } from '../workspace/paths.ts'
 
@@ -30,13 +31,4 @@ function problemOf(found: Found, waitSeconds: number): string | undefined {
   const { silentSeconds } = found.queues === undefined || found.queues.queues === 0 ? { silentSeconds: 0 } : found.queues
   if (silentSeconds === null) return 'no queue has answered yet'
   return silentSeconds > waitSeconds + SILENCE_SECONDS ? `no queue has answered for ${Math.round(silentSeconds)} s` : undefined
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }

@@ -5,6 +5,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { isAlive } from '../../observe/alive.ts'
 import { WorkspaceHeld } from '../folder-lock.ts'
 import type { Journal } from '../journal.ts'
 import { takeLease, Tenure } from '../lease.ts'
@@ -34,7 +35,7 @@ export class JournalUnreachable extends Error {
 /** The folder is not the one whose work the journal has: its storage is not there, or it is another one. */
 export class OtherFolder extends Error {
   constructor(folder: string, journal: string) {
-    super(`${folder} is not the folder of the journal ${journal}. Is the storage with its workspaces mounted there? Nothing was changed.`)
+    super(`${folder} is not the folder of the journal ${journal}. Is the storage with its workspaces mounted there? Nothing of the journal was changed.`)
     this.name = 'OtherFolder'
   }
 }
@@ -77,14 +78,13 @@ export interface TablePlace {
 export async function openDynamoJournal({ client, table: name, key, folder, ttlMs, stop, waits }: TablePlace): Promise<Journal> {
   await using parts = new AsyncDisposableStack()
   const values = new Values(join(folder, 'values'))
-  const known = await readMark(folder)
-  const mark = known ?? (await leaveMark(folder))
+  const mark = (await readMark(folder)) ?? (await leaveMark(folder))
   const table = new Table(client, name, key, values, mark)
   const store = table.lease
   try {
     const belongsTo = await table.folder()
     if (belongsTo === undefined && (await isUsed(folder))) throw new JournalElsewhere(folder, `${key} in the table ${name}`)
-    if (belongsTo !== undefined && belongsTo !== known) throw new OtherFolder(folder, `${key} in the table ${name}`)
+    if (belongsTo !== undefined && belongsTo !== mark) throw new OtherFolder(folder, `${key} in the table ${name}`)
     const taken = await takeLease(store, { owner: `${hostname()} ${randomUUID()}`, ttlMs, stop, waits })
     if (typeof taken !== 'number') throw new WorkspaceHeld(`the journal ${key} in the table ${name}`, taken.owner)
     parts.defer(() => client.destroy())
@@ -139,15 +139,6 @@ async function removeLeftCopies(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = name.startsWith(COPY) ? Number(name.slice(COPY.length).split('-')[0]) : NaN
     if (Number.isInteger(pid) && pid > 0 && !isAlive(pid)) await rm(join(tmpdir(), name), { recursive: true, force: true })
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
 

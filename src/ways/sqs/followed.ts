@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ThreadId } from '../../command/ids.ts'
+import type { ThreadId } from '../../command/ids.ts'
 import type { Entry } from '../../queues/entry.ts'
 import { readEntries, type Rows } from '../../queues/table.ts'
 import type { Log } from '../../observe/log.ts'
@@ -220,7 +220,8 @@ export class FollowedQueues implements AsyncDisposable {
     for (let round: ThreadId[] = []; !this.#stop.signal.aborted;) {
       await delay(SWEEP_MS, undefined, { signal: this.#stop.signal }).catch(() => {}) // stopped
       if (round.length === 0) round = [...this.#threads.keys()]
-      const next = this.#threads.get(round.pop() ?? ThreadId.parse('none'))
+      const threadId = round.pop()
+      const next = threadId === undefined ? undefined : this.#threads.get(threadId)
       if (next !== undefined && !this.#stop.signal.aborted) await this.#look([next])
     }
   }
