@@ -176,8 +176,9 @@ export class QueueClient implements AsyncDisposable {
       await wake?.() // a pair of queues does not say whether anybody listens
       return 'unknown'
     }
-    const container = await readContainer(rows)
-    if (container?.doorbellQueueUrl !== undefined) await ring(calls, container.doorbellQueueUrl, threadId)
+    // The message is in its queue: that the table or the bell fails for a moment loses nothing, and to wake what runs does nothing.
+    const container = await readContainer(rows).catch(() => undefined)
+    if (container?.doorbellQueueUrl !== undefined) await ring(calls, container.doorbellQueueUrl, threadId).catch(() => {}) // the sweep finds it
     const runs = container?.state === 'running' && Date.now() - container.updatedAt < SILENT_MS
     if (runs) return 'runs'
     if (wake === undefined) return 'unknown'
