@@ -1,4 +1,4 @@
-// Every check and every test: `npm test`. Its last line counts the tests; a failed check counts as a failed test.
+// Every check and every test: `npm test`. It ends with what failed, a line each, and the count; a failed check counts as a failed test.
 //   npm test -- unit         one project alone: unit, end-to-end, previews, queues or faults
 //   npm test -- crash        the files whose name holds that word
 import { spawn } from 'node:child_process'
@@ -13,6 +13,8 @@ const SETS = [
   ['unit', 'end-to-end', 'previews'],
   ['faults', 'queues'],
 ] as const
+/** What closing-line.ts tells of single tests. */
+const TOLD = /^(?:failed|failed check|skipped): .*$/gm
 const COUNTS = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/
 
 /** Runs tests; what is written is shown as it comes, or where others run beside them when they have ended. */
@@ -51,6 +53,7 @@ if (first === undefined) {
   )
   const counts = runs.map(({ output }) => COUNTS.exec(output)?.slice(1).map(Number) ?? [0, 1, 0])
   const [passed, broken, skipped] = [0, 1, 2].map((at) => counts.reduce((sum, each) => sum + (each[at] ?? 0), 0))
+  for (const { output } of runs) for (const line of output.match(TOLD) ?? []) process.stdout.write(`${line}\n`)
   process.stdout.write(`${passed} passed, ${broken} failed, ${skipped} skipped\n`)
   process.exitCode = failed.length === 0 && runs.every(({ status }) => status === 0) && broken === 0 ? 0 : 1
 } else {
