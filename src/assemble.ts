@@ -5,10 +5,12 @@ import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
+import { assembleApi, assembleGitHub, openVault, publicHost, setUpOf } from './assemble-github.ts'
 import { assemblePreviews } from './assemble-previews.ts'
 import { assembleQueues, openJournal } from './assemble-queues.ts'
 import type { Upstream } from './agent/upstream.ts'
 import { SettingsFile } from './agent/settings.ts'
+import type { RunEvent } from './command/event.ts'
 import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
@@ -23,13 +25,12 @@ import type { Delivery } from './journal/journal.ts'
 import { keepHealthFile } from './observe/health-file.ts'
 import { protectTask } from './engine/task-protection.ts'
 import { SYSTEM_PATH } from './git/git.ts'
-import type { Remote } from './git/remote.ts'
 import { EventLog } from './observe/event-log.ts'
 import { Egress } from './network/egress.ts'
 import { machineProxy } from './network/machine-proxy.ts'
 import { openLog, type Log } from './observe/log.ts'
 import { messageOf } from './observe/text.ts'
-import { redactor, secretFinder } from './observe/redact.ts'
+import { Secrets } from './observe/redact.ts'
 import { findIdentities, type Identities } from './process/identity.ts'
 import { isLocal, peerUser, type Connection } from './process/peer.ts'
 import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
@@ -39,7 +40,6 @@ import { readCallers } from './ways/http/access.ts'
 import { listen } from './ways/http/server.ts'
 import { Waiting } from './ways/http/waiting.ts'
 import { findNpm } from './workspace/npm.ts'
-import { githubHost, requestedOrigin } from './workspace/origin.ts'
 import { passage } from './workspace/files.ts'
 import { Room } from './workspace/room.ts'
 import { servicePaths } from './workspace/paths.ts'
@@ -58,6 +58,8 @@ export interface Service extends AsyncDisposable {
   readonly sandbox: Sandbox
   /** Aborts when another service has taken over the workspace; nothing more may be written. */
   readonly lost: AbortSignal
+  /** Where a GitHub App can be set up, where there is none yet; whoever has the link may. */
+  readonly setUpUrl: string | undefined
   /** Where dead letters go; `undefined` where the journal keeps them. */
   readonly deadLetterQueue: string | undefined
   /** Resolves when there has been no work for so long that the service is to end. */
@@ -67,8 +69,9 @@ export interface Service extends AsyncDisposable {
 /** Builds the service out of its parts and starts it; what was started is stopped again when a later part cannot start. `stop` ends waiting for the lease. */
 export async function assemble(config: Config, stop: AbortSignal): Promise<Service> {
   await using parts = new AsyncDisposableStack()
-  const { callers, secrets } = readCallers(config.API_TOKEN, config.API_TOKENS_FILE)
-  const redact = redactor([...config.secrets, ...secrets])
+  const { callers, secrets: tokens } = readCallers(config.API_TOKEN, config.API_TOKENS_FILE)
+  const secrets = new Secrets([...config.secrets, ...tokens])
+  const { redact } = secrets
   const log = openLog(config.LOG_LEVEL, redact)
   const root = config.workspacePath
   const paths = servicePaths(root)
@@ -79,6 +82,8 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
   const sandbox = await findSandbox(config.SANDBOX, identities.agent(0), { workspace: root, programs: programFolders(process.execPath, binary, npm) })
   const journal = parts.use(await openJournal(config, paths.own, stop))
+  const vault = await openVault(config, paths.vault, secrets)
+  const github = assembleApi(config, vault, secrets)
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
   const broker = parts.use(
@@ -137,14 +142,15 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
     log,
     redact,
     simulated: config.simulated,
-    holdsSecret: secretFinder([...config.secrets, ...secrets]),
+    holdsSecret: secrets.isIn,
     beginning: {
-      origin: config.origin === undefined ? undefined : remoteFor(config.origin.url, config),
+      origin: config.origin === undefined ? undefined : github.remoteFor(config.origin.url),
       example: config.origin === undefined ? await exampleSite(paths.own) : undefined,
     },
-    remoteFor: (url) => remoteFor(url, config),
+    remoteFor: github.remoteFor,
+    pushWorkflows: config.PUSH_WORKFLOWS,
     room: new Room(root, paths.own, config.DISK_RESERVE_MB * 1_000_000),
-    events: eventLogs(paths.events, journal.epoch, redact),
+    events: eventLogs(paths.events, journal.epoch, redact, (ref, event) => issues?.hear(ref, event)),
     stopping: stopping.signal,
     prepared: new Map(),
     once: oneAtATime(),
@@ -158,7 +164,13 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
     if (worker === undefined) throw new Error('it goes to a queue, and this service was started without queues')
     await worker.deliver(delivery)
   }
-  const outbox = new Outbox(journal, { http: async (delivery) => http(delivery), sqs }, log)
+  const issues = vault === undefined ? undefined : parts.use(assembleGitHub(config, tools, () => engine, { ...github, vault, pictureUrl: undefined }))
+  const toGitHub: Deliver = async (delivery) => {
+    http(delivery)
+    if (issues === undefined) throw new Error('it goes to GitHub, and this service was started without VAULT_KEY')
+    await issues.deliver(delivery)
+  }
+  const outbox = new Outbox(journal, { http: async (delivery) => http(delivery), sqs, github: toGitHub }, log)
   const rules = { concurrency: config.CONCURRENCY, maxRuns: config.MAX_RUNS, minRunMs: config.MIN_RUN_MS, interruptsPerMinute: config.INTERRUPTS_PER_MINUTE }
   const engine: Engine = parts.use(new Engine(tools, outbox, rules))
   showing.find = (label) => engine.previews.find(label)
@@ -170,7 +182,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   const idle = new Idle(engine, tools, { afterMs: config.AUTO_SHUTDOWN_MINUTES, push: config.PUSH_ON_SHUTDOWN, lastLook, stay })
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
-  const github = { apiUrl: config.GITHUB_API_URL, access: { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN } }
+  const setUp = setUpOf(config, vault)
   const list = (text: string): readonly string[] =>
     text
       .split(',')
@@ -178,10 +190,19 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       .filter((each) => each !== '')
   const allowed = list(config.ALLOWED_HOSTS)
   const app = httpApp(
-    { engine, tools, waiting, defaults, version, github, previewLink: showing.access?.link.bind(showing.access), stopping: stopping.signal },
+    {
+      engine,
+      tools,
+      waiting,
+      defaults,
+      version,
+      github: { ...github, vault, issues, keepSecret: (value) => secrets.add(value), setUp },
+      previewLink: showing.access?.link.bind(showing.access),
+      stopping: stopping.signal,
+    },
     callers,
     {
-      hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed] : undefined,
+      hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed, ...publicHost(config)] : undefined,
       origins: list(config.CORS_ORIGINS),
       touched: () => idle.touch(),
       isAgent: async (connection) => {
@@ -199,11 +220,13 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   parts.defer(() => worker?.stopListening())
   await worker?.start(engine, () => outbox.ring())
+  issues?.start()
   parts.use(idle).start()
   const started = parts.move()
   return {
     url: listening?.url,
     previewUrl: showing.url,
+    setUpUrl: setUp === undefined || (await github.api.hasApp()) ? undefined : `${setUp.publicUrl}/setup/github?token=${setUp.token}`,
     deadLetterQueue: await worker?.deadLetterQueue().catch(() => undefined), // SQS cannot be asked now; letters wait until it can
     identities,
     sandbox,
@@ -253,19 +276,20 @@ async function makeFolders(root: string): Promise<void> {
   }
 }
 
-/** The operator's repository with its credentials, or one that a request named. */
-function remoteFor(url: string, config: Config): Remote {
-  const remote = config.origin?.url === url ? config.origin : requestedOrigin(url, { host: githubHost(config.GITHUB_API_URL), token: config.GITHUB_TOKEN })
-  return { ...remote, env: config.networkEnv }
-}
-
-function eventLogs(folder: string, epoch: number, redact: (text: string) => string): (ref: ThreadRef) => EventLog {
+function eventLogs(
+  folder: string,
+  epoch: number,
+  redact: (text: string) => string,
+  hear: (ref: ThreadRef, event: RunEvent) => void,
+): (ref: ThreadRef) => EventLog {
   const logs = new Map<ThreadKey, EventLog>()
   return (ref) => {
     const key = threadKey(ref)
     const known = logs.get(key)
     if (known !== undefined) return known
     const made = new EventLog(join(folder, createHash('sha256').update(key).digest('hex')), ref.threadId, epoch, redact)
+    const { clientId, userId, projectId, threadId } = ref
+    made.listen((event) => hear({ clientId, userId, projectId, threadId }, event))
     logs.set(key, made)
     return made
   }

@@ -12,7 +12,7 @@ import { whoIsServed } from './served.ts'
 import type { Queues } from './ways/sqs/worker.ts'
 import { ruleForUrl, type EgressRule } from './network/egress-rules.ts'
 import { VARIABLES, type Values } from './variables.ts'
-import { BadRepositoryUrl, githubHost, operatorOrigin } from './workspace/origin.ts'
+import { BadRepositoryUrl, githubUrl, operatorOrigin } from './workspace/origin.ts'
 
 export const loopback = (host: string): boolean => host === '127.0.0.1' || host === '::1' || host === 'localhost'
 
@@ -119,7 +119,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (problems.length > 0) throw new BadConfiguration(problems)
   const { REPO_URL, EGRESS_ALLOW, LEASE_TTL_SECONDS, ...rest } = { ...values, ...who }
   const [table, key] = [values.JOURNAL_TABLE, containerOf(values)]
-  const always = [REGISTRY, environment['npm_config_registry'], origin?.url, `https://${githubHost(values.GITHUB_API_URL)}`]
+  const always = [REGISTRY, environment['npm_config_registry'], origin?.url, githubUrl(values.GITHUB_API_URL)]
   const network = PASSED_ON.flatMap((name) => {
     const value = environment[name]
     return value === undefined ? [] : [[name, value] as const]
@@ -193,7 +193,7 @@ function readQueues(values: Values, problems: string[]): Queues | undefined {
 function readOrigin(values: Values, problems: string[]): Remote | undefined {
   if (values.REPO_URL === undefined) return undefined
   try {
-    return operatorOrigin(values.REPO_URL, { host: githubHost(values.GITHUB_API_URL), token: values.GITHUB_TOKEN })
+    return operatorOrigin(values.REPO_URL, { url: githubUrl(values.GITHUB_API_URL) })
   } catch (error) {
     if (!(error instanceof BadRepositoryUrl)) throw error
     problems.push(`REPO_URL: ${error.message}`)
@@ -218,5 +218,6 @@ function secretsOf(values: Values, repoUrl: string | undefined, origin: Remote |
   const own = Object.entries(VARIABLES).flatMap(([name, variable]) => ('secret' in variable && name !== 'REPO_URL' ? [Reflect.get(values, name)] : []))
   const url = repoUrl === undefined ? null : URL.parse(repoUrl)
   const inUrl = url === null ? [] : [decodeURIComponent(url.password), url.password === '' ? decodeURIComponent(url.username) : '']
-  return [...own, ...inUrl, origin?.authorization?.replace(/^Basic /, '')].filter((value) => typeof value === 'string' && value !== '')
+  const basic = typeof origin?.authorization === 'string' ? origin.authorization.replace(/^Basic /, '') : ''
+  return [...own, ...inUrl, basic].filter((value) => typeof value === 'string' && value !== '')
 }

@@ -12,6 +12,8 @@ export class Usage extends Error {
 const FOR_PEOPLE = new Set([
   'BadConfiguration',
   'BadTokens',
+  'BadVaultKey',
+  'VaultLocked',
   'WorkspaceHeld',
   'Fenced',
   'JournalTooNew',

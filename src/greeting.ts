@@ -10,7 +10,7 @@ const SANDBOXES = {
 } as const
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
-export function greeting(config: Config, { url, previewUrl, deadLetterQueue, identities, sandbox }: Service): string {
+export function greeting(config: Config, { url, previewUrl, setUpUrl, deadLetterQueue, identities, sandbox }: Service): string {
   return [
     `Branchline ${version} is ready ${url === undefined ? 'for messages from queues' : `at ${url}`}`,
     config.simulated
@@ -22,6 +22,7 @@ export function greeting(config: Config, { url, previewUrl, deadLetterQueue, ide
     ...(previewUrl === undefined ? [] : [`  previews   ${previewsAt(config, previewUrl)}`]),
     `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
     `  workspace  ${config.workspacePath}`,
+    ...(setUpUrl === undefined ? [] : [`  GitHub     no app yet; make one: ${setUpUrl}`]),
     ...(config.queues === undefined ? [] : queueLines(config.queues, deadLetterQueue)),
     ...(config.journalTable === undefined ? [] : [`  journal    ${config.journalTable.key} in the table ${config.journalTable.table}`]),
     '',

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
 import { ClientId, ProjectId, ThreadId, UserId } from './command/ids.ts'
+import { GITHUB_VARIABLES } from './github-variables.ts'
 import { PREVIEW_VARIABLES } from './preview-variables.ts'
 import { QUEUE_VARIABLES } from './queue-variables.ts'
 import { flag, hosts, milliseconds, minutes, portOrOff, usd, whole, word } from './shapes.ts'
@@ -275,21 +276,7 @@ export const VARIABLES = {
   },
   ...PREVIEW_VARIABLES,
   ...QUEUE_VARIABLES,
-  GITHUB_TOKEN: {
-    group: 'GitHub, git',
-    default: '',
-    about: 'Token for cloning from and pushing to GitHub, and for pull requests.',
-    shape: word.optional(),
-    secret: true,
-  },
-  GITHUB_API_URL: {
-    group: 'GitHub, git',
-    default: 'https://api.github.com',
-    about: 'API of a GitHub Enterprise server.',
-    shape: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
-  },
-  GIT_AUTHOR_NAME: { group: 'GitHub, git', default: 'Claude Code', about: 'Author of the commits.', shape: word.default('Claude Code') },
-  GIT_AUTHOR_EMAIL: { group: 'GitHub, git', default: 'noreply@anthropic.com', about: 'Address of that author.', shape: word.default('noreply@anthropic.com') },
+  ...GITHUB_VARIABLES,
 } as const
 
 export type Name = keyof typeof VARIABLES

@@ -138,7 +138,7 @@ export class Agents implements AsyncDisposable {
   }
 
   async #start(place: AgentPlace, keeping: Keeping, { settings, key: startedWith }: Start, busy: boolean): Promise<Living> {
-    await this.#end(place.slot.slot)
+    await this.end(place.slot.slot)
     await endAll(place.slot)
     const resume = await this.#freshFolders(place, keeping)
     const plugin = settings?.skills === undefined ? undefined : await placeSkills(settings.skills, place.folders.folder)
@@ -177,7 +177,7 @@ export class Agents implements AsyncDisposable {
     if (living === undefined) return
     living.busy = false
     living.usedAt = performance.now()
-    if (!living.agent.alive) await this.#end(place.slot.slot)
+    if (!living.agent.alive) await this.end(place.slot.slot)
     await this.#makeRoom()
   }
 
@@ -200,17 +200,17 @@ export class Agents implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
-    await Promise.all([...this.#living.keys()].map((slot) => this.#end(slot)))
+    await Promise.all([...this.#living.keys()].map((slot) => this.end(slot)))
   }
 
   async #makeRoom(): Promise<void> {
     const idle = [...this.#living].filter(([, { busy }]) => !busy).toSorted(([, a], [, b]) => a.usedAt - b.usedAt)
     const many = Math.max(0, idle.length - this.#settings.keep)
-    await Promise.all(idle.slice(0, many).map(([slot]) => this.#end(slot)))
+    await Promise.all(idle.slice(0, many).map(([slot]) => this.end(slot)))
     // One after the other: what ending one gives back may be enough.
     for (const [slot] of idle.slice(many)) {
       if (!this.#shortOfMemory()) return
-      await this.#end(slot)
+      await this.end(slot)
     }
   }
 
@@ -220,7 +220,7 @@ export class Agents implements AsyncDisposable {
   }
 
   /** Resolves when the agent of a slot has ended; whoever wants the slot meanwhile waits for the same. */
-  async #end(slot: string): Promise<void> {
+  async end(slot: string): Promise<void> {
     const ending = this.#ending.get(slot) ?? this.#endNow(slot)
     this.#ending.set(slot, ending)
     await ending.finally(() => this.#ending.delete(slot))

@@ -105,6 +105,9 @@ function line(event: RunEvent): string {
     case 'files.changed':
     case 'cost.counted':
     case 'question.asked':
+    case 'workspace.ready':
+    case 'plan.changed':
+    case 'step.reached':
     case 'run.ended':
     case 'gap':
       return ''

@@ -14,6 +14,13 @@ export const RunEvent = z
   .discriminatedUnion('type', [
     event('command.accepted', { instruction: z.string(), commandType: z.string() }).describe('A message was recorded.'),
     event('run.started', { attempt: z.int() }).describe('Its turn has come.'),
+    event('workspace.ready', { branch: z.string() }).describe('Its branch and work tree are there; the agent may act.'),
+    event('plan.changed', { items: z.array(z.object({ text: z.string(), state: z.enum(['pending', 'in_progress', 'completed']) })) }).describe(
+      'What the agent means to do, as its own list has it.',
+    ),
+    event('step.reached', { step: z.string() }).describe(
+      'Of an issue: `received`, `verified`, `container`, `workspace`, `analysis`, `solution`, `changes`, `branch`, `pull request` or `clean-up`.',
+    ),
     event('agent.said', { text: z.string() }).describe('Text of the agent; deltas joined, at most ten a second.'),
     event('tool.started', { tool: z.string(), toolUseId: z.string(), input: z.string() }).describe('The agent uses a tool; input is cut at 2,000 characters.'),
     event('tool.ended', { toolUseId: z.string(), failed: z.boolean(), output: z.string() }).describe('The tool answered; output is cut at 2,000 characters.'),

@@ -22,8 +22,8 @@ export async function sayFarewell(engine: Engine, tools: Tools, push: 'none' | '
     if (stop.aborted) break
     try {
       if (await engine.inTurn(thread.ref, () => hasUncommitted(thread, tools)))
-        asked = (await ask(engine, thread, 'commit', 'Saved before the service ended')) || asked
-      if (push === 'all' && (await hasUnpushed(thread, tools))) asked = (await ask(engine, thread, 'push', '')) || asked
+        asked = (await askFor(engine, thread, 'commit', 'Saved before the service ended')) || asked
+      if (push === 'all' && (await hasUnpushed(thread, tools))) asked = (await askFor(engine, thread, 'push', '')) || asked
     } catch (error) {
       tools.log.warn({ event: 'farewell.failed', threadId: thread.ref.threadId, error: messageOf(error) }) // what was written is on the disk
     }
@@ -31,7 +31,8 @@ export async function sayFarewell(engine: Engine, tools: Tools, push: 'none' | '
   return asked
 }
 
-async function hasUncommitted(thread: Thread, tools: Tools): Promise<boolean> {
+/** Whether something lies in the work tree that no commit holds; in the thread's turn. */
+export async function hasUncommitted(thread: Thread, tools: Tools): Promise<boolean> {
   await quiet(thread, tools)
   const { tree } = await commitAndTree(thread.home.checkout.gitDir, branchRef(thread.home.branch))
   return (await stage(thread.home.checkout, tools.holdsSecret)).tree !== tree
@@ -44,7 +45,8 @@ async function hasUnpushed({ home, record }: Thread, tools: Tools): Promise<bool
   return (await branchAtOrigin(home.paths.repository, tools.remoteFor(origin), home.branch)) !== tip
 }
 
-async function ask(engine: Engine, { ref }: Thread, type: 'commit' | 'push', instruction: string): Promise<boolean> {
+/** Has it done by a command like any other. */
+export async function askFor(engine: Engine, { ref }: Thread, type: 'commit' | 'push', instruction: string): Promise<boolean> {
   const command: Command = {
     ...ref,
     commandId: CommandId.parse(`farewell-${randomUUID()}`),

@@ -4,6 +4,7 @@ import { RunFailure } from '../command/ending.ts'
 import { treeOf, type Sha } from '../git/branch.ts'
 import { commitTree } from '../git/commit.ts'
 import { rebase } from '../git/rebase.ts'
+import { changedFiles } from '../git/diff.ts'
 import { push, type Remote } from '../git/remote.ts'
 import { originOf } from '../git/repository.ts'
 import { stage } from '../git/stage.ts'
@@ -36,10 +37,24 @@ export async function beginPush(run: CommandRecord, tools: Tools, stop: AbortSig
     const thread = await prepareThread(run.command, {}, tools, stop)
     const origin = await originOf(thread.home.paths.repository)
     if (origin === undefined) throw new RunFailure('rejected', 'This workspace has no origin to push to: it did not begin from REPO_URL or a repoUrl.')
-    return { run, thread, remote: tools.remoteFor(origin), commit: await tipOf(thread.home) }
+    const commit = await tipOf(thread.home)
+    await refuseWorkflows(thread, commit, tools)
+    return { run, thread, remote: tools.remoteFor(origin), commit }
   } catch (error) {
     return endingOf(stop.aborted ? stop.reason : error)
   }
+}
+
+const WORKFLOWS = '.github/workflows/'
+
+/** What stands in workflows runs with the secrets of the repository, so an agent does not write them unless the operator wants that. */
+async function refuseWorkflows({ home }: Thread, commit: Sha, { pushWorkflows }: Tools): Promise<void> {
+  if (pushWorkflows) return
+  const { gitDir } = home.checkout
+  const workflows = (await changedFiles(gitDir, home.base, commit)).filter((file) => file.toLowerCase().startsWith(WORKFLOWS))
+  if (workflows.length === 0) return
+  const why = `${workflows.slice(0, 10).join(', ')} would be changed. Nothing was pushed: workflows run with the secrets of the repository. Have the change taken back, or let it be pushed with PUSH_WORKFLOWS=true.`
+  throw new RunFailure('rejected', why)
 }
 
 /**

@@ -37,6 +37,7 @@ export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSi
     return conclude(run, thread, NOTHING, undefined, tools)
   }
   await failpoint('run.prepared')
+  tools.events(run.command).append({ type: 'workspace.ready', branch: thread.home.branch, commandId: run.command.commandId })
   const ending = await carryOut(run, thread, tools, stop, head)
   await failpoint('run.carried_out')
   if (ending.kind === 'failed' && ending.wedged === true) return conclude(run, ending, NOTHING, thread, tools)

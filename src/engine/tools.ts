@@ -82,6 +82,8 @@ export interface Tools {
   readonly beginning: { readonly origin: Remote | undefined; readonly example: string | undefined }
   /** How the repository behind a URL, without credentials, is reached. */
   readonly remoteFor: (url: string) => Remote
+  /** Changes of workflows may be pushed. */
+  readonly pushWorkflows: boolean
   readonly room: Room
   readonly events: (ref: ThreadRef) => EventLog
   /** Aborts when the service stops; for work that belongs to no run. */

@@ -6,13 +6,24 @@ import { git, GitError, protocols, type Protocols } from './git.ts'
 export interface Remote {
   readonly url: string
   readonly protocols: Protocols
-  /** The value of an `Authorization` header; handed to one process through its environment, never on disk or in its arguments. */
-  readonly authorization?: string | undefined
+  /**
+   * The value of an `Authorization` header, or who gives one for a while; handed to processes through their environment, never on disk
+   * or in their arguments.
+   */
+  readonly authorization?: string | Authorize | undefined
   /** Somebody else than the operator named it: only public addresses are connected to. */
   readonly publicOnly?: boolean
   /** Variables that lead to the network: proxies and certificates. */
   readonly env?: Readonly<Record<string, string>>
 }
+
+/** What is to be done at origin. */
+export type Access = 'read' | 'write'
+/** The value of an `Authorization` header, where one is needed; taken back when it is disposed of. */
+export interface Authorization extends AsyncDisposable {
+  readonly value: string | undefined
+}
+export type Authorize = (access: Access) => Promise<Authorization>
 
 interface Options {
   readonly stop?: AbortSignal | undefined
@@ -23,15 +34,25 @@ const FETCH_TIMEOUT_MS = 15 * 60_000
 const PUSH_TIMEOUT_MS = 5 * 60_000
 const ASK_TIMEOUT_MS = 30_000
 
+type Environment = Readonly<Record<string, string>>
+
+/** Works with origin by processes of this environment; what authorizes them is taken back afterwards. */
+async function connected<Value>(remote: Remote, access: Access, work: (env: Environment) => Promise<Value>): Promise<Value> {
+  const { authorization } = remote
+  if (typeof authorization !== 'function') return work(await environment(remote, authorization))
+  await using given = await authorization(access)
+  return await work(await environment(remote, given.value))
+}
+
 /** Configuration of one process, in its environment: the credential, the addresses, no redirects, and giving up on a stalled transfer. */
-async function environment(remote: Remote): Promise<Record<string, string>> {
+async function environment(remote: Remote, authorization: string | undefined): Promise<Environment> {
   const settings: (readonly [string, string])[] = [
     ['http.followRedirects', 'false'],
     ['http.lowSpeedLimit', '100'],
     ['http.lowSpeedTime', '60'],
     ['credential.helper', ''],
   ]
-  if (remote.authorization !== undefined) settings.push([`http.${remote.url}.extraHeader`, `Authorization: ${remote.authorization}`])
+  if (authorization !== undefined) settings.push([`http.${remote.url}.extraHeader`, `Authorization: ${authorization}`])
   const { hostname } = URL.parse(remote.url) ?? { hostname: '' }
   // A proxy looks names up itself, and connects as its own rules allow.
   if (remote.publicOnly === true && remote.env?.['HTTPS_PROXY'] === undefined && remote.env?.['https_proxy'] === undefined) {
@@ -46,10 +67,14 @@ async function environment(remote: Remote): Promise<Record<string, string>> {
 }
 
 /** Brings the branches of origin here, as `refs/remotes/origin/*`. */
-export async function fetchOrigin(gitDir: string, remote: Remote, { stop, onProgress }: Options = {}): Promise<void> {
+export async function fetchOrigin(gitDir: string, remote: Remote, options: Options = {}): Promise<void> {
+  await connected(remote, 'read', (env) => fetchBranches(gitDir, remote, env, options))
+}
+
+async function fetchBranches(gitDir: string, remote: Remote, env: Environment, { stop, onProgress }: Options = {}): Promise<void> {
   await git(['fetch', '--progress', '--no-tags', '--no-write-fetch-head', '--end-of-options', remote.url, '+refs/heads/*:refs/remotes/origin/*'], {
     gitDir,
-    env: await environment(remote),
+    env,
     stop,
     timeoutMs: FETCH_TIMEOUT_MS,
     onOutput: (chunk) => onProgress?.(lastLine(chunk)),
@@ -64,22 +89,19 @@ const lastLine = (chunk: string): string =>
 
 /** The branch that HEAD of origin names, or `undefined` for an empty repository. */
 export async function headOfOrigin(gitDir: string, remote: Remote, stop?: AbortSignal): Promise<string | undefined> {
-  const { text } = await git(['ls-remote', '--symref', '--end-of-options', remote.url, 'HEAD'], {
-    gitDir,
-    env: await environment(remote),
-    stop,
-    timeoutMs: ASK_TIMEOUT_MS,
-  })
+  const { text } = await connected(remote, 'read', (env) =>
+    git(['ls-remote', '--symref', '--end-of-options', remote.url, 'HEAD'], { gitDir, env, stop, timeoutMs: ASK_TIMEOUT_MS }),
+  )
   return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(text)?.[1]
 }
 
 /** What the branch is at origin, asked there. */
 export async function branchAtOrigin(gitDir: string, remote: Remote, branch: string): Promise<Sha | undefined> {
-  const { text } = await git(['ls-remote', '--end-of-options', remote.url, branchRef(branch)], {
-    gitDir,
-    env: await environment(remote),
-    timeoutMs: ASK_TIMEOUT_MS,
-  })
+  return connected(remote, 'read', (env) => askBranch(gitDir, remote, branch, env))
+}
+
+async function askBranch(gitDir: string, remote: Remote, branch: string, env: Environment): Promise<Sha | undefined> {
+  const { text } = await git(['ls-remote', '--end-of-options', remote.url, branchRef(branch)], { gitDir, env, timeoutMs: ASK_TIMEOUT_MS })
   return /^([0-9a-f]{40,64})\t/.exec(text)?.[1]
 }
 
@@ -92,21 +114,25 @@ export type Pushed = { readonly kind: 'pushed' } | { readonly kind: 'moved'; rea
  * @throws GitError where origin cannot be reached or refuses for another reason than having moved
  */
 export async function push(gitDir: string, remote: Remote, branch: string, commit: Sha): Promise<Pushed> {
-  const before = await branchAtOrigin(gitDir, remote, branch)
+  return connected(remote, 'write', (env) => pushBy(gitDir, remote, branch, commit, env))
+}
+
+async function pushBy(gitDir: string, remote: Remote, branch: string, commit: Sha, env: Environment): Promise<Pushed> {
+  const before = await askBranch(gitDir, remote, branch, env)
   if (before === commit) return noted(gitDir, branch, commit)
   try {
     await git(['push', '--porcelain', '--no-verify', '--end-of-options', remote.url, `${commit}:${branchRef(branch)}`], {
       gitDir,
-      env: await environment(remote),
+      env,
       timeoutMs: PUSH_TIMEOUT_MS,
     })
     return await noted(gitDir, branch, commit)
   } catch (error) {
     if (!(error instanceof GitError)) throw error
-    const tip = await branchAtOrigin(gitDir, remote, branch)
+    const tip = await askBranch(gitDir, remote, branch, env)
     if (tip === commit) return noted(gitDir, branch, commit)
     if (tip === undefined) throw error
-    await fetchOrigin(gitDir, remote)
+    await fetchBranches(gitDir, remote, env)
     if (await isAncestor(gitDir, tip, commit)) throw error
     return { kind: 'moved', tip }
   }

@@ -10,12 +10,14 @@ import type {
   DayCost,
   DeadLetter,
   Delivery,
+  InboxEntry,
   Note,
   Refused,
   Reply,
   Saving,
   Spare,
   ThreadRecord,
+  Told,
   Way,
 } from './records.ts'
 
@@ -43,6 +45,30 @@ export type Accepted =
   /** Known already, with another body. */
   | { readonly outcome: 'conflict' }
   | { readonly outcome: 'lost' }
+
+/** What was told by ways that answer before anything is decided. Its ids and meanings are known for as long as `forget` leaves them. */
+export interface Inbox {
+  /** Records it, durably, unless its id or its meaning is known. */
+  put(told: Told): Promise<Answer | 'duplicate'>
+  /** What is to be dealt with, first in first out: nothing overtakes an earlier entry of its line that is due later. */
+  due(at: number, limit: number): Promise<readonly InboxEntry[]>
+  /** It has been dealt with; its content is not kept any longer. */
+  done(n: number): Promise<Answer>
+  /** It could not be dealt with: due again at `at`. */
+  later(n: number, at: number): Promise<Answer>
+  knows(id: string): Promise<boolean>
+  /** Removes what was told before `before` and has been dealt with. */
+  forget(before: number): Promise<Answer>
+}
+
+/** Small texts by name that a way keeps of a workspace. */
+export interface Memos {
+  recall(of: WorkspaceId, name: string): Promise<string | undefined>
+  /** Those whose names begin so, by name. */
+  recallAll(of: WorkspaceId, beginning: string): Promise<ReadonlyMap<string, string>>
+  /** `undefined` removes it. */
+  remember(of: WorkspaceId, name: string, text: string | undefined): Promise<Answer>
+}
 
 /** This journal has a newer owner, or may have one by now, who finishes what its former one began. */
 export class Fenced extends Error {
@@ -113,6 +139,9 @@ export interface Journal extends AsyncDisposable {
   readonly epoch: number
   /** Aborts when a write finds that there is a newer owner. */
   readonly lost: AbortSignal
+
+  readonly inbox: Inbox
+  readonly memos: Memos
 
   /** Whether it can be written; asked by writing where the last write failed. */
   writable(): Promise<boolean>

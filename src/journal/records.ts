@@ -5,16 +5,16 @@ import type { Result, Skipped, Tokens } from '../command/result.ts'
 import type { Usage } from '../command/spending.ts'
 
 /** The ways by which commands come in and results go out. */
-export type Way = 'http' | 'sqs'
+export type Way = 'http' | 'sqs' | 'github'
 
 /** Where else than to open requests the result of a command goes. */
 export interface Reply {
-  readonly way: 'sqs'
-  /** The queue that it came by. */
+  readonly way: Exclude<Way, 'http'>
+  /** The queue, or the repository, that it came by. */
   readonly from: string
-  /** The queue that its result goes to. */
+  /** Where its result goes, as its way writes that: a queue, or a place on GitHub. */
   readonly to: string
-  /** The message that asked for it: the same one again asks for nothing more. */
+  /** The message or delivery that asked for it: the same one again asks for nothing more. */
   readonly id: string
 }
 
@@ -146,7 +146,7 @@ export interface Delivery {
   /** The same each time it is tried. */
   readonly eventId: string
   readonly way: Way
-  /** The queue that it goes to. */
+  /** Where it goes, as its way writes that. */
   readonly to?: string | undefined
   readonly workspace: WorkspaceId
   readonly threadId: ThreadId
@@ -180,4 +180,23 @@ export interface Refused {
 export interface BuriedLetter extends DeadLetter {
   /** Grows with every letter. */
   readonly n: number
+}
+
+/** Something that happened elsewhere and was told to us, and that is not a command yet. */
+export interface Told {
+  /** Of its delivery: the same one again is a duplicate. */
+  readonly id: string
+  /** What happened, in one string: told once more by another delivery, it is a duplicate too. */
+  readonly meaning: string
+  /** What is told of one line is taken in the order in which it was told. */
+  readonly line: string
+  readonly content: string
+  /** ms since the epoch. */
+  readonly at: number
+}
+
+export interface InboxEntry extends Told {
+  /** Grows with every entry. */
+  readonly n: number
+  readonly tries: number
 }

@@ -64,6 +64,11 @@ export class EventLog {
     for (const listen of this.#listeners) listen(seen)
   }
 
+  /** Hears every event from here on, as long as the log is there. */
+  listen(listener: Listener): void {
+    this.#listeners.add(listener)
+  }
+
   /**
    * What came after the event with id `after` (all that is kept, without one), then what comes, until `stop`.
    * What is no longer kept is announced by a `gap`. A reader that falls too far behind is ended.

@@ -6,6 +6,8 @@ export type Redact = (text: string) => string
 
 /** Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6
+/** Secrets that come while the service runs, such as tokens of an hour: so many of the last ones are known. */
+const MAX_LATER = 40
 
 const escaped = (value: string): string => value.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
 
@@ -36,17 +38,35 @@ const patternOf = (secrets: readonly string[]): string =>
     .map(escaped)
     .join('|')
 
-export function redactor(secrets: readonly string[]): Redact {
-  const pattern = patternOf(secrets)
-  if (pattern === '') return (text) => text
-  const every = new RegExp(pattern, 'g')
-  return (text) => text.replace(every, '[redacted]')
-}
+/** Every live secret, by value: those of the configuration, and those that come later. */
+export class Secrets {
+  readonly #first: readonly string[]
+  readonly #later = new Set<string>()
+  #patterns: { readonly text: RegExp | undefined; readonly bytes: RegExp | undefined } | undefined
 
-/** Says whether the name or content of a file holds a live secret, in any of the forms that are redacted elsewhere. */
-export function secretFinder(secrets: readonly string[]): (content: Buffer) => boolean {
-  const pattern = patternOf(secrets.map((secret) => Buffer.from(secret).toString('latin1')))
-  if (pattern === '') return () => false
-  const any = new RegExp(pattern)
-  return (content) => any.test(content.toString('latin1'))
+  constructor(first: readonly string[]) {
+    this.#first = first
+  }
+
+  /** From here on it is redacted too. */
+  add(secret: string): void {
+    if (!this.#later.delete(secret)) this.#patterns = undefined
+    this.#later.add(secret) // the last one that was used
+    for (const oldest of this.#later) if (this.#later.size > MAX_LATER) this.#later.delete(oldest)
+  }
+
+  readonly redact: Redact = (text) => {
+    const { text: pattern } = this.#compiled()
+    return pattern === undefined ? text : text.replace(pattern, '[redacted]')
+  }
+
+  /** Says whether the name or content of a file holds a live secret, in any of the forms that are redacted elsewhere. */
+  readonly isIn = (content: Buffer): boolean => this.#compiled().bytes?.test(content.toString('latin1')) === true
+
+  #compiled() {
+    if (this.#patterns !== undefined) return this.#patterns
+    const all = [...this.#first, ...this.#later]
+    const [text, bytes] = [patternOf(all), patternOf(all.map((secret) => Buffer.from(secret).toString('latin1')))]
+    return (this.#patterns = { text: text === '' ? undefined : new RegExp(text, 'g'), bytes: bytes === '' ? undefined : new RegExp(bytes) })
+  }
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import type { Remote } from '../git/remote.ts'
+import type { Authorize, Remote } from '../git/remote.ts'
 import { messageOf } from '../observe/text.ts'
 
 /** A repository URL that is not taken; the message says what would be right. */
@@ -12,14 +12,32 @@ export class BadRepositoryUrl extends Error {
   }
 }
 
-/** The token of the operator, and the one host that it is shown to. */
+/** The GitHub that repositories of the operator are on, and who gives access to one of them there. */
 export interface GitHubAccess {
-  readonly host: string
-  readonly token: string | undefined
+  /** Its web pages, such as https://github.com. */
+  readonly url: string
+  readonly authorize?: (repository: RepositoryName) => Authorize | undefined
 }
 
-/** The host of repositories that belongs to the address of a GitHub API: github.com, or an Enterprise server itself. */
-export const githubHost = (apiUrl: string): string => (URL.parse(apiUrl)?.host ?? '').replace(/^api\.github\.com$/, 'github.com')
+export interface RepositoryName {
+  readonly owner: string
+  readonly name: string
+}
+
+/** The web pages that belong to the address of a GitHub API: those of github.com, of a domain of ghe.com, or of an Enterprise server itself. */
+export function githubUrl(apiUrl: string): string {
+  const { protocol, host } = URL.parse(apiUrl) ?? { protocol: 'https:', host: '' }
+  return `${protocol}//${host.replace(/^api\.(github\.com|[a-z0-9-]+\.ghe\.com)$/, '$1')}`
+}
+
+/** Which repository of GitHub a URL names, where it names one. */
+export function repositoryOf(text: string, { url: github }: Pick<GitHubAccess, 'url'>): RepositoryName | undefined {
+  const url = URL.parse(text)
+  const [, owner, name] = /^\/([\w-]+)\/([\w.-]+?)(?:\.git)?\/?$/.exec(url?.pathname ?? '') ?? []
+  return owner === undefined || name === undefined || url === null || originFrom(url) !== github ? undefined : { owner, name }
+}
+
+const originFrom = (url: URL): string => `${url.protocol}//${url.host}`
 
 const HOST = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/
 const PATH = /^(\/[A-Za-z0-9._~+@-]+)+\/?$/
@@ -35,12 +53,15 @@ export function requestedOrigin(text: string, github: GitHubAccess): Remote {
   if (url.username !== '' || url.password !== '') {
     throw new BadRepositoryUrl('must not hold a user name, password or token; the operator gives credentials by GITHUB_TOKEN or REPO_URL')
   }
+  // The operator has said where GitHub is, so that it may be a private name.
+  if (originFrom(url) === github.url)
+    return { url: plain(url), protocols: url.protocol === 'http:' ? 'https:http' : 'https', authorization: authorization(url, github) }
   if (url.protocol !== 'https:') throw new BadRepositoryUrl('must begin with https://')
   if (url.port !== '') throw new BadRepositoryUrl('must not name a port')
   if (isIP(url.hostname.replaceAll(/[[\]]/g, '')) !== 0 || !HOST.test(url.hostname) || PRIVATE_NAMES.test(url.hostname)) {
     throw new BadRepositoryUrl('must name a public host, such as github.com, not an address or a private name')
   }
-  return { url: plain(url), protocols: 'https', authorization: authorization(url, github), publicOnly: url.host !== github.host }
+  return { url: plain(url), protocols: 'https', authorization: authorization(url, github), publicOnly: true }
 }
 
 /**
@@ -83,9 +104,12 @@ function decoded(text: string): string {
   }
 }
 
-/** Credentials in the URL, else for GitHub the token of the operator. */
-function authorization(url: URL, { host, token }: GitHubAccess): string | undefined {
-  const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+/** Credentials in the URL, else those of GitHub for one of its repositories. */
+function authorization(url: URL, github: GitHubAccess): string | Authorize | undefined {
   if (url.password !== '' || url.username !== '') return basic(decoded(url.username), decoded(url.password))
-  return url.host === host && token !== undefined ? basic('x-access-token', token) : undefined
+  const repository = repositoryOf(url.href, github)
+  return repository === undefined ? undefined : github.authorize?.(repository)
 }
+
+/** The value of an `Authorization` header (RFC 7617). */
+export const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`

@@ -17,6 +17,8 @@ export const servicePaths = (root: string) => {
     events: join(own, 'events'),
     store: join(own, 'store'),
     templates: join(own, 'templates'),
+    /** Sealed credentials. */
+    vault: join(own, 'vault.json'),
     /** How the service stands, for whoever asks from beside it. */
     health: join(own, 'health.json'),
   }

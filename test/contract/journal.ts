@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { refOf, type Journal } from '../../src/journal/journal.ts'
 import { conversationContract } from './journal-conversations.ts'
+import { inboxContract } from './journal-inbox.ts'
 import { repliesContract } from './journal-replies.ts'
 import { acceptance, command, result, saving } from './records.ts'
 
@@ -22,6 +23,7 @@ export function journalContract(name: string, place: () => Promise<JournalPlace>
 
   conversationContract(name, withJournal)
   repliesContract(name, withJournal)
+  inboxContract(name, withJournal)
 
   describe(`${name}: accept`, () => {
     it(

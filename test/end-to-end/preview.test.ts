@@ -117,8 +117,13 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
 
   it('whose server is killed comes back, and the open page with it', async () => {
     const page = await context.newPage()
+    // A page whose socket was never open does not know that its server has gone.
+    const connected = page
+      .waitForEvent('websocket')
+      .then((socket) => socket.waitForEvent('framereceived', (frame) => String(frame.payload).includes('connected')))
     await page.goto(url('two'))
     await page.getByRole('heading', { name: 'Two bread' }).waitFor()
+    await connected
     const reloaded = page.waitForEvent('load')
     for (const { pid } of devServersBelow(service.workspace)) process.kill(pid, 'SIGKILL')
     await reloaded

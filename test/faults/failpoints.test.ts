@@ -21,7 +21,8 @@ const EXPECTED = new Set(['success', 'interrupted', 'superseded'])
 const usersOf = (name: Failpoint): string => String(50_000 + 100 * FAILPOINTS.indexOf(name))
 
 /** Every one is passed in every tour, and a name that is never passed fails the suite in any case. */
-const chosen = ofTheDay(FAILPOINTS, 12)
+const HERE = FAILPOINTS.filter((name) => !name.startsWith('github.')) // those are passed in github-crash.test.ts
+const chosen = ofTheDay(HERE, 12)
 
 describe.concurrent('a service that is killed at', () => {
   it.each(chosen)('%s finishes everything after it was started again', async (name) => {
@@ -53,7 +54,7 @@ describe.concurrent('a service that is killed at', () => {
 })
 
 it('every failpoint was passed', () => {
-  expect([...FAILPOINTS].filter((name) => !passed.has(name))).toEqual([])
+  expect(HERE.filter((name) => !passed.has(name))).toEqual([])
 })
 
 /** One of everything: a clone, threads, edits, interrupts, undo, pushes with and without a rebase, a crash, a drain. */

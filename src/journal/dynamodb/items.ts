@@ -6,7 +6,7 @@ import type { Values } from './values.ts'
 export type Item = Record<string, AttributeValue>
 
 /** What is kept of the journal, table by table; the rest of its schema belongs to the file of one machine. */
-export const TABLES = ['commands', 'threads', 'checkpoints', 'names', 'spending', 'spares', 'outbox', 'dead_letters'] as const
+export const TABLES = ['commands', 'threads', 'checkpoints', 'names', 'spending', 'spares', 'outbox', 'dead_letters', 'inbox', 'memos'] as const
 export type TableName = (typeof TABLES)[number]
 
 /** Above this a text is kept beside the table: five of them fit into one item of at most 400 KB (DynamoDB's limit). */

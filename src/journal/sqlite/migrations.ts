@@ -111,4 +111,19 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE TABLE dead_letters (n INTEGER PRIMARY KEY AUTOINCREMENT, letter TEXT NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE inbox (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE, meaning TEXT NOT NULL UNIQUE, line TEXT NOT NULL,
+    content TEXT,
+    at INTEGER NOT NULL, due_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX inbox_due ON inbox (line, n) WHERE content IS NOT NULL;
+
+  CREATE TABLE memos (
+    n INTEGER PRIMARY KEY,
+    client_id TEXT NOT NULL, user_id TEXT NOT NULL, project_id TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,
+    UNIQUE (client_id, user_id, project_id, name)
+  ) STRICT;
+  `,
 ]

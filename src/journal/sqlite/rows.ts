@@ -12,7 +12,8 @@ const optionalNumber = (row: Row, column: string): number | undefined => (row[co
 const json = <Shape>(row: Row, column: string): Shape => JSON.parse(text(row, column))
 const optionalJson = <Shape>(row: Row, column: string): Shape | undefined => (row[column] === null ? undefined : json<Shape>(row, column))
 
-const wayOf = (row: Row): Way => (row['way'] === 'sqs' ? 'sqs' : 'http')
+const WAYS = ['http', 'sqs', 'github'] as const
+const wayOf = (row: Row): Way => WAYS.find((way) => way === row['way']) ?? 'http'
 
 const STATES = ['queued', 'running', 'saving', 'ended'] as const
 

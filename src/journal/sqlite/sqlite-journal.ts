@@ -5,6 +5,7 @@ import type { Result } from '../../command/result.ts'
 import type { Spent, Usage } from '../../command/spending.ts'
 import { addCheckpoints } from './checkpoints.ts'
 import { end, finish, steeredInto } from './end.ts'
+import { SqliteInbox, SqliteMemos } from './inbox.ts'
 import { bury, outboxDue } from './outbox.ts'
 import { ensureThread, reserveSpare } from './spares.ts'
 import { dayCosts, foldForgotten, spend, spent } from './spending.ts'
@@ -49,6 +50,8 @@ export interface Parts {
 /** A journal whose records are rows of SQLite. How they become durable is its writer's to say. */
 export class SqliteJournal implements Journal {
   readonly epoch: number
+  readonly inbox: SqliteInbox
+  readonly memos: SqliteMemos
   readonly #reading: Statements
   readonly #writer: Writer
   readonly #tenure: Tenure
@@ -60,6 +63,8 @@ export class SqliteJournal implements Journal {
     this.#tenure = tenure
     this.#writer = writer
     this.#rest = rest
+    this.inbox = new SqliteInbox(reading, writer)
+    this.memos = new SqliteMemos(reading, writer)
   }
 
   get lost(): AbortSignal {

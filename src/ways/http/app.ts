@@ -7,6 +7,8 @@ import { requireRole, type Callers } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import type { Desk } from './desk.ts'
+import { configRoutes } from './config-routes.ts'
+import { githubRoutes } from './github-routes.ts'
 import { guard, type GuardOptions } from './guard.ts'
 import { refuseAgents, type IsAgent } from './no-agents.ts'
 import { openApiDocument } from './openapi.ts'
@@ -14,6 +16,7 @@ import { Problem } from './problem.ts'
 import { previewRoutes } from './preview-routes.ts'
 import { pullRequestRoute } from './pull-request-route.ts'
 import type { Route } from './route.ts'
+import { setUpRoutes } from './set-up-routes.ts'
 import { serviceRoutes } from './service-routes.ts'
 import { threadRoutes } from './thread-routes.ts'
 
@@ -33,6 +36,9 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
     ...threadRoutes(desk),
     ...previewRoutes(desk),
     pullRequestRoute(desk),
+    ...githubRoutes(desk),
+    ...configRoutes(desk),
+    ...setUpRoutes(desk),
     ...deadLetterRoutes(desk),
   ]
   const document = openApiDocument(routes, desk.version)
@@ -48,14 +54,14 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
   })
   app.use(refuseAgents(options.isAgent))
   app.use(guard(options))
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new Problem(413, 'Too large', `body: must be at most ${MAX_BODY_BYTES / 1024 / 1024} MB`)
-      },
-    }),
-  )
+  const raw = new Set(routes.filter(({ rawBody }) => rawBody === true).map(({ url }) => url))
+  const limit = bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: () => {
+      throw new Problem(413, 'Too large', `body: must be at most ${MAX_BODY_BYTES / 1024 / 1024} MB`)
+    },
+  })
+  app.use((c, next) => (raw.has(c.req.path) ? next() : limit(c, next)))
   for (const { method, url, role, serve } of routes) {
     app.on(method, url.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
       const caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))

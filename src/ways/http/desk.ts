@@ -8,6 +8,9 @@ import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { requireReach, type Caller } from './access.ts'
 import { Problem } from './problem.ts'
+import type { Vault } from '../../vault/vault.ts'
+import type { GitHubApi } from '../github/api.ts'
+import type { GitHubWay } from '../github/way.ts'
 import type { GitHubAccess } from '../../workspace/origin.ts'
 import type { Defaults } from './requests.ts'
 import type { Waiting } from './waiting.ts'
@@ -26,7 +29,17 @@ export interface Desk {
   readonly waiting: Waiting
   readonly defaults: Defaults
   readonly version: string
-  readonly github: { readonly apiUrl: string; readonly access: GitHubAccess }
+  readonly github: {
+    readonly api: GitHubApi
+    readonly access: GitHubAccess
+    /** Where credentials of an app are kept; `undefined` without VAULT_KEY. */
+    readonly vault: Vault | undefined
+    readonly issues: GitHubWay | undefined
+    /** From here on the value is redacted everywhere. */
+    readonly keepSecret: (value: string) => void
+    /** The guided set-up of an app; `undefined` where GitHub could not reach what comes of it. */
+    readonly setUp: { readonly token: string; readonly publicUrl: string; readonly workflows: boolean } | undefined
+  }
   /** Links to previews that not everybody may see; `undefined` where whoever reaches them sees them. */
   readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
   /** Aborts when the service stops: open requests and streams end. */

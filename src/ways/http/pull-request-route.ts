@@ -1,6 +1,9 @@
 import { originOf } from '../../git/repository.ts'
 import { firstLine } from '../../observe/text.ts'
-import { GitHubRefused, openPullRequest } from '../github/pull-request.ts'
+import { NoAccess } from '../github/api.ts'
+import { openPullRequest } from '../github/pull-request.ts'
+import { GitHubBusy, GitHubRefused } from '../github/refusals.ts'
+import { repositoryOf, type RepositoryName } from '../../workspace/origin.ts'
 import { requireReach } from './access.ts'
 import { PullRequestAnswer } from './answers.ts'
 import { action } from './command-routes.ts'
@@ -25,7 +28,7 @@ export function pullRequestRoute(desk: Desk): Route {
       const ref = threadOf({ ...path, ...query }, desk.defaults)
       requireReach(caller, ref)
       const thread = await knownThread(ref, desk)
-      const { token, owner, repository } = await githubOf(thread.paths.repository, desk)
+      const repository = await githubOf(thread.paths.repository, desk)
       if (thread.tip === undefined || thread.tip === thread.record.base)
         throw new Problem(409, 'Not possible here', 'This thread has changed nothing, so there is nothing to ask for.')
       const pushed = await outcome(await action('push', '', ref, {}, undefined, desk), c.req.raw.signal, desk)
@@ -33,10 +36,7 @@ export function pullRequestRoute(desk: Desk): Route {
       const checkpoints = await desk.tools.journal.checkpoints(ref)
       const title = body.title ?? firstLine(checkpoints.at(-1)?.subject ?? `Changes of ${ref.threadId}`, 250)
       try {
-        const made = await openPullRequest({
-          apiUrl: desk.github.apiUrl,
-          token,
-          owner,
+        const made = await openPullRequest(desk.github.api, {
           repository,
           head: thread.branch,
           base: body.base,
@@ -45,19 +45,16 @@ export function pullRequestRoute(desk: Desk): Route {
         })
         return c.json({ success: true, pullRequestUrl: made.url, number: made.number, created: made.created })
       } catch (error) {
-        if (error instanceof GitHubRefused) throw new Problem(502, 'GitHub refused', desk.tools.redact(error.message))
+        if (error instanceof GitHubRefused || error instanceof GitHubBusy) throw new Problem(502, 'GitHub refused', desk.tools.redact(error.message))
+        if (error instanceof NoAccess) throw new Problem(409, 'Not possible here', error.message)
         throw error
       }
     },
   })
 }
 
-async function githubOf(gitDir: string, desk: Desk): Promise<{ readonly token: string; readonly owner: string; readonly repository: string }> {
-  const origin = URL.parse((await originOf(gitDir)) ?? '')
-  const [, owner, repository] = /^\/([^/]+)\/([^/]+?)(?:\.git)?$/.exec(origin?.pathname ?? '') ?? []
-  const { host, token } = desk.github.access
-  if (owner === undefined || repository === undefined || origin?.host !== host)
-    throw new Problem(409, 'Not possible here', 'This workspace did not begin from a repository on ' + host + '.')
-  if (token === undefined) throw new Problem(409, 'Not possible here', 'GITHUB_TOKEN is not set, so no pull request can be opened.')
-  return { token, owner, repository }
+async function githubOf(gitDir: string, { github }: Desk): Promise<RepositoryName> {
+  const repository = repositoryOf((await originOf(gitDir)) ?? '', github.access)
+  if (repository === undefined) throw new Problem(409, 'Not possible here', `This workspace did not begin from a repository on ${github.access.url}.`)
+  return repository
 }

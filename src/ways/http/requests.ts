@@ -157,7 +157,7 @@ export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: str
 /** @throws Problem 400 for a URL that is not taken; answers it as it is stored */
 export function checkedRepoUrl(url: string): string {
   try {
-    return requestedOrigin(url, { host: '', token: undefined }).url
+    return requestedOrigin(url, { url: '' }).url
   } catch (error) {
     if (error instanceof BadRepositoryUrl) throw invalidField('#/repoUrl', error.message)
     throw error

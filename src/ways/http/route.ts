@@ -14,7 +14,7 @@ interface Input<Path extends z.ZodType, Query extends z.ZodType, Body extends z.
 
 /** One route, as code and as a line of the OpenAPI document. */
 export interface Route {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   /** In OpenAPI's notation: `/api/commands/{commandId}`. */
   readonly url: string
   readonly operationId: string
@@ -25,13 +25,15 @@ export interface Route {
   readonly query: z.ZodType
   readonly body: z.ZodType | undefined
   readonly headers: readonly string[]
+  /** It reads its body by itself, with limits of its own. */
+  readonly rawBody?: true
   readonly answers: Readonly<Record<number, { readonly about: string; readonly schema?: z.ZodType; readonly contentType?: string }>>
   readonly serve: (c: Context, caller: Caller) => Promise<Response>
 }
 
 interface Definition<Path extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> extends Pick<
   Route,
-  'method' | 'url' | 'operationId' | 'summary' | 'role' | 'answers'
+  'method' | 'url' | 'operationId' | 'summary' | 'role' | 'rawBody' | 'answers'
 > {
   readonly path?: Path
   readonly query?: Query

@@ -36,7 +36,7 @@ interface Followed {
   readonly entry: Entry
   heardAt: number
   /** Where it is polled; a poll that is under way is not broken off when it is not wanted any more, since it might take a message along. */
-  polling: { wanted: boolean; heardAt: number } | undefined
+  polling: { wanted: boolean; heardAt: number; done: Promise<void> } | undefined
 }
 
 /**
@@ -147,7 +147,7 @@ export class FollowedQueues implements AsyncDisposable {
       if (listed.has(threadId)) continue
       if (polling !== undefined) polling.wanted = false
       this.#threads.delete(threadId)
-      this.#following.log.info({ event: 'queue.gone', threadId })
+      void (polling?.done ?? Promise.resolve()).then(() => this.#following.log.info({ event: 'queue.gone', threadId }))
     }
     for (const entry of listed.values()) this.#follow(entry)
   }
@@ -186,11 +186,11 @@ export class FollowedQueues implements AsyncDisposable {
   }
 
   #begin(followed: Followed): void {
-    const polling = { wanted: true, heardAt: followed.heardAt }
+    const polling = { wanted: true, heardAt: followed.heardAt, done: Promise.resolve() }
     followed.polling = polling
     // What it was heard of for may have come between two polls: it is asked once more for that.
-    const done = this.#following.poll(followed.entry, (since) => polling.wanted || polling.heardAt > since, this.#stop.signal)
-    this.#keep(done)
+    polling.done = this.#following.poll(followed.entry, (since) => polling.wanted || polling.heardAt > since, this.#stop.signal)
+    this.#keep(polling.done)
   }
 
   /** Waited for at the end. */

@@ -75,7 +75,7 @@ function chosen<Id extends string>(name: string, given: Id | undefined, configur
 function plainRepoUrl(url: string | undefined, problems: string[]): string | undefined {
   if (url === undefined) return undefined
   try {
-    return requestedOrigin(url, { host: '', token: undefined }).url
+    return requestedOrigin(url, { url: '' }).url
   } catch (error) {
     if (!(error instanceof BadRepositoryUrl)) throw error
     problems.push(`repoUrl: ${error.message}`)

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { BadConfiguration, type Config } from './config.ts'
+import type { Engine } from './engine/engine.ts'
+import { standing } from './engine/inspect.ts'
+import { park } from './engine/parking.ts'
+import type { Tools } from './engine/tools.ts'
+import type { Authorize } from './git/remote.ts'
+import type { Secrets } from './observe/redact.ts'
+import { Vault } from './vault/vault.ts'
+import { GitHubApi, NoAccess, type RepositoryName } from './ways/github/api.ts'
+import { readApp } from './ways/github/app.ts'
+import { Progress } from './ways/github/progress.ts'
+import { IssueThreads } from './ways/github/threads.ts'
+import { GitHubWay } from './ways/github/way.ts'
+import { writeAtomically } from './workspace/files.ts'
+import { basic, githubUrl, operatorOrigin, requestedOrigin, type GitHubAccess } from './workspace/origin.ts'
+import type { Remote } from './git/remote.ts'
+
+/** Whose values the vault of a service holds. */
+const TENANT = 'branchline'
+
+/** The vault of the service, where it has a key. @throws BadConfiguration, VaultLocked, BadVaultKey */
+export async function openVault({ VAULT_KEY: key }: Config, file: string, secrets: Secrets): Promise<Vault | undefined> {
+  const read = (): Promise<string | undefined> =>
+    readFile(file, 'utf8').catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+      throw error
+    })
+  if (key === undefined) {
+    if ((await read()) === undefined) return undefined
+    throw new BadConfiguration([`VAULT_KEY: is needed, because there is a vault (${file}); without it the credentials in it cannot be read`])
+  }
+  const vault = await Vault.open({ read, write: (text) => writeAtomically(file, text) }, key, TENANT)
+  const app = await readApp(vault)
+  for (const secret of app === undefined ? [] : [app.privateKey, ...app.webhookSecrets]) secrets.add(secret)
+  return vault
+}
+
+/** The guided set-up of an app, for whoever reads what the service says at its start. */
+export const setUpOf = ({ PUBLIC_URL: publicUrl, PUSH_WORKFLOWS: workflows, PORT }: Config, vault: Vault | undefined) =>
+  publicUrl === undefined || vault === undefined || PORT === 'off' ? undefined : { token: randomBytes(24).toString('base64url'), publicUrl, workflows }
+
+/** The name under which others reach the service. */
+export const publicHost = ({ PUBLIC_URL: url }: Config): readonly string[] => (url === undefined ? [] : [new URL(url).hostname])
+
+export interface GitHubParts {
+  readonly api: GitHubApi
+  readonly access: GitHubAccess
+  readonly remoteFor: (url: string) => Remote
+}
+
+/** GitHub's API, and how repositories there are cloned and pushed to: each time by a token for that one alone. */
+export function assembleApi(config: Config, vault: Vault | undefined, secrets: Secrets): GitHubParts {
+  const api = new GitHubApi({
+    apiUrl: config.GITHUB_API_URL,
+    app: async () => (vault === undefined ? undefined : readApp(vault)),
+    token: config.GITHUB_TOKEN,
+    keepSecret: (value) => secrets.add(value),
+  })
+  const workflows = config.PUSH_WORKFLOWS ? { workflows: 'write' as const } : {}
+  const authorize = (repository: RepositoryName): Authorize | undefined =>
+    vault === undefined && config.GITHUB_TOKEN === undefined
+      ? undefined
+      : async (access) => {
+          try {
+            const minted = await api.mint(repository, { contents: access, ...(access === 'write' ? workflows : {}) })
+            return { value: basic('x-access-token', minted.token), [Symbol.asyncDispose]: () => minted[Symbol.asyncDispose]() }
+          } catch (error) {
+            if (access === 'read' && error instanceof NoAccess) return { value: undefined, [Symbol.asyncDispose]: async () => {} } // everybody may read it, or git says so
+            throw error
+          }
+        }
+  const access: GitHubAccess = { url: githubUrl(config.GITHUB_API_URL), authorize }
+  const remoteFor = (url: string): Remote => {
+    const own = config.origin?.url === url ? config.origin : undefined
+    const remote = own?.authorization !== undefined ? own : own === undefined ? requestedOrigin(url, access) : operatorOrigin(url, access)
+    return { ...remote, env: config.networkEnv }
+  }
+  return { api, access, remoteFor }
+}
+
+/** The way by which issues come, where there is a vault that may hold an app. */
+export function assembleGitHub(
+  config: Config,
+  tools: Tools,
+  engine: () => Engine,
+  parts: GitHubParts & { readonly vault: Vault; readonly pictureUrl: ((path: string) => string) | undefined },
+): GitHubWay {
+  const { api, access, vault } = parts
+  const threads = new IssueThreads(tools.journal.memos, tools.once)
+  const progress = new Progress({
+    api,
+    threads,
+    webUrl: access.url,
+    simulated: tools.simulated,
+    tell: (ref, event) => tools.events(ref).append(event),
+    once: tools.once,
+    log: tools.log,
+    everyMs: config.GITHUB_PROGRESS_SECONDS * 1000,
+  })
+  const own = config.origin?.url
+  return new GitHubWay(
+    {
+      api,
+      journal: tools.journal,
+      threads,
+      progress,
+      works: () => ({
+        accept: (command, way, reply) => engine().accept(command, way, reply),
+        interrupt: (ref) => engine().interrupt(ref),
+        park: (ref) => park(ref, engine(), tools),
+        hasChanges: async (ref) => {
+          const found = await standing(ref, tools)
+          return found?.tip !== undefined && found.tip !== found.record.base
+        },
+      }),
+      fixed: { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID },
+      repositoryUrl: ({ owner, name }) => {
+        const url = `${access.url}/${owner}/${name}.git`
+        return own !== undefined && own.replace(/\.git$/, '').toLowerCase() === url.replace(/\.git$/, '').toLowerCase() ? own : url
+      },
+      maxCostUsd: config.MAX_COST_USD,
+      pictureUrl: parts.pictureUrl,
+      log: tools.log,
+    },
+    vault,
+    { missedMs: config.GITHUB_MISSED_SECONDS * 1000 },
+  )
+}

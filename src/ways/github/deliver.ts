@@ -1,0 +1,105 @@
+import { CommandId, type ThreadRef } from '../../command/ids.ts'
+import type { Result } from '../../command/result.ts'
+import type { Delivery } from '../../journal/journal.ts'
+import { failpoint } from '../../observe/failpoint.ts'
+import { messageOf } from '../../observe/text.ts'
+import { answerOnce } from './comments.ts'
+import type { Desk } from './desk.ts'
+import { commandOf, taken } from './hand-in.ts'
+import { readReplyTo, replyTo, type ReplyPlace } from './place.ts'
+import { openPullRequest } from './pull-request.ts'
+import { GitHubRefused } from './refusals.ts'
+import { markerOf } from './text.ts'
+import type { IssueThread } from './threads.ts'
+import { answerText, pullRequestText, type Standing } from './wording.ts'
+
+/** How far an answer is looked for before its command ended; clocks differ. */
+const EARLIER_MS = 10 * 60_000
+
+/**
+ * Brings the result of a command to its issue: what changed is pushed and becomes a pull request; else it is answered. Each step looks
+ * first whether it was done, so that after a crash, or where GitHub's answer was lost, nothing is done twice.
+ *
+ * @throws GitHubBusy, and whatever keeps it from arriving; it is tried again
+ */
+export async function deliver({ workspace, threadId, to, result }: Delivery, desk: Desk): Promise<void> {
+  const place = readReplyTo(to)
+  const ref: ThreadRef = { ...workspace, threadId }
+  const thread = await desk.threads.get(workspace, threadId)
+  if (thread === undefined) throw new Error(`nothing is known of the issue of ${threadId}`)
+  try {
+    if (place.pushOf === undefined) await deliverEdit(ref, thread, place, result, desk)
+    else await deliverPush(ref, thread, place, result, desk)
+  } catch (error) {
+    // The issue is locked, deleted, or the app may not write there any more: asking again would not help.
+    if (!(error instanceof GitHubRefused)) throw error
+    desk.log.error({ event: 'github.not_told', threadId, commandId: result.commandId, error: messageOf(error) })
+  }
+}
+
+async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlace, result: Result, desk: Desk): Promise<void> {
+  // Who took it along, or what it was steered into, answers for it.
+  if (result.code === 'superseded' || result.joined !== undefined) return
+  if (result.code === 'interrupted') {
+    const [latest] = await desk.journal.history(ref, { limit: 1 })
+    if (latest === undefined || latest.state === 'ended') await desk.progress.show(ref, { kind: 'stopped' })
+    return
+  }
+  if (result.commit !== undefined || (result.success && thread.pull === undefined && (await desk.works().hasChanges(ref)))) {
+    const commandId = CommandId.parse(`${result.commandId}-push`)
+    const about = { repository: thread.repository, number: thread.number, base: undefined, settings: {} }
+    const push = { ...commandOf(commandId, '', ref, about, desk), type: 'push' as const, delivery: 'queue' as const }
+    const reply = { way: 'github' as const, from: place.repository.name, to: replyTo({ ...place, pushOf: result.commandId }), id: commandId }
+    taken(await desk.works().accept(push, 'github', reply))
+    await failpoint('github.push_asked')
+    return
+  }
+  await tell(ref, thread, place, result, result.success ? { kind: 'answered' } : { kind: 'failed', error: result.error ?? result.summary }, desk)
+}
+
+async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlace, pushed: Result, desk: Desk): Promise<void> {
+  const commandId = CommandId.parse(place.pushOf)
+  const result = (await desk.journal.command({ workspace: ref, commandId }))?.result
+  if (result === undefined) throw new Error(`the command ${commandId} whose work was pushed is not known`)
+  if (!pushed.success) {
+    const failed = { ...pushed, commit: result.commit, branch: result.branch }
+    return tell(ref, thread, place, failed, { kind: 'failed', error: pushed.error ?? pushed.summary }, desk)
+  }
+  desk.progress.reach(ref, 'branch')
+  // What a failed run has left is on the branch to be looked at; it asks for nothing to be merged.
+  if (!result.success) return tell(ref, thread, place, result, { kind: 'failed', error: result.error ?? result.summary }, desk)
+  const isNew = thread.pull === undefined
+  const now = isNew ? await propose(ref, thread, result, desk) : thread
+  await failpoint('github.pull_noted')
+  desk.progress.reach(ref, 'pull request')
+  // The pull request itself answers the issue that it is for.
+  const answered = isNew && place.place.kind === 'issue'
+  await tell(ref, now, place, result, { kind: 'pull request', summary: result.summary }, desk, answered)
+}
+
+/** Opens the pull request and notes it. */
+async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk: Desk): Promise<IssueThread> {
+  const { repository, base, draft } = thread
+  const pictures = (result.pictures ?? []).flatMap((path) => desk.pictureUrl?.(path) ?? [])
+  const closes = !thread.onPull && (base === undefined || base === repository.defaultBranch)
+  const made = await openPullRequest(desk.api, {
+    repository,
+    head: result.branch ?? `thread-${thread.threadId}`,
+    base: base ?? repository.defaultBranch,
+    title: thread.title,
+    body: `${pullRequestText(thread, result, { pictures, closes, previewUrl: undefined })}\n\n${markerOf('pull request', thread.threadId)}`,
+    draft,
+  })
+  await failpoint('github.pull_made')
+  return desk.threads.change(ref, ref.threadId, { pull: { number: made.number, url: made.url, state: 'open' } })
+}
+
+async function tell(ref: ThreadRef, thread: IssueThread, place: ReplyPlace, result: Result, standing: Standing, desk: Desk, answered = false): Promise<void> {
+  const marker = markerOf('answer', place.pushOf ?? result.commandId)
+  if (!answered) await answerOnce(desk.api, place, marker, answerText(result, thread.pull), result.timestamp - EARLIER_MS)
+  await failpoint('github.answered')
+  desk.progress.reach(ref, 'clean-up')
+  const [latest] = await desk.journal.history(ref, { limit: 1 })
+  // What came meanwhile is worked on, and shows how it stands itself.
+  if (latest === undefined || latest.state === 'ended') await desk.progress.show(ref, standing)
+}

@@ -1,0 +1,53 @@
+import type { Command } from '../../command/command.ts'
+import type { ThreadRef } from '../../command/ids.ts'
+import type { Acceptance } from '../../engine/acceptance.ts'
+import type { Journal, Reply } from '../../journal/journal.ts'
+import type { Log } from '../../observe/log.ts'
+import type { GitHubApi } from './api.ts'
+import type { Progress } from './progress.ts'
+import { GitHubRefused } from './refusals.ts'
+import { readSettings, SETTINGS_PATH, type Settings } from './settings.ts'
+import type { Fixed, IssueThreads, RepositoryFacts } from './threads.ts'
+
+/** What the engine does for the GitHub way. */
+export interface Works {
+  readonly accept: (command: Command, way: 'github', reply: Reply) => Promise<Acceptance>
+  readonly interrupt: (ref: ThreadRef) => Promise<string | undefined>
+  /** The work tree is given up until the next message; branch and conversation stay. */
+  readonly park: (ref: ThreadRef) => Promise<void>
+  /** What the thread's branch has that the branch it is for has not. */
+  readonly hasChanges: (ref: ThreadRef) => Promise<boolean>
+}
+
+/** What handing in and answering work with. */
+export interface Desk {
+  readonly api: GitHubApi
+  readonly journal: Journal
+  readonly threads: IssueThreads
+  readonly progress: Progress
+  readonly works: () => Works
+  readonly fixed: Fixed
+  /** URL of a repository as the operator writes it in REPO_URL, or as GitHub does. */
+  readonly repositoryUrl: (repository: RepositoryFacts) => string
+  readonly maxCostUsd: number | undefined
+  /** Where pictures can be seen by whoever looks at a pull request; `undefined` where nobody can. */
+  readonly pictureUrl: ((path: string) => string) | undefined
+  readonly log: Log
+}
+
+/** The settings of a repository, from its default branch. @throws BadSettings, GitHubBusy, NoAccess */
+export async function settingsOf({ owner, name }: RepositoryFacts, api: GitHubApi): Promise<Settings> {
+  try {
+    const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/contents/{path}', {
+      owner,
+      repo: name,
+      path: SETTINGS_PATH,
+      headers: { accept: 'application/vnd.github.raw+json' },
+    })
+    const text: unknown = data
+    return readSettings(typeof text === 'string' ? text : JSON.stringify(text))
+  } catch (error) {
+    if (error instanceof GitHubRefused && error.status === 404) return readSettings(undefined)
+    throw error
+  }
+}

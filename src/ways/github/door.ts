@@ -1,0 +1,95 @@
+import type { Told } from '../../journal/journal.ts'
+import { readBody, type Room } from './body.ts'
+import { lineOf, meaningOf, readEvent, type GitHubEvent } from './event.ts'
+import { isSigned } from './signature.ts'
+
+/** GitHub's own limit of a payload. */
+const MAX_BYTES = 25 * 1024 * 1024
+/** GitHub itself gives up after ten seconds. */
+const RECEIVE_MS = 10_000
+
+/** What stands behind the door. */
+export interface Household {
+  /** The secrets that sign webhooks; `undefined` where no app is set up. */
+  readonly secrets: () => Promise<readonly string[] | undefined>
+  /** Keeps what was told, durably, or knows it already. */
+  readonly record: (told: Told) => Promise<'done' | 'duplicate' | 'lost'>
+  readonly room: Room
+  readonly receiveMs?: number
+}
+
+export interface Answer {
+  readonly status: 200 | 202 | 400 | 401 | 408 | 413 | 415 | 503
+  readonly message: string
+  /** What GitHub calls the delivery, where it was recorded. */
+  readonly recorded?: string
+}
+
+/** What is kept of a delivery. */
+export interface Content {
+  readonly event: GitHubEvent
+  /** Somebody who may do so has vouched for it, with these options: who sent it is not asked. */
+  readonly vouched?: Options
+}
+
+/** What whoever vouches for an issue may say of its work, as a repository's settings may. */
+export interface Options {
+  readonly draft?: boolean | undefined
+  readonly maxCostUsd?: number | undefined
+}
+
+export const toldOf = (id: string, content: Content, at: number): Told => ({
+  id: `github ${id}`,
+  meaning: meaningOf(content.event),
+  line: lineOf(content.event),
+  content: JSON.stringify(content),
+  at,
+})
+
+/**
+ * Takes a webhook in: its signature is checked over the raw bytes before anything in it is looked at, it is recorded durably, and then
+ * answered. What it asks for is done later.
+ */
+export async function receive(request: Request, { secrets, record, room, receiveMs = RECEIVE_MS }: Household): Promise<Answer> {
+  const [signature, id, name] = ['x-hub-signature-256', 'x-github-delivery', 'x-github-event'].map((header) => request.headers.get(header) ?? '')
+  if (!/^sha256=[0-9a-f]{64}$/.test(signature ?? '')) return { status: 401, message: 'X-Hub-Signature-256: must be sha256= and 64 hex digits' }
+  if (id === undefined || !/^[0-9a-zA-Z-]{8,64}$/.test(id)) return { status: 400, message: 'X-GitHub-Delivery: must be the id of the delivery' }
+  if (name === undefined || !/^[a-z_]{1,60}$/.test(name)) return { status: 400, message: 'X-GitHub-Event: must be the name of an event' }
+  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/json') return { status: 415, message: 'Content-Type: must be application/json, as the webhook of the app is set' }
+  if ((request.headers.get('content-encoding') ?? 'identity') !== 'identity') return { status: 415, message: 'Content-Encoding: nothing compressed is taken' }
+  const known = await secrets()
+  if (known === undefined) return { status: 503, message: 'No GitHub App is set up here' }
+
+  const body = await readBody(request, MAX_BYTES, receiveMs, room)
+  switch (body.kind) {
+    case 'too large':
+      return { status: 413, message: `body: must be at most ${MAX_BYTES / 1024 / 1024} MB` }
+    case 'too slow':
+      return { status: 408, message: `body: must arrive within ${receiveMs / 1000} s` }
+    case 'no room':
+      return { status: 503, message: 'Too much is being received; send it again' }
+    case 'cut off':
+      return { status: 400, message: 'body: is not as long as Content-Length says' }
+    case 'whole':
+      break
+  }
+  using whole = body
+  if (!(await isSigned(whole.bytes, signature, known))) return { status: 401, message: 'X-Hub-Signature-256: is not of this body and our secret' }
+  if (name === 'ping') return { status: 200, message: 'pong' }
+  const payload = parsed(whole.bytes)
+  if (payload === undefined) return { status: 400, message: 'body: is not JSON' }
+  const event = readEvent(name, payload)
+  if (event === undefined) return { status: 202, message: 'nothing to do for this event' }
+  const answer = await record(toldOf(id, { event }, Date.now()))
+  if (answer === 'lost') return { status: 503, message: 'The service is being replaced; send it again' }
+  return { status: 202, message: answer === 'done' ? 'recorded' : 'known already', ...(answer === 'done' ? { recorded: id } : {}) }
+}
+
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return undefined // it says so
+  }
+}

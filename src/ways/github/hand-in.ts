@@ -1,0 +1,148 @@
+import type { Command } from '../../command/command.ts'
+import { CommandId, type ThreadId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
+import type { Acceptance } from '../../engine/acceptance.ts'
+import { failpoint } from '../../observe/failpoint.ts'
+import { answerOnce, react, type AnswerTo } from './comments.ts'
+import type { Desk } from './desk.ts'
+import type { Message } from './event.ts'
+import { replyTo } from './place.ts'
+import { instructionOf } from './prompt.ts'
+import type { Settings } from './settings.ts'
+import { markerOf, quietText } from './text.ts'
+import { nextThreadId, type IssueThread, type RepositoryFacts } from './threads.ts'
+
+/** The service takes nothing in now: it is stopping, or has no room. */
+export class NotNow extends Error {
+  constructor(why: string) {
+    super(why)
+    this.name = 'NotNow'
+  }
+}
+
+/** An issue that is opened with a label, or assigned at once, is told by several events. */
+const TOGETHER_MS = 60_000
+
+export const answerToOf = ({ repository: { owner, name }, number, answerTo }: Message): AnswerTo => ({ repository: { owner, name }, number, place: answerTo })
+
+/** Hands a message in that is wanted and allowed, and shows that it was seen. Doing it again, after a crash, changes nothing. */
+export async function handIn(message: Message, settings: Settings, of: WorkspaceId, desk: Desk): Promise<void> {
+  const { repository, number } = message
+  const [former, to] = [await desk.threads.ofNumber(of, repository, number), answerToOf(message)]
+  const known = former !== undefined && goesOn(former, message) ? former : undefined
+  const base = message.onPull && known === undefined ? await headOf(message, desk) : undefined
+  if (base === 'elsewhere') {
+    const text = 'The branch of this pull request is in another repository, to which nothing can be pushed from here.'
+    return answerOnce(desk.api, to, markerOf('answer', commandIdOf(message)), text, 0)
+  }
+  const thread = known ?? (await begin(message, settings, of, former, base, desk))
+  const ref: ThreadRef = { ...of, threadId: thread.threadId }
+  const instruction = instructionOf(message, known === undefined, thread.before)
+  desk.progress.begin(ref)
+  for (const step of ['received', 'verified'] as const) desk.progress.reach(ref, step)
+  const command = commandOf(commandIdOf(message), instruction, ref, { repository, number, base: thread.base, settings, requestedBy: message.actor }, desk)
+  const accepted = await desk
+    .works()
+    .accept(command, 'github', { way: 'github', from: `${repository.owner}/${repository.name}`, to: replyTo(to), id: command.commandId })
+  await failpoint('github.accepted')
+  if (accepted.kind === 'conflict') {
+    desk.log.warn({ event: 'github.conflict', threadId: ref.threadId, commandId: command.commandId })
+    return
+  }
+  taken(accepted)
+  if (accepted.kind === 'duplicate' && accepted.record.state === 'ended') return // it was seen, and its answer is on its way
+  await react(desk.api, to)
+  await desk.progress.show(ref, { kind: 'working' })
+}
+
+/** Where the service did not take it, it is handed in again. @throws NotNow */
+export function taken(accepted: Acceptance): void {
+  if (accepted.kind === 'closed') throw new NotNow('the service is stopping')
+  if (accepted.kind === 'full') throw new NotNow('the disk is full')
+  if (accepted.kind === 'backlog') throw new NotNow('too many results cannot be delivered')
+}
+
+/** A thread whose pull request was closed or merged goes on only there. */
+const goesOn = ({ pull }: IssueThread, { number }: Message): boolean => pull === undefined || pull.state === 'open' || pull.number === number
+
+/** The thread that a message belongs to, given the one that its issue has. */
+export const threadIdFor = (message: Message, former: IssueThread | undefined): ThreadId =>
+  former !== undefined && goesOn(former, message) ? former.threadId : nextThreadId(message.number, message.onPull, former)
+
+interface About {
+  readonly repository: RepositoryFacts
+  readonly number: number
+  readonly base: string | undefined
+  readonly settings: Pick<Settings, 'maxCostUsd'>
+  readonly requestedBy?: { readonly login: string; readonly id: number }
+}
+
+export function commandOf(commandId: CommandId, instruction: string, ref: ThreadRef, about: About, desk: Desk): Command {
+  const { repository, number, base, settings, requestedBy } = about
+  const limits = [settings.maxCostUsd, desk.maxCostUsd].filter((each) => each !== undefined)
+  return {
+    ...ref,
+    commandId,
+    sessionId: `${repository.owner}/${repository.name}#${number}`,
+    timestamp: Date.now(),
+    type: 'edit',
+    instruction,
+    mode: 'execute',
+    delivery: 'interrupt',
+    repoUrl: desk.repositoryUrl(repository),
+    attachments: [],
+    ...(limits.length === 0 ? {} : { maxCostUsd: Math.min(...limits) }),
+    ...(base === undefined ? {} : { context: { branch: base } }),
+    ...(requestedBy === undefined ? {} : { userEmail: `${requestedBy.id}+${requestedBy.login}@users.noreply.github.com` }),
+  }
+}
+
+/** The same message has the same id, by whatever delivery it comes. */
+export function commandIdOf(message: Message): CommandId {
+  const { repository, by, number, answerTo, at = '', subject } = message
+  const together = Math.abs(Date.parse(at) - Date.parse(subject.createdAt)) < TOGETHER_MS
+  switch (by) {
+    case 'opened':
+      return CommandId.parse(`github-${repository.id}-issue-${number}`)
+    case 'labeled':
+    case 'assigned':
+      return CommandId.parse(`github-${repository.id}-issue-${number}${together ? '' : `-${Date.parse(at)}`}`)
+    case 'comment':
+    case 'review':
+      return CommandId.parse(`github-${repository.id}-${by}-${answerTo.id}`)
+    case 'review comment':
+      return CommandId.parse(`github-${repository.id}-review-comment-${message.name}`)
+  }
+}
+
+/** The branch of somebody else's pull request, which ours is for then. */
+async function headOf({ repository: { id, owner, name }, number, head }: Message, { api }: Desk): Promise<string> {
+  if (head !== undefined) return head.own ? head.ref : 'elsewhere'
+  const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/pulls/{pull_number}', { owner, repo: name, pull_number: number })
+  return data.head.repo?.id === id ? data.head.ref : 'elsewhere'
+}
+
+async function begin(
+  message: Message,
+  { draft }: Settings,
+  of: WorkspaceId,
+  former: IssueThread | undefined,
+  base: string | undefined,
+  desk: Desk,
+): Promise<IssueThread> {
+  const { repository, number, onPull, subject } = message
+  const threadId = threadIdFor(message, former)
+  const thread: IssueThread = {
+    threadId,
+    repository,
+    number,
+    onPull,
+    title: quietText(subject.title, 250),
+    draft,
+    checked: [],
+    resolved: [],
+    ...(base === undefined ? {} : { base }),
+    ...(former?.pull === undefined ? {} : { before: former.pull.url }),
+  }
+  await desk.threads.keep(of, thread)
+  return thread
+}

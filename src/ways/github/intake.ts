@@ -1,0 +1,143 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { InboxEntry } from '../../journal/journal.ts'
+import { failpoint } from '../../observe/failpoint.ts'
+import { messageOf } from '../../observe/text.ts'
+import { NoAccess } from './api.ts'
+import { answerOnce } from './comments.ts'
+import { settingsOf, type Desk } from './desk.ts'
+import type { Content, Options } from './door.ts'
+import type { Message } from './event.ts'
+import { follow } from './follow.ts'
+import { answerToOf, handIn, NotNow } from './hand-in.ts'
+import { GitHubBusy, GitHubRefused } from './refusals.ts'
+import { BadSettings, readSettings, SETTINGS_PATH, type Settings } from './settings.ts'
+import { markerOf, quietText } from './text.ts'
+import { workspaceOf } from './threads.ts'
+import { isWanted } from './triggers.ts'
+import { mayAsk } from './who.ts'
+
+const BATCH = 50
+const LOOK_MS = 5000
+const FIRST_RETRY_MS = 2000
+const LONGEST_RETRY_MS = 10 * 60_000
+/** An outage of GitHub lasts hours at most; what fails so often for another reason will not succeed. */
+const MAX_TRIES = 60
+
+/** Deals with what webhooks have told, in order for each issue, until each is done. */
+export class Intake implements AsyncDisposable {
+  readonly #desk: Desk
+  readonly #stop = new AbortController()
+  readonly #busy = new Map<string, Promise<void>>()
+  #ring = new AbortController()
+  #working: Promise<void> | undefined
+
+  constructor(desk: Desk) {
+    this.#desk = desk
+  }
+
+  start(): void {
+    this.#working ??= this.#work()
+  }
+
+  ring(): void {
+    this.#ring.abort()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    this.#ring.abort()
+    await this.#working
+    await Promise.all(this.#busy.values())
+  }
+
+  async #work(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#ring = new AbortController()
+      try {
+        const due = await this.#desk.journal.inbox.due(Date.now(), BATCH)
+        for (const [line, entries] of Map.groupBy(due, (entry) => entry.line)) {
+          if (this.#busy.has(line)) continue
+          const working = this.#inOrder(entries).finally(() => {
+            this.#busy.delete(line)
+            if (entries.length > 0) this.ring() // more may have come for it
+          })
+          this.#busy.set(line, working)
+        }
+      } catch (error) {
+        this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })
+      }
+      await delay(LOOK_MS, undefined, { signal: AbortSignal.any([this.#stop.signal, this.#ring.signal]) }).catch(() => {}) // rung, or stopped
+    }
+  }
+
+  async #inOrder(entries: readonly InboxEntry[]): Promise<void> {
+    for (const entry of entries) if (this.#stop.signal.aborted || !(await this.#deal(entry))) return
+  }
+
+  async #deal(entry: InboxEntry): Promise<boolean> {
+    const { inbox } = this.#desk.journal
+    try {
+      const content: Content = JSON.parse(entry.content)
+      await dealWith(content, this.#desk)
+      await failpoint('github.dealt')
+      await inbox.done(entry.n)
+      return true
+    } catch (error) {
+      const why = messageOf(error)
+      const hopeless = error instanceof NoAccess || error instanceof GitHubRefused || entry.tries >= MAX_TRIES
+      if (hopeless) {
+        this.#desk.log.error({ event: 'github.given_up', delivery: entry.id, error: why })
+        await this.#desk.journal.bury({ at: Date.now(), reason: why, source: entry.id, body: entry.content })
+        await inbox.done(entry.n)
+        return true
+      }
+      const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(entry.tries, 10)) * (0.5 + Math.random() / 2)
+      const until = error instanceof GitHubBusy ? error.until : undefined
+      this.#desk.log.warn({ event: 'github.later', delivery: entry.id, tries: entry.tries + 1, error: why, ...(error instanceof NotNow ? {} : { err: error }) })
+      await inbox.later(entry.n, Math.max(until ?? 0, Date.now() + Math.round(wait)))
+      return false
+    }
+  }
+}
+
+async function dealWith({ event, vouched }: Content, desk: Desk): Promise<void> {
+  if (event.kind === 'message') return dealWithMessage(event, vouched, desk)
+  await follow(event, workspaceOf(event.repository, desk.fixed), desk)
+}
+
+/** Is it meant for us, and may whoever wrote it ask? Then it is handed in. */
+async function dealWithMessage(message: Message, vouched: Options | undefined, desk: Desk): Promise<void> {
+  const { repository, actor, number } = message
+  const { owner, name } = repository
+  if (actor.isBot && vouched === undefined) return
+  const of = workspaceOf(repository, desk.fixed)
+  const { settings, problem } = await settingsOrProblem(message, desk)
+  const thread = await desk.threads.ofNumber(of, repository, number)
+  const { slug } = await desk.api.itself()
+  const known = { thread: thread !== undefined, ownPull: thread?.pull?.number === number, slug }
+  if (vouched === undefined && !isWanted(message, settings, known)) return
+  if (vouched === undefined && !(await mayAsk(desk.api, { owner, name }, actor.login, settings.who))) {
+    desk.log.info({ event: 'github.not_allowed', repository: `${owner}/${name}`, number, login: actor.login, who: settings.who })
+    return
+  }
+  if (problem !== undefined) {
+    const text = `Nothing was begun: \`${SETTINGS_PATH}\` on the default branch is not valid. ${quietText(problem, 2000)}`
+    return answerOnce(desk.api, answerToOf(message), markerOf('settings', `${message.by} ${message.answerTo.id}`), text, 0)
+  }
+  await handIn(message, { ...settings, ...defined(vouched) }, of, desk)
+}
+
+/** Where the settings are not valid the defaults decide who hears of it. */
+async function settingsOrProblem({ repository }: Message, { api }: Desk): Promise<{ readonly settings: Settings; readonly problem?: string }> {
+  try {
+    return { settings: await settingsOf(repository, api) }
+  } catch (error) {
+    if (!(error instanceof BadSettings)) throw error
+    return { settings: readSettings(undefined), problem: error.message }
+  }
+}
+
+const defined = (options: Options = {}): Partial<Settings> => ({
+  ...(options.draft === undefined ? {} : { draft: options.draft }),
+  ...(options.maxCostUsd === undefined ? {} : { maxCostUsd: options.maxCostUsd }),
+})

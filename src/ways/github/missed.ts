@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { messageOf } from '../../observe/text.ts'
+import type { Desk } from './desk.ts'
+import { toldOf } from './door.ts'
+import { readEvent } from './event.ts'
+import { GitHubRefused } from './refusals.ts'
+
+/** GitHub keeps deliveries for three days. */
+const KEPT_MS = 3 * 24 * 60 * 60_000
+/** An entry is not looked for beyond this: its webhook may still be on its way. */
+const YOUNG_MS = 15_000
+const PER_PAGE = 100
+const MAX_PAGES = 100
+
+/** Finds webhooks that did not arrive, while the service was down or could not be reached, in the delivery log of the app. */
+export class Missed implements AsyncDisposable {
+  readonly #desk: Desk
+  readonly #found: () => void
+  readonly #everyMs: number
+  readonly #stop = new AbortController()
+  #ring = new AbortController()
+  #working: Promise<void> | undefined
+
+  constructor(desk: Desk, found: () => void, everyMs: number) {
+    this.#desk = desk
+    this.#found = found
+    this.#everyMs = everyMs
+  }
+
+  start(): void {
+    this.#working ??= this.#work()
+  }
+
+  ring(): void {
+    this.#ring.abort()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#working
+  }
+
+  async #work(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#ring = new AbortController()
+      try {
+        if (await this.#desk.api.hasApp()) await this.#look()
+      } catch (error) {
+        this.#desk.log.warn({ event: 'github.log_not_read', error: messageOf(error) })
+      }
+      const signal = AbortSignal.any([this.#stop.signal, this.#ring.signal])
+      await (this.#everyMs === 0 ? aborted(signal) : delay(this.#everyMs, undefined, { signal, ref: false }).catch(() => {})) // stopped, or rung
+    }
+  }
+
+  async #look(): Promise<void> {
+    const missed = await this.#unknown()
+    // Oldest first, so that what belongs to one issue stays in order.
+    for (const id of missed.toReversed()) {
+      if (this.#stop.signal.aborted) return
+      await this.#fetch(id)
+    }
+  }
+
+  /** Deliveries that arrived nowhere and that we do not know, newest first. */
+  async #unknown(): Promise<readonly number[]> {
+    const { api, journal } = this.#desk
+    const [arrived, missed] = [new Set<string>(), new Map<string, number>()]
+    const now = Date.now()
+    for (let page = 0, cursor: string | undefined = undefined; page < MAX_PAGES; page += 1) {
+      const { data, headers }: Awaited<ReturnType<typeof this.page>> = await this.page(cursor)
+      for (const { id, guid, status_code: code, delivered_at: at } of data) {
+        const age = now - Date.parse(at)
+        if (code >= 200 && code < 300) arrived.add(guid)
+        else if (age > YOUNG_MS && age < KEPT_MS && !(await journal.inbox.knows(`github ${guid}`))) missed.set(guid, Number(id))
+      }
+      cursor = /[?&]cursor=([^&>]+)[^>]*>; rel="next"/.exec(headers.link ?? '')?.[1]
+      if (cursor === undefined) break
+      cursor = decodeURIComponent(cursor)
+      void api
+    }
+    return [...missed].filter(([guid]) => !arrived.has(guid)).map(([, id]) => id)
+  }
+
+  async page(cursor: string | undefined) {
+    return this.#desk.api.asApp('GET /app/hook/deliveries', { per_page: PER_PAGE, ...(cursor === undefined ? {} : { cursor }) })
+  }
+
+  async #fetch(id: number): Promise<void> {
+    const { api, journal, log } = this.#desk
+    try {
+      const { data } = await api.asApp('GET /app/hook/deliveries/{delivery_id}', { delivery_id: id })
+      const event = readEvent(data.event, data.request.payload)
+      if (event === undefined) return
+      const answer = await journal.inbox.put(toldOf(data.guid, { event }, Date.now()))
+      if (answer !== 'done') return
+      log.info({ event: 'github.found_missed', delivery: data.guid, name: data.event })
+      this.#found()
+    } catch (error) {
+      if (!(error instanceof GitHubRefused) || error.status !== 404) throw error // it is too old by now
+    }
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))

@@ -1,0 +1,146 @@
+import type { RunEvent } from '../../command/event.ts'
+import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
+import { threadKey, type ThreadKey } from '../../command/ids.ts'
+import type { NewEvent } from '../../command/event.ts'
+import type { Log } from '../../observe/log.ts'
+import { messageOf } from '../../observe/text.ts'
+import type { GitHubApi } from './api.ts'
+import { findComment } from './comments.ts'
+import { GitHubRefused } from './refusals.ts'
+import { stepOf, type Step } from './steps.ts'
+import { markerOf } from './text.ts'
+import type { IssueThread, IssueThreads } from './threads.ts'
+import { progressText, type Plan, type Standing } from './wording.ts'
+
+export interface ProgressTools {
+  readonly api: GitHubApi
+  readonly threads: IssueThreads
+  /** The web page of GitHub, such as https://github.com. */
+  readonly webUrl: string
+  readonly simulated: boolean
+  readonly tell: (ref: ThreadRef, event: NewEvent) => void
+  readonly once: <Value>(key: string, work: () => Promise<Value>) => Promise<Value>
+  readonly log: Log
+  /** Between two changes of the comment of a thread while its agent works. */
+  readonly everyMs: number
+}
+
+interface Watched {
+  readonly ref: ThreadRef
+  steps: Set<Step>
+  plan: Plan
+  costUsd: number
+  saying: string
+  timer: NodeJS.Timeout | undefined
+  shown: string
+}
+
+/** Keeps one comment on each issue that says how its work stands, and tells the steps as events. */
+export class Progress implements Disposable {
+  readonly #tools: ProgressTools
+  readonly #watched = new Map<ThreadKey, Watched>()
+
+  constructor(tools: ProgressTools) {
+    this.#tools = tools
+  }
+
+  /** Work for an issue begins, or goes on after a restart. */
+  begin(ref: ThreadRef): void {
+    const { clientId, userId, projectId, threadId } = ref
+    const watched = this.#watched.get(threadKey(ref))
+    if (watched !== undefined) return
+    this.#watched.set(threadKey(ref), {
+      ref: { clientId, userId, projectId, threadId },
+      steps: new Set(),
+      plan: [],
+      costUsd: 0,
+      saying: '',
+      timer: undefined,
+      shown: '',
+    })
+  }
+
+  /** What happens in any thread; those without an issue are none of ours. */
+  hear(ref: ThreadRef, event: RunEvent): void {
+    const watched = this.#watched.get(threadKey(ref))
+    if (watched === undefined || event.type === 'step.reached') return
+    if (event.type === 'run.started') {
+      for (const step of watched.steps) if (step !== 'received' && step !== 'verified') watched.steps.delete(step)
+      watched.plan = []
+    }
+    if (event.type === 'plan.changed') watched.plan = event.items
+    if (event.type === 'cost.counted') watched.costUsd = event.totalCostUsd
+    if (event.type === 'progress') watched.saying = event.text
+    const step = stepOf(event)
+    if (step !== undefined) this.reach(ref, step)
+    if (event.type !== 'agent.said' && event.type !== 'run.ended') this.#soon(watched)
+  }
+
+  reach(ref: ThreadRef, step: Step): void {
+    const watched = this.#watched.get(threadKey(ref))
+    if (watched === undefined || watched.steps.has(step)) return
+    watched.steps.add(step)
+    watched.saying = ''
+    this.#tools.tell(ref, { type: 'step.reached', step })
+  }
+
+  /** Writes the comment now. @throws GitHubBusy, GitHubRefused, NoAccess */
+  async show(ref: ThreadRef, standing: Standing): Promise<void> {
+    const watched = this.#watched.get(threadKey(ref))
+    if (watched !== undefined) {
+      clearTimeout(watched.timer)
+      watched.timer = undefined
+      if (standing.kind !== 'working') this.#watched.delete(threadKey(ref))
+    }
+    await this.#write(ref, standing, watched)
+  }
+
+  [Symbol.dispose](): void {
+    for (const { timer } of this.#watched.values()) clearTimeout(timer)
+    this.#watched.clear()
+  }
+
+  #soon(watched: Watched): void {
+    watched.timer ??= setTimeout(() => {
+      watched.timer = undefined
+      if (this.#watched.get(threadKey(watched.ref)) !== watched) return
+      this.#write(watched.ref, { kind: 'working' }, watched).catch((error: unknown) =>
+        this.#tools.log.warn({ event: 'progress.not_shown', threadId: watched.ref.threadId, error: messageOf(error) }),
+      )
+    }, this.#tools.everyMs)
+  }
+
+  async #write(ref: ThreadRef, standing: Standing, watched: Watched | undefined): Promise<void> {
+    const { once, threads, webUrl, simulated } = this.#tools
+    await once(`github comment ${threadKey(ref)}`, async () => {
+      if (standing.kind === 'working' && watched !== undefined && this.#watched.get(threadKey(ref)) !== watched) return // it has ended meanwhile
+      const thread = await threads.get(ref, ref.threadId)
+      if (thread === undefined) return
+      const { steps = new Set<Step>(), plan = [], costUsd = 0, saying = '' } = watched ?? {}
+      const text = progressText({ thread, standing, steps, plan, costUsd, saying, webUrl, simulated })
+      if (watched?.shown === text) return
+      await this.#put(ref, thread, text)
+      if (watched !== undefined) watched.shown = text
+    })
+  }
+
+  /** Changes the comment, or makes it where there is none: the one that a crash kept from being noted is found by its marker. */
+  async #put(of: WorkspaceId, thread: IssueThread, text: string): Promise<void> {
+    const { api, threads } = this.#tools
+    const { repository, number } = thread
+    const marker = markerOf('progress', thread.threadId)
+    const [request, at, body] = [api.inRepository(repository), { owner: repository.owner, repo: repository.name }, `${text}\n\n${marker}`]
+    const known = thread.sticky ?? (await findComment(api, repository, { number, marker, kind: 'issue' }))
+    if (known !== undefined) {
+      try {
+        await request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', { ...at, comment_id: known, body })
+        if (thread.sticky === undefined) await threads.change(of, thread.threadId, { sticky: known })
+        return
+      } catch (error) {
+        if (!(error instanceof GitHubRefused) || error.status !== 404) throw error // somebody deleted it: another one is made
+      }
+    }
+    const { data } = await request('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', { ...at, issue_number: number, body })
+    await threads.change(of, thread.threadId, { sticky: Number(data.id) })
+  }
+}

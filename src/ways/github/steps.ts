@@ -1,0 +1,33 @@
+import type { RunEvent } from '../../command/event.ts'
+
+/** The ten steps from an issue to its pull request, in order. */
+export const STEPS = ['received', 'verified', 'container', 'workspace', 'analysis', 'solution', 'changes', 'branch', 'pull request', 'clean-up'] as const
+export type Step = (typeof STEPS)[number]
+
+/** How a person reads them. */
+export const STEP_NAMES: Readonly<Record<Step, string>> = {
+  received: 'Received',
+  verified: 'Signature and sender checked',
+  container: 'Its turn has come',
+  workspace: 'Work tree ready',
+  analysis: 'Reading and thinking',
+  solution: 'Working on a solution',
+  changes: 'Changes committed',
+  branch: 'Branch pushed',
+  'pull request': 'Pull request open',
+  'clean-up': 'Told here, and tidied up',
+}
+
+/** The step that is reached with an event of a run; the first and the last ones are reached elsewhere. */
+export function stepOf(event: RunEvent): Step | undefined {
+  return event.type === 'tool.started' && CHANGING.has(event.tool) ? 'solution' : REACHED[event.type]
+}
+
+const CHANGING: ReadonlySet<string> = new Set(['Write', 'Edit', 'NotebookEdit', 'Bash'])
+const REACHED: Readonly<Partial<Record<RunEvent['type'], Step>>> = {
+  'run.started': 'container',
+  'workspace.ready': 'workspace',
+  'agent.said': 'analysis',
+  'tool.started': 'analysis',
+  'commit.made': 'changes',
+}

@@ -1,0 +1,99 @@
+import { ClientId, ProjectId, threadKey, ThreadId, UserId, type WorkspaceId } from '../../command/ids.ts'
+import type { Memos } from '../../journal/journal.ts'
+import type { GitHubEvent } from './event.ts'
+
+export type RepositoryFacts = GitHubEvent['repository']
+
+/** What is known of the thread of an issue, or of a pull request that is not ours. */
+export interface IssueThread {
+  readonly threadId: ThreadId
+  readonly repository: RepositoryFacts
+  /** Of the issue or pull request that it began with. */
+  readonly number: number
+  readonly onPull: boolean
+  readonly title: string
+  /** The branch it is for; by default that of the repository. */
+  readonly base?: string
+  readonly draft?: boolean
+  /** The comment that says how it stands. */
+  readonly sticky?: number
+  /** The pull request that it made. */
+  readonly pull?: { readonly number: number; readonly url: string; readonly state: 'open' | 'closed' | 'merged' }
+  /** Commits whose failed checks the agent was given. */
+  readonly checked: readonly string[]
+  /** Commits of the base whose conflicts it was asked to resolve. */
+  readonly resolved: readonly string[]
+  /** The pull request before this thread, of the same issue. */
+  readonly before?: string
+}
+
+type Once = <Value>(key: string, work: () => Promise<Value>) => Promise<Value>
+
+/** Ids that the operator has fixed. */
+export interface Fixed {
+  readonly clientId: ClientId | undefined
+  readonly userId: UserId | undefined
+  readonly projectId: ProjectId | undefined
+}
+
+/** The workspace of a repository: its owner is the client, its name the project, unless the operator has fixed them. */
+export function workspaceOf({ id, owner, name }: RepositoryFacts, fixed: Fixed): WorkspaceId {
+  return {
+    clientId: fixed.clientId ?? ClientId.safeParse(owner).data ?? ClientId.parse(`owner-of-${id}`),
+    userId: fixed.userId ?? UserId.parse('github'),
+    projectId: fixed.projectId ?? ProjectId.safeParse(name).data ?? ProjectId.parse(`repository-${id}`),
+  }
+}
+
+const nameOf = (threadId: string): string => `github thread ${threadId}`
+const numberOf = ({ id }: RepositoryFacts, number: number): string => `github ${id} number ${number}`
+
+/** What the GitHub way keeps of its threads, in the journal. */
+export class IssueThreads {
+  readonly #memos: Memos
+  readonly #once: Once
+  constructor(memos: Memos, once: Once) {
+    this.#memos = memos
+    this.#once = once
+  }
+
+  async get(of: WorkspaceId, threadId: string): Promise<IssueThread | undefined> {
+    const text = await this.#memos.recall(of, nameOf(threadId))
+    return text === undefined ? undefined : JSON.parse(text)
+  }
+
+  /** The thread that an issue or a pull request has now. */
+  async ofNumber(of: WorkspaceId, repository: RepositoryFacts, number: number): Promise<IssueThread | undefined> {
+    const threadId = await this.#memos.recall(of, numberOf(repository, number))
+    return threadId === undefined ? undefined : this.get(of, threadId)
+  }
+
+  async all(of: WorkspaceId): Promise<readonly IssueThread[]> {
+    return [...(await this.#memos.recallAll(of, nameOf(''))).values()].map((text): IssueThread => JSON.parse(text))
+  }
+
+  /** Changes what is known of a thread; several at once lose nothing. Answers what it is then. */
+  async change(of: WorkspaceId, threadId: ThreadId, change: Partial<IssueThread> | ((thread: IssueThread) => Partial<IssueThread>)): Promise<IssueThread> {
+    return this.#once(`github thread ${threadKey({ ...of, threadId })}`, async () => {
+      const thread = await this.get(of, threadId)
+      if (thread === undefined) throw new Error(`nothing is known of the thread ${threadId} of an issue`)
+      const changed = { ...thread, ...(typeof change === 'function' ? change(thread) : change) }
+      await this.keep(of, changed)
+      return changed
+    })
+  }
+
+  async keep(of: WorkspaceId, thread: IssueThread): Promise<void> {
+    await this.#memos.remember(of, nameOf(thread.threadId), JSON.stringify(thread))
+    const numbers = [thread.number, ...(thread.pull === undefined ? [] : [thread.pull.number])]
+    for (const number of numbers) await this.#memos.remember(of, numberOf(thread.repository, number), thread.threadId)
+  }
+}
+
+/** The id of the thread of an issue; of a further one, after a pull request was closed or merged, with a number behind it. */
+export function nextThreadId(number: number, onPull: boolean, former: IssueThread | undefined): ThreadId {
+  const first = `${onPull ? 'pull' : 'issue'}-${number}`
+  if (former === undefined) return ThreadId.parse(first)
+  const round = Number(/\.(\d+)$/.exec(former.threadId)?.[1] ?? 1)
+  return ThreadId.parse(`${first}.${round + 1}`)
+}

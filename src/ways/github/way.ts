@@ -1,0 +1,83 @@
+import type { RunEvent } from '../../command/event.ts'
+import type { ThreadRef } from '../../command/ids.ts'
+import type { Delivery } from '../../journal/journal.ts'
+import { failpoint } from '../../observe/failpoint.ts'
+import { readApp } from './app.ts'
+import { Room } from './body.ts'
+import { readEvent } from './event.ts'
+import { commandIdOf, threadIdFor } from './hand-in.ts'
+import { workspaceOf } from './threads.ts'
+import { deliver } from './deliver.ts'
+import type { Desk } from './desk.ts'
+import { receive, toldOf, type Answer, type Household, type Options } from './door.ts'
+import { Intake } from './intake.ts'
+import { Missed } from './missed.ts'
+import type { Vault } from '../../vault/vault.ts'
+
+/** Memory that webhooks may take together before their signature is checked, in bytes: two of the largest, hundreds of ordinary ones. */
+const UNCHECKED_BYTES = 64 * 1024 * 1024
+
+/** The way by which GitHub's events become commands, and results go to issues and pull requests. */
+export class GitHubWay implements AsyncDisposable {
+  readonly #desk: Desk
+  readonly #household: Household
+  readonly #intake: Intake
+  readonly #missed: Missed
+
+  constructor(desk: Desk, vault: Vault, { missedMs }: { readonly missedMs: number }) {
+    this.#desk = desk
+    this.#intake = new Intake(desk)
+    this.#household = {
+      secrets: async () => (await readApp(vault))?.webhookSecrets,
+      record: (told) => desk.journal.inbox.put(told),
+      room: new Room(UNCHECKED_BYTES),
+    }
+    this.#missed = new Missed(desk, () => this.#intake.ring(), missedMs)
+  }
+
+  start(): void {
+    this.#intake.start()
+    this.#missed.start()
+  }
+
+  /** Takes a webhook in. */
+  async receive(request: Request): Promise<Answer> {
+    const answer = await receive(request, this.#household)
+    if (answer.recorded === undefined) return answer
+    await failpoint('github.recorded')
+    this.#intake.ring()
+    return answer
+  }
+
+  /** An issue for which somebody else vouches than its signature; `undefined` where it is none. Nothing is recorded before `record`. */
+  async vouched(payload: Readonly<Record<string, unknown>>, options: Options) {
+    const event = readEvent('issues', { action: 'opened', ...payload })
+    if (event?.kind !== 'message') return undefined
+    const workspace = workspaceOf(event.repository, this.#desk.fixed)
+    const known = await this.#desk.threads.ofNumber(workspace, event.repository, event.number)
+    const record = async (): Promise<void> => {
+      await this.#desk.journal.inbox.put(toldOf(`vouched ${commandIdOf(event)}`, { event, vouched: options }, Date.now()))
+      this.#intake.ring()
+    }
+    return { workspace, commandId: commandIdOf(event), threadId: threadIdFor(event, known), record }
+  }
+
+  /** An app was set up. */
+  appChanged(): void {
+    this.#missed.ring()
+  }
+
+  deliver(delivery: Delivery): Promise<void> {
+    return deliver(delivery, this.#desk)
+  }
+
+  hear(ref: ThreadRef, event: RunEvent): void {
+    this.#desk.progress.hear(ref, event)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#missed[Symbol.asyncDispose]()
+    await this.#intake[Symbol.asyncDispose]()
+    this.#desk.progress[Symbol.dispose]()
+  }
+}

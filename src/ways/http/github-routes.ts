@@ -1,0 +1,109 @@
+import * as z from 'zod'
+import { ThreadId } from '../../command/ids.ts'
+import { stateOf, type Desk } from './desk.ts'
+import { Problem } from './problem.ts'
+import { requireReach } from './access.ts'
+import { route, type Route } from './route.ts'
+
+const Told = z.object({ success: z.boolean(), message: z.string() }).meta({ id: 'Told' })
+
+const ProcessIssue = z
+  .strictObject({
+    type: z.literal('process_issue', 'must be process_issue'),
+    payload: z
+      .record(z.string(), z.unknown(), 'must be the payload of a webhook of issues')
+      .describe('What GitHub sends of an issue: `issue`, `repository`, and who acts as `sender`.'),
+    config: z
+      .strictObject({ draft: z.boolean().optional(), maxCostUsd: z.number().positive().max(10_000).optional() })
+      .default({})
+      .describe('Options; no keys.'),
+  })
+  .meta({ id: 'ProcessIssue' })
+
+const Taken = z.object({ success: z.literal(true), commandId: z.string(), threadId: z.string() }).meta({ id: 'IssueTaken' })
+const Status = z
+  .object({
+    state: z.enum(['idle', 'working', 'draining', 'full', 'backlog', 'unwritable']),
+    command: z.object({ commandId: z.string(), threadId: z.string(), state: z.string(), attempt: z.int() }).optional(),
+    uptime: z.number().describe('Seconds.'),
+    memory: z.object({ rssBytes: z.int(), heapBytes: z.int() }),
+    cpu: z.object({ userMs: z.int(), systemMs: z.int() }),
+  })
+  .meta({ id: 'Status' })
+
+/** Routes by which GitHub, and who speaks for it, hand issues in. */
+export function githubRoutes(desk: Desk): readonly Route[] {
+  return [
+    route({
+      method: 'POST',
+      url: '/webhook/github',
+      operationId: 'receiveWebhook',
+      summary: 'Where GitHub sends its webhooks; their signature is their token',
+      role: undefined,
+      rawBody: true,
+      answers: { 200: { about: 'A ping was understood.', schema: Told }, 202: { about: 'It is recorded, known already, or of no interest.', schema: Told } },
+      serve: async ({ c }) => {
+        const { issues } = desk.github
+        if (issues === undefined) throw new Problem(503, 'Not set up', 'No GitHub App is set up here: VAULT_KEY is not set.')
+        const { status, message } = await issues.receive(c.req.raw)
+        if (status < 300) return c.json({ success: true, message }, status)
+        throw new Problem(status, 'Not taken', message, [], { ...(status === 503 ? { 'retry-after': '30' } : {}), connection: 'close' })
+      },
+    }),
+    route({
+      method: 'POST',
+      url: '/process-issue',
+      operationId: 'processIssue',
+      summary: 'Work on an issue; whoever sends it vouches for it',
+      role: 'administer',
+      body: ProcessIssue,
+      answers: { 202: { about: 'It is recorded. Its result goes to the issue, and to /api/commands.', schema: Taken } },
+      serve: async ({ body, c, caller }) => {
+        const { issues } = desk.github
+        if (issues === undefined) throw new Problem(409, 'Not possible here', 'No GitHub App can be set up here: VAULT_KEY is not set.')
+        const taken = await issues.vouched(body.payload, body.config)
+        if (taken === undefined)
+          throw new Problem(400, 'The request is not valid', 'payload: must be what GitHub sends of an issue, with issue, repository and sender', [
+            { pointer: '#/payload', detail: 'must hold issue, repository and sender' },
+          ])
+        requireReach(caller, taken.workspace)
+        await taken.record()
+        return c.json({ success: true, commandId: taken.commandId, threadId: taken.threadId }, 202)
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/status',
+      operationId: 'getStatus',
+      summary: 'What is being worked on',
+      role: 'view',
+      answers: { 200: { about: 'The command that runs, and what the service uses.', schema: Status } },
+      serve: async ({ c, caller }) => {
+        const health = await desk.engine.health()
+        const unfinished = (await desk.tools.journal.unfinished()).filter(
+          ({ command }) =>
+            (caller.clientId === undefined || caller.clientId === command.clientId) && (caller.userId === undefined || caller.userId === command.userId),
+        )
+        const record = unfinished.find(({ state }) => state !== 'queued') ?? unfinished[0]
+        const { rss, heapUsed } = process.memoryUsage()
+        const { user, system } = process.cpuUsage()
+        return c.json({
+          state: health === 'healthy' ? (record === undefined ? 'idle' : 'working') : health,
+          ...(record === undefined
+            ? {}
+            : {
+                command: {
+                  commandId: record.command.commandId,
+                  threadId: ThreadId.parse(record.command.threadId),
+                  state: stateOf(record),
+                  attempt: record.attempt,
+                },
+              }),
+          uptime: Math.round(process.uptime()),
+          memory: { rssBytes: rss, heapBytes: heapUsed },
+          cpu: { userMs: Math.round(user / 1000), systemMs: Math.round(system / 1000) },
+        })
+      },
+    }),
+  ]
+}
