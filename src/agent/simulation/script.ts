@@ -44,11 +44,22 @@ function* say(text: string): Step {
 
 /** Plain instructions in the order in which they stand, of one message or of several joined into one. */
 export function stepsOf(message: string): readonly Step[] {
-  return message
+  return withoutFrame(message)
     .split(/\n\s*---\s*\n|\s+then\s+(?=(?:write|replace|run|wait|ask)\b)/i)
     .map((part) => part.trim())
     .filter((part) => part !== '')
     .map((part) => stepOf(part))
+}
+
+/** Who says something on GitHub, where, and in which words. */
+const FRAME = /^(?:GitHub (?:issue|pull request) #\d+ by @\S+|Review (?:of the pull request|comment) by @[\w-]+(?: on [^:\n]+)?|@[\w[\]-]+|Comment by @\S+): ?/
+const INSTRUCTION = /^(?:write|replace|run|wait|ask) /i
+
+/** What comes from GitHub has a heading, and a title before its text: its last paragraph that is an instruction counts. */
+function withoutFrame(message: string): string {
+  if (!FRAME.test(message)) return message
+  const paragraphs = message.split(/\n\n+/).map((each) => each.replace(FRAME, '').trim())
+  return paragraphs.findLast((each) => INSTRUCTION.test(each)) ?? paragraphs.filter((each) => each !== '').join(' ')
 }
 
 function stepOf(part: string): Step {

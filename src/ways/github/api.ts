@@ -63,6 +63,10 @@ export class GitHubApi {
       baseUrl: connection.apiUrl.replace(/\/$/, ''),
       headers: { 'user-agent': 'branchline', 'x-github-api-version': '2022-11-28' },
     })
+    this.asApp = this.#hooked(async () => {
+      const { token } = await (await this.#authOfApp()).auth({ type: 'app' })
+      return `Bearer ${token}`
+    })
   }
 
   get url(): string {
@@ -70,10 +74,7 @@ export class GitHubApi {
   }
 
   /** Requests of the app itself. @throws NoAccess, GitHubRefused, GitHubBusy */
-  readonly asApp: RequestInterface = this.#hooked(async () => {
-    const { token } = await (await this.#authOfApp()).auth({ type: 'app' })
-    return `Bearer ${token}`
-  })
+  readonly asApp: RequestInterface
 
   /** Requests in a repository. @throws NoAccess, GitHubRefused, GitHubBusy */
   inRepository(repository: RepositoryName): RequestInterface {

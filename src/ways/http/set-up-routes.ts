@@ -61,7 +61,7 @@ export function setUpRoutes(desk: Desk): readonly Route[] {
         for (const [state, at] of states) if (at < Date.now() - LASTS_MS || states.size >= MAX_STATES) states.delete(state)
         const state = randomBytes(24).toString('base64url')
         states.set(digest(state).toString('hex'), Date.now())
-        const back = `${new URL(c.req.url).protocol}//${c.req.header('host') ?? ''}/setup/github/back`
+        const back = `${setUp.publicUrl}/setup/github/back`
         const where = organization === undefined ? 'settings/apps/new' : `organizations/${organization}/settings/apps/new`
         return html(c, {
           kind: 'begin',

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from 'vitest'
+import { clientOf, type Client } from './client.ts'
+import { startGitHub, type GitHub, type GitHubOptions } from './github/github.ts'
+import { startModel, type Model } from './model.ts'
+import { startService, type Service, type ServiceOptions } from './service.ts'
+
+/** A service with a GitHub App of its own, the GitHub it speaks to, and the model. */
+export interface WithGitHub extends AsyncDisposable {
+  readonly github: GitHub
+  readonly service: Service
+  readonly model: Model
+  readonly client: Client
+}
+
+export const VAULT_KEY = randomBytes(32).toString('base64')
+
+/** What a service is started with so that it speaks to a GitHub. */
+export const githubEnv = (github: GitHub): Record<string, string> => ({
+  GITHUB_API_URL: github.url,
+  VAULT_KEY,
+  GITHUB_PROGRESS_SECONDS: '0',
+  GITHUB_MISSED_SECONDS: '0',
+})
+
+export async function withGitHub(options: GitHubOptions & { readonly service?: ServiceOptions } = {}): Promise<WithGitHub> {
+  const parts = new AsyncDisposableStack()
+  const model = parts.use(await startModel())
+  const github = parts.use(await startGitHub(options))
+  const env = { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a', REPO_URL: '', ...githubEnv(github), ...options.service?.env }
+  const service = parts.use(await startService({ ...options.service, env }))
+  await enter(service, github)
+  github.sendTo(`${service.url}/webhook/github`)
+  return { github, service, model, client: clientOf(service), [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** Enters the app, as an operator does. */
+export async function enter(service: Service, { app }: GitHub): Promise<void> {
+  const answer = await fetch(`${service.url}/config`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ appId: app.id, privateKey: app.privateKey, webhookSecret: app.webhookSecret }),
+  })
+  expect(await answer.json()).toMatchObject({ success: true, configured: true, slug: app.slug })
+}
+
+/** The comment that says how the work for an issue stands. */
+export const progressOf = (github: GitHub, number: number): string =>
+  github
+    .comments(number)
+    .filter(({ body }) => body.includes('<!-- branchline progress'))
+    .map(({ body }) => body)
+    .join('\n=====\n')
+
+/** Comments of ours that answer something, oldest first, without their markers. */
+export const answersOf = (github: GitHub, number: number): readonly string[] =>
+  github
+    .comments(number)
+    .filter(({ body }) => /<!-- branchline (answer|settings)/.test(body))
+    .map(({ body }) => body.replaceAll(/\n*<!--.*?-->/g, ''))
