@@ -114,6 +114,7 @@ export function assembleGitHub(
           const found = await standing(ref, tools)
           return found?.tip !== undefined && found.tip !== found.record.base
         },
+        tipOf: async (ref) => (await standing(ref, tools))?.tip,
       }),
       fixed: { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID },
       repositoryUrl: ({ owner, name }) => {

@@ -1,6 +1,7 @@
 import type { SDKMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { NewEvent } from '../command/event.ts'
 import { printable } from '../observe/text.ts'
+import { Plan } from './plan.ts'
 
 const MAX_SHOWN = 2000
 const FLUSH_MS = 100
@@ -12,6 +13,8 @@ const FLUSH_MS = 100
 export class Narrator implements Disposable {
   readonly #tell: (event: NewEvent) => void
   readonly #questions = new Set<string>()
+  readonly #plan = new Plan()
+  readonly #planning = new Set<string>()
   #said = ''
   #timer: NodeJS.Timeout | undefined
 
@@ -22,7 +25,7 @@ export class Narrator implements Disposable {
   hear(message: SDKMessage): void {
     if (message.type === 'stream_event') return this.#delta(message)
     if (message.type === 'assistant') return this.#blocks(message.message.content)
-    if (message.type === 'user') return this.#answers(message.message.content)
+    if (message.type === 'user') return this.#answers(message.message.content, message.tool_use_result)
     if (message.type === 'system' && message.subtype === 'api_retry') {
       const wait = Math.round(message.retry_delay_ms / 1000)
       this.#say({
@@ -44,13 +47,20 @@ export class Narrator implements Disposable {
       if (block.type !== 'tool_use') continue
       // A question is told as one, by the end of its turn.
       if (block.name === 'AskUserQuestion') this.#questions.add(block.id)
-      else this.#say({ type: 'tool.started', tool: block.name, toolUseId: block.id, input: printable(JSON.stringify(block.input), MAX_SHOWN) })
+      else if (block.name.startsWith('Task')) {
+        this.#planning.add(block.id)
+        if (this.#plan.called(block.name, block.id, block.input)) this.#say({ type: 'plan.changed', items: this.#plan.items })
+      } else this.#say({ type: 'tool.started', tool: block.name, toolUseId: block.id, input: printable(JSON.stringify(block.input), MAX_SHOWN) })
     }
   }
 
-  #answers(content: Extract<SDKMessage, { type: 'user' }>['message']['content']): void {
+  #answers(content: Extract<SDKMessage, { type: 'user' }>['message']['content'], result: unknown): void {
     if (typeof content === 'string') return
     for (const block of content) {
+      if (block.type === 'tool_result' && this.#planning.delete(block.tool_use_id)) {
+        if (this.#plan.answered(block.tool_use_id, result)) this.#say({ type: 'plan.changed', items: this.#plan.items })
+        continue
+      }
       if (block.type !== 'tool_result' || this.#questions.has(block.tool_use_id)) continue
       const said =
         typeof block.content === 'string'

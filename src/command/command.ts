@@ -98,7 +98,15 @@ export function fitTogether({ type, instruction, mode }: Asked, context: z.Refin
   if (mode === 'plan' && type !== 'edit') wrong('mode', 'plan is for edits only')
 }
 
-export const DEFAULT_DELIVERY = { edit: 'interrupt', build: 'interrupt', commit: 'queue', push: 'queue', preview: 'queue', restore: 'queue' } as const
+export const DEFAULT_DELIVERY = {
+  edit: 'interrupt',
+  build: 'interrupt',
+  commit: 'queue',
+  push: 'queue',
+  preview: 'queue',
+  restore: 'queue',
+  merge: 'queue',
+} as const
 
 /** An instruction that a later message took along before it had begun. */
 export interface Carried {
@@ -116,8 +124,11 @@ export interface Command {
   readonly commandId: CommandId
   readonly sessionId: string
   readonly timestamp: number
-  /** `restore` takes the thread back to a checkpoint; its instruction is the sha, or empty for one step back. */
-  readonly type: 'edit' | 'build' | 'commit' | 'push' | 'preview' | 'restore'
+  /**
+   * `restore` takes the thread back to a checkpoint; its instruction is the sha, or empty for one step back. `merge` brings in a branch of
+   * origin, named by its instruction, where that conflicts.
+   */
+  readonly type: 'edit' | 'build' | 'commit' | 'push' | 'preview' | 'restore' | 'merge'
   readonly instruction: string
   readonly mode: 'execute' | 'plan'
   readonly delivery: 'interrupt' | 'queue' | 'steer'

@@ -11,6 +11,8 @@ export type Ending =
       /** What the agent wants to know before it goes on. */
       readonly question?: string | undefined
       readonly restores?: string
+      /** The commit to merge, where it conflicts. */
+      readonly merges?: string
       readonly pushed?: boolean
       /** What is broken on the pages that it touched. */
       readonly pageErrors?: readonly string[] | undefined

@@ -47,6 +47,7 @@ export const Result = z
       .optional()
       .describe('What is broken on pages of the preview: file, line and column, message, page. Checked where a preview is ready.'),
     pictures: z.array(z.string()).optional().describe('Pages that the run touched, before and after it: paths of PNGs in this API.'),
+    conflicts: z.array(z.string()).optional().describe('Files of a merge that hold conflict markers.'),
     commit: z.string().optional(),
     branch: z.string().optional(),
     pushed: z.boolean().optional(),

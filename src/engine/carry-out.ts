@@ -6,6 +6,7 @@ import type { HeadStart } from './head-start.ts'
 import type { Thread } from './thread.ts'
 import { quiet } from './quiet.ts'
 import { endingOf, OverLimit } from './reasons.ts'
+import { merge } from './merge.ts'
 import { restore } from './restore.ts'
 import type { Tools } from './tools.ts'
 
@@ -28,6 +29,9 @@ export async function carryOut(run: CommandRecord, thread: Thread, tools: Tools,
       case 'restore':
         await quiet(thread, tools)
         return await restore(run, thread, tools)
+      case 'merge':
+        await quiet(thread, tools)
+        return await merge(run, thread, tools, either)
       case 'push':
       case 'preview':
         throw new Error(`a ${run.command.type} has no turn of its own to save`)

@@ -128,7 +128,7 @@ async function finishSaving(saving: Saving, thread: Thread): Promise<void> {
   if (tip === saving.before) await moveRef(gitDir, branchRef(home.branch), saving.commit, tip, thread.fence)
   else if (!(await isAncestor(gitDir, saving.commit, tip))) throw new Error(`${home.branch} is neither at ${saving.before} nor at ${saving.commit}`)
   if (saving.checkout === true) {
-    await resetIndex(home.checkout, saving.restores === undefined ? saving.before : `${saving.commit}^`)
+    await resetIndex(home.checkout, saving.restores === undefined && saving.conflicts === undefined ? saving.before : `${saving.commit}^`)
     await checkoutTree(home, saving.commit)
   } else await resetIndex(home.checkout, await tipOf(home))
   await showCommit(home, await tipOf(home))

@@ -32,6 +32,7 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
     ...(saved.kind === 'committed' ? { commit: saved.commit, filesChanged: saved.files.slice(0, MAX_FILES) } : {}),
     // A former attempt may have made the commit, such as one that a crash cut short.
     ...(saved.kind !== 'committed' && run.note?.commit !== undefined ? { commit: run.note.commit } : {}),
+    ...(saved.kind === 'committed' && saved.conflicts !== undefined ? { conflicts: [...saved.conflicts] } : {}),
     ...(saved.skipped.length > 0 ? { skipped: saved.skipped.slice(0, MAX_FILES) } : {}),
     ...(about.branch === undefined ? {} : { branch: about.branch }),
     ...(command.type === 'edit' && about.agentSessionId !== undefined ? { agentSessionId: about.agentSessionId, simulated: about.simulated } : {}),

@@ -6,6 +6,7 @@ import { commitTree, type Message } from '../git/commit.ts'
 import { adoptIndex, resetIndex } from '../git/checkout.ts'
 import { changedFiles, listFiles } from '../git/diff.ts'
 import { GitError } from '../git/git.ts'
+import { mergeTrees } from '../git/merge.ts'
 import { tipOf } from '../workspace/thread-home.ts'
 import { stage } from '../git/stage.ts'
 import { Fenced, refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
@@ -19,7 +20,14 @@ import type { Tools } from './tools.ts'
 
 export type Saved =
   | { readonly kind: 'nothing'; readonly skipped: readonly Skipped[] }
-  | { readonly kind: 'committed'; readonly commit: Sha; readonly subject: string; readonly files: readonly string[]; readonly skipped: readonly Skipped[] }
+  | {
+      readonly kind: 'committed'
+      readonly commit: Sha
+      readonly subject: string
+      readonly files: readonly string[]
+      readonly skipped: readonly Skipped[]
+      readonly conflicts?: readonly string[]
+    }
 
 /**
  * Commits what a run left in the work tree. The commit is made first, then recorded, then the branch moves, so that a crash
@@ -52,17 +60,18 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
   const staged = await stage(home.checkout, tools.holdsSecret)
   await failpoint('save.staged')
   const changed = staged.tree !== tree
-  const restores = ending.kind === 'completed' ? ending.restores : undefined
+  const { restores, merges } = ending.kind === 'completed' ? ending : { restores: undefined, merges: undefined }
   if (restores !== undefined) await spare(staged.skipped, [tip, restores], thread)
   const subject = tools.redact(subjectOf(run, ending))
   const message = (text: string): Message => ({ subject: text, body: tools.redact(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
 
   let commit = tip
-  const first = restores === undefined ? subject : 'Save before going back'
+  const first = restores !== undefined ? 'Save before going back' : merges !== undefined ? 'Save before merging' : subject
   if (changed) commit = await commitTree(gitDir, staged.tree, [tip], message(first), tools.author)
-  const kept = changed && restores !== undefined ? { commit, subject: first } : undefined
+  const mine = commit
   if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores)))
     commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
+  const conflicts = merges === undefined ? [] : await mergeIn(merges)
   if (commit === tip) {
     await adoptIndex(home.checkout, staged.indexFile)
     return { kind: 'nothing', skipped: staged.skipped }
@@ -78,11 +87,20 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
     skipped: staged.skipped,
     read: tools.steered.read(refOf(run.command)),
     ...(restores === undefined ? {} : { restores, checkout: true }),
-    ...(kept === undefined ? {} : { kept }),
+    ...(conflicts.length === 0 ? {} : { conflicts, checkout: true }),
+    ...(mine === tip || commit === mine ? {} : { kept: { commit: mine, subject: first } }),
   }
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
   await land(saving, staged.indexFile, thread)
-  return { kind: 'committed', commit, subject, files, skipped: staged.skipped }
+  return { kind: 'committed', commit, subject, files, skipped: staged.skipped, ...(conflicts.length === 0 ? {} : { conflicts }) }
+
+  async function mergeIn(theirs: Sha): Promise<readonly string[]> {
+    const merged = await mergeTrees(gitDir, commit, theirs)
+    if (merged.conflicts.length === 0) return []
+    await spare(staged.skipped, [tip, theirs], thread)
+    commit = await commitTree(gitDir, merged.tree, [commit, theirs], message(subject), tools.author)
+    return merged.conflicts
+  }
 }
 
 /**

@@ -59,6 +59,8 @@ export interface Saving {
   readonly checkout?: boolean
   /** The checkpoint that the commit restores. */
   readonly restores?: string | undefined
+  /** The commit merges another branch, and these files hold conflict markers. */
+  readonly conflicts?: readonly string[]
   /** The commit between `before` and this one, which holds what nobody had committed. */
   readonly kept?: { readonly commit: string; readonly subject: string }
   /** Messages steered into the run that the agent has read. */

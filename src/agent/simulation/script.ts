@@ -1,6 +1,6 @@
 /** A tool that the scripted model asks for. */
 export interface Call {
-  readonly tool: 'Write' | 'Read' | 'Edit' | 'Bash' | 'AskUserQuestion'
+  readonly tool: 'Write' | 'Read' | 'Edit' | 'Bash' | 'AskUserQuestion' | 'TaskCreate' | 'TaskUpdate'
   readonly input: Readonly<Record<string, unknown>>
 }
 
@@ -8,7 +8,8 @@ export interface Call {
 type Step = Generator<Call, string, string>
 
 const REFUSED = /<tool_use_error>|has not been read|Error:|Cannot (write|edit)|plan mode|nothing may be changed/i
-const INSTRUCTIONS = 'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds · ask QUESTION; several joined by "then"'
+const INSTRUCTIONS =
+  'write FILE: TEXT · replace A with B in FILE · run COMMAND · wait N seconds · ask QUESTION · plan STEP; STEP · tick N; several joined by "then"'
 
 const plain = (answer: string): string => answer.replaceAll(/<\/?tool_use_error>/g, '').trim()
 
@@ -31,6 +32,16 @@ function* bash(command: string, said: string, timeout?: number): Step {
   return `${said}\n${answer}`.trim()
 }
 
+function* plan(items: readonly string[]): Step {
+  for (const subject of items) yield { tool: 'TaskCreate', input: { subject, description: subject } }
+  return `Planned ${items.join(', ')}`
+}
+
+function* tick(taskId: string): Step {
+  yield { tool: 'TaskUpdate', input: { taskId, status: 'completed' } }
+  return `Ticked ${taskId}`
+}
+
 function* ask(question: string): Step {
   const options = ['Yes', 'No'].map((label) => ({ label, description: label }))
   const answer = yield { tool: 'AskUserQuestion', input: { questions: [{ question, header: 'Question', options, multiSelect: false }] } }
@@ -45,7 +56,7 @@ function* say(text: string): Step {
 /** Plain instructions in the order in which they stand, of one message or of several joined into one. */
 export function stepsOf(message: string): readonly Step[] {
   return withoutFrame(message)
-    .split(/\n\s*---\s*\n|\s+then\s+(?=(?:write|replace|run|wait|ask)\b)/i)
+    .split(/\n\s*---\s*\n|\s+then\s+(?=(?:write|replace|run|wait|ask|plan|tick)\b)/i)
     .map((part) => part.trim())
     .filter((part) => part !== '')
     .map((part) => stepOf(part))
@@ -53,7 +64,7 @@ export function stepsOf(message: string): readonly Step[] {
 
 /** Who says something on GitHub, where, and in which words. */
 const FRAME = /^(?:GitHub (?:issue|pull request) #\d+ by @\S+|Review (?:of the pull request|comment) by @[\w-]+(?: on [^:\n]+)?|@[\w[\]-]+|Comment by @\S+): ?/
-const INSTRUCTION = /^(?:write|replace|run|wait|ask) /i
+const INSTRUCTION = /^(?:write|replace|run|wait|ask|plan|tick) /i
 
 /** What comes from GitHub has a heading, and a title before its text: its last paragraph that is an instruction counts. */
 function withoutFrame(message: string): string {
@@ -71,6 +82,10 @@ function stepOf(part: string): Step {
   if (command !== undefined) return bash(command, `Ran ${command}`)
   const [, seconds] = /^wait (\d{1,3}(?:\.\d+)?) seconds?$/i.exec(part) ?? []
   if (seconds !== undefined) return bash(`echo waiting; sleep ${seconds}`, `Waited ${seconds} seconds`, Math.min(600_000, (Number(seconds) + 5) * 1000))
+  const [, items] = /^plan (.+)$/is.exec(part) ?? []
+  if (items !== undefined) return plan(items.split(';').map((each) => each.trim()))
+  const [, task] = /^tick (\d+)$/i.exec(part) ?? []
+  if (task !== undefined) return tick(task)
   const [, question] = /^ask (.+)$/is.exec(part) ?? []
   if (question !== undefined) return ask(question)
   return say(`Simulated: ${part}\n\n(No model was asked. This simulation follows plain instructions: ${INSTRUCTIONS}.)`)

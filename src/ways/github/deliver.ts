@@ -7,6 +7,7 @@ import { answerOnce } from './comments.ts'
 import type { Desk } from './desk.ts'
 import { commandOf, taken } from './hand-in.ts'
 import { readReplyTo, replyTo, type ReplyPlace } from './place.ts'
+import { conflictInstruction } from './prompt.ts'
 import { openPullRequest } from './pull-request.ts'
 import { GitHubRefused } from './refusals.ts'
 import { markerOf } from './text.ts'
@@ -28,7 +29,8 @@ export async function deliver({ workspace, threadId, to, result }: Delivery, des
   const thread = await desk.threads.get(workspace, threadId)
   if (thread === undefined) throw new Error(`nothing is known of the issue of ${threadId}`)
   try {
-    if (place.pushOf === undefined) await deliverEdit(ref, thread, place, result, desk)
+    if (place.merges !== undefined) await deliverMerge(ref, thread, place, result, desk)
+    else if (place.pushOf === undefined) await deliverEdit(ref, thread, place, result, desk)
     else await deliverPush(ref, thread, place, result, desk)
   } catch (error) {
     // The issue is locked, deleted, or the app may not write there any more: asking again would not help.
@@ -55,6 +57,17 @@ async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
     return
   }
   await tell(ref, thread, place, result, result.success ? { kind: 'answered' } : { kind: 'failed', error: result.error ?? result.summary }, desk)
+}
+
+/** A branch was merged in; where it conflicts, the agent is asked to resolve that. */
+async function deliverMerge(ref: ThreadRef, thread: IssueThread, { merges = '', ...place }: ReplyPlace, result: Result, desk: Desk): Promise<void> {
+  if (!result.success) return tell(ref, thread, place, result, { kind: 'failed', error: result.error ?? result.summary }, desk)
+  if (result.conflicts === undefined) return
+  const commandId = CommandId.parse(`${result.commandId}-resolve`)
+  const about = { repository: thread.repository, number: thread.number, base: undefined, settings: {} }
+  const command = { ...commandOf(commandId, conflictInstruction(merges, result.conflicts), ref, about, desk), delivery: 'queue' as const }
+  desk.progress.begin(ref)
+  taken(await desk.works().accept(command, 'github', { way: 'github', from: place.repository.name, to: replyTo(place), id: commandId }))
 }
 
 async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlace, pushed: Result, desk: Desk): Promise<void> {

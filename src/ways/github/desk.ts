@@ -15,8 +15,10 @@ export interface Works {
   readonly interrupt: (ref: ThreadRef) => Promise<string | undefined>
   /** The work tree is given up until the next message; branch and conversation stay. */
   readonly park: (ref: ThreadRef) => Promise<void>
-  /** What the thread's branch has that the branch it is for has not. */
+  /** Whether the thread's branch has something that the one it began from has not. */
   readonly hasChanges: (ref: ThreadRef) => Promise<boolean>
+  /** The commit that the thread's branch is at. */
+  readonly tipOf: (ref: ThreadRef) => Promise<string | undefined>
 }
 
 /** What handing in and answering work with. */

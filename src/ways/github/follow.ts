@@ -1,25 +1,107 @@
-import type { WorkspaceId } from '../../command/ids.ts'
-import type { Desk } from './desk.ts'
+import { CommandId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
+import { answerOnce } from './comments.ts'
+import { settingsOf, type Desk } from './desk.ts'
 import type { GitHubEvent } from './event.ts'
+import { commandOf, taken } from './hand-in.ts'
+import { replyTo } from './place.ts'
+import { checksInstruction, type FailedCheck } from './prompt.ts'
+import { BadSettings, readSettings, type Settings } from './settings.ts'
+import { markerOf } from './text.ts'
+import type { IssueThread } from './threads.ts'
 
-/** What happened to issues and pull requests that have a thread. */
+type Followed<Kind extends GitHubEvent['kind']> = Extract<GitHubEvent, { kind: Kind }>
+
+/** Commits of one pull request whose failed checks an agent is given, until a person says something. */
+const MAX_CHECKED = 3
+
+/** What happens to issues and pull requests that have a thread. */
 export async function follow(event: Exclude<GitHubEvent, { kind: 'message' }>, of: WorkspaceId, desk: Desk): Promise<void> {
   switch (event.kind) {
-    case 'closed': {
-      const thread = await desk.threads.ofNumber(of, event.repository, event.number)
-      if (thread === undefined) return
-      const ref = { ...of, threadId: thread.threadId }
-      await desk.works().interrupt(ref)
-      if (thread.pull?.number === event.number)
-        await desk.threads.change(of, thread.threadId, ({ pull }) =>
-          pull === undefined ? {} : { pull: { ...pull, state: event.merged ? 'merged' : 'closed' } },
-        )
-      await desk.works().park(ref)
-      await desk.progress.show(ref, { kind: 'closed' })
-      return
-    }
+    case 'closed':
+      return followClosed(event, of, desk)
     case 'check ended':
+      return followChecks(event, of, desk)
     case 'pushed':
-      return
+      return followPushed(event, of, desk)
   }
 }
+
+/** The thread is parked: what runs is interrupted and saved, its work tree given up. */
+async function followClosed({ repository, number, merged }: Followed<'closed'>, of: WorkspaceId, desk: Desk): Promise<void> {
+  const thread = await desk.threads.ofNumber(of, repository, number)
+  if (thread === undefined) return
+  const ref = { ...of, threadId: thread.threadId }
+  await desk.works().interrupt(ref)
+  if (thread.pull?.number === number)
+    await desk.threads.change(of, thread.threadId, ({ pull }) => (pull === undefined ? {} : { pull: { ...pull, state: merged ? 'merged' : 'closed' } }))
+  await desk.works().park(ref)
+  await desk.progress.show(ref, { kind: 'closed' })
+}
+
+/** When the last check of a commit has ended, those that failed are given to the agent. */
+async function followChecks({ repository, sha }: Followed<'check ended'>, of: WorkspaceId, desk: Desk): Promise<void> {
+  const { owner, name } = repository
+  const found = await pullAt(sha, of, desk)
+  if (found === undefined || found.thread.checked.includes(sha)) return
+  const settings = await settingsOr(repository, desk)
+  if (!settings.triggers.checks) return
+  const request = desk.api.inRepository({ owner, name })
+  const { data } = await request('GET /repos/{owner}/{repo}/commits/{ref}/check-runs', { owner, repo: name, ref: sha, per_page: 100, filter: 'latest' })
+  if (data.check_runs.some(({ status }) => status !== 'completed')) return // its end is told too
+  const failed = data.check_runs.flatMap(({ name: check, conclusion, output }): FailedCheck[] =>
+    conclusion === 'failure' || conclusion === 'timed_out' ? [{ name: check, conclusion, title: output.title ?? '', summary: output.summary ?? '' }] : [],
+  )
+  if (failed.length === 0) return
+  const { ref, thread, pull } = found
+  const place = { repository: { owner, name }, number: pull, place: { kind: 'issue' as const, id: pull } }
+  if (thread.checked.length >= MAX_CHECKED) {
+    const text = `Checks failed again after ${MAX_CHECKED} attempts at mending them; a person has to look. A comment here goes on from it.`
+    return answerOnce(desk.api, place, markerOf('answer', `checks ${thread.checked[0] ?? ''}`), text, 0)
+  }
+  const commandId = CommandId.parse(`github-${repository.id}-checks-${sha}`)
+  const about = { repository, number: thread.number, base: undefined, settings }
+  const command = { ...commandOf(commandId, checksInstruction(sha, failed), ref, about, desk), delivery: 'queue' as const }
+  desk.progress.begin(ref)
+  taken(await desk.works().accept(command, 'github', { way: 'github', from: `${owner}/${name}`, to: replyTo(place), id: commandId }))
+  await desk.threads.change(of, thread.threadId, ({ checked }) => ({ checked: [...new Set([...checked, sha])] }))
+}
+
+/** The branch that pull requests are for has moved on: each is looked at for conflicts. */
+async function followPushed({ repository, branch, after }: Followed<'pushed'>, of: WorkspaceId, desk: Desk): Promise<void> {
+  const threads = (await desk.threads.all(of)).filter(
+    ({ pull, base, repository: its, resolved }) =>
+      its.id === repository.id && pull?.state === 'open' && (base ?? repository.defaultBranch) === branch && !resolved.includes(after),
+  )
+  if (threads.length === 0) return
+  const settings = await settingsOr(repository, desk)
+  if (!settings.triggers.conflicts) return
+  for (const thread of threads) {
+    const ref: ThreadRef = { ...of, threadId: thread.threadId }
+    const pull = thread.pull?.number ?? thread.number
+    const commandId = CommandId.parse(`github-${repository.id}-merge-${pull}-${after}`)
+    const about = { repository, number: thread.number, base: undefined, settings }
+    const merge = { ...commandOf(commandId, branch, ref, about, desk), type: 'merge' as const, delivery: 'queue' as const }
+    const place = { repository: { owner: repository.owner, name: repository.name }, number: pull, place: { kind: 'issue' as const, id: pull } }
+    taken(await desk.works().accept(merge, 'github', { way: 'github', from: place.repository.name, to: replyTo({ ...place, merges: branch }), id: commandId }))
+    await desk.threads.change(of, thread.threadId, ({ resolved }) => ({ resolved: [...resolved, after].slice(-MAX_CHECKED) }))
+  }
+}
+
+async function pullAt(
+  sha: string,
+  of: WorkspaceId,
+  desk: Desk,
+): Promise<{ readonly ref: ThreadRef; readonly thread: IssueThread; readonly pull: number } | undefined> {
+  for (const thread of await desk.threads.all(of)) {
+    const ref: ThreadRef = { ...of, threadId: thread.threadId }
+    if (thread.pull?.state === 'open' && (await desk.works().tipOf(ref)) === sha) return { ref, thread, pull: thread.pull.number }
+  }
+  return undefined
+}
+
+/** Settings that are not valid are told to whoever writes something, and not here. */
+const settingsOr = (repository: GitHubEvent['repository'], { api }: Desk): Promise<Settings> =>
+  settingsOf(repository, api).catch((error: unknown) => {
+    if (error instanceof BadSettings) return readSettings(undefined)
+    throw error
+  })

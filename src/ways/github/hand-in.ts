@@ -37,6 +37,7 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
   const thread = known ?? (await begin(message, settings, of, former, base, desk))
   const ref: ThreadRef = { ...of, threadId: thread.threadId }
   const instruction = instructionOf(message, known === undefined, thread.before)
+  if (thread.checked.length > 0) await desk.threads.change(of, thread.threadId, { checked: [] }) // a person looks after it
   desk.progress.begin(ref)
   for (const step of ['received', 'verified'] as const) desk.progress.reach(ref, step)
   const command = commandOf(commandIdOf(message), instruction, ref, { repository, number, base: thread.base, settings, requestedBy: message.actor }, desk)
