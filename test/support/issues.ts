@@ -31,7 +31,7 @@ export async function withGitHub(options: GitHubOptions & { readonly service?: S
   const service = parts.use(await startService({ ...options.service, env }))
   await enter(service, github)
   github.sendTo(`${service.url}/webhook/github`)
-  return { github, service, model, client: clientOf(service), [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return { github, service, model, client: clientOf(service, 'github'), [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
 /** Enters the app, as an operator does. */
@@ -42,6 +42,18 @@ export async function enter(service: Service, { app }: GitHub): Promise<void> {
     body: JSON.stringify({ appId: app.id, privateKey: app.privateKey, webhookSecret: app.webhookSecret }),
   })
   expect(await answer.json()).toMatchObject({ success: true, configured: true, slug: app.slug })
+}
+
+/** The steps of an issue of acme/site, in the order in which they were told, up to the last one. */
+export async function stepsOf({ service }: Pick<WithGitHub, 'service'>, threadId: string): Promise<readonly string[]> {
+  const stop = AbortSignal.timeout(30_000)
+  const steps: string[] = []
+  const answer = await fetch(`${service.url}/api/threads/acme/github/${threadId}/events?projectId=site`, { signal: stop })
+  for await (const chunk of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    for (const [, step = ''] of chunk.matchAll(/"type":"step.reached","step":"([^"]+)"/g)) steps.push(step)
+    if (steps.includes('clean-up')) break
+  }
+  return steps
 }
 
 /** The comment that says how the work for an issue stands. */

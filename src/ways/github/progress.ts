@@ -44,30 +44,19 @@ export class Progress implements Disposable {
     this.#tools = tools
   }
 
-  /** Work for an issue begins, or goes on after a restart. */
+  /** A message for an issue was handed in: the steps begin anew. */
   begin(ref: ThreadRef): void {
     const { clientId, userId, projectId, threadId } = ref
-    const watched = this.#watched.get(threadKey(ref))
-    if (watched !== undefined) return
-    this.#watched.set(threadKey(ref), {
-      ref: { clientId, userId, projectId, threadId },
-      steps: new Set(),
-      plan: [],
-      costUsd: 0,
-      saying: '',
-      timer: undefined,
-      shown: '',
-    })
+    const fresh = { steps: new Set<Step>(), plan: [], saying: '' }
+    const known = this.#watched.get(threadKey(ref))
+    if (known !== undefined) Object.assign(known, fresh)
+    else this.#watched.set(threadKey(ref), { ref: { clientId, userId, projectId, threadId }, ...fresh, costUsd: 0, timer: undefined, shown: '' })
   }
 
   /** What happens in any thread; those without an issue are none of ours. */
   hear(ref: ThreadRef, event: RunEvent): void {
     const watched = this.#watched.get(threadKey(ref))
     if (watched === undefined || event.type === 'step.reached') return
-    if (event.type === 'run.started') {
-      for (const step of watched.steps) if (step !== 'received' && step !== 'verified') watched.steps.delete(step)
-      watched.plan = []
-    }
     if (event.type === 'plan.changed') watched.plan = event.items
     if (event.type === 'cost.counted') watched.costUsd = event.totalCostUsd
     if (event.type === 'progress') watched.saying = event.text
