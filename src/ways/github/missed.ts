@@ -7,8 +7,6 @@ import { GitHubRefused } from './refusals.ts'
 
 /** GitHub keeps deliveries for three days. */
 const KEPT_MS = 3 * 24 * 60 * 60_000
-/** An entry is not looked for beyond this: its webhook may still be on its way. */
-const YOUNG_MS = 15_000
 const PER_PAGE = 100
 const MAX_PAGES = 100
 
@@ -64,20 +62,19 @@ export class Missed implements AsyncDisposable {
 
   /** Deliveries that arrived nowhere and that we do not know, newest first. */
   async #unknown(): Promise<readonly number[]> {
-    const { api, journal } = this.#desk
+    const { journal } = this.#desk
     const [arrived, missed] = [new Set<string>(), new Map<string, number>()]
     const now = Date.now()
-    for (let page = 0, cursor: string | undefined = undefined; page < MAX_PAGES; page += 1) {
-      const { data, headers }: Awaited<ReturnType<typeof this.page>> = await this.page(cursor)
+    for (let page = 0, cursor: string | undefined; page < MAX_PAGES; page += 1) {
+      const { data, headers }: Awaited<ReturnType<Missed['page']>> = await this.page(cursor)
       for (const { id, guid, status_code: code, delivered_at: at } of data) {
         const age = now - Date.parse(at)
         if (code >= 200 && code < 300) arrived.add(guid)
-        else if (age > YOUNG_MS && age < KEPT_MS && !(await journal.inbox.knows(`github ${guid}`))) missed.set(guid, Number(id))
+        else if (age < KEPT_MS && !(await journal.inbox.knows(`github ${guid}`))) missed.set(guid, Number(id))
       }
       cursor = /[?&]cursor=([^&>]+)[^>]*>; rel="next"/.exec(headers.link ?? '')?.[1]
       if (cursor === undefined) break
       cursor = decodeURIComponent(cursor)
-      void api
     }
     return [...missed].filter(([guid]) => !arrived.has(guid)).map(([, id]) => id)
   }

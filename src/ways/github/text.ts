@@ -14,10 +14,19 @@ export function shownText(text: string): string {
     .replaceAll(/<!--[\s\S]*?(?:-->|$)/g, '')
     .replaceAll(/&#(x[0-9a-f]{1,6}|\d{1,7});/gi, (_, code: string) => characterOf(code))
     .replaceAll(UNSEEN, '')
-    .replaceAll(/!\[[^\]\n]*\]\(/g, '![](')
+    .split('![')
+    .map((part, at) => (at === 0 ? part : withoutAlternative(part)))
+    .join('![')
     .replaceAll(/(\]\([^()\s]*)[ \t]+(?:"[^"\n]*"|'[^'\n]*')(?=\))/g, '$1')
     .replaceAll(/[ \t](?:alt|title|aria-label|placeholder|data-[\w-]+)=(?:"[^"<>\n]*"|'[^'<>\n]*')/gi, '')
     .trim()
+}
+
+/** What stands behind an image, up to its address. */
+function withoutAlternative(part: string): string {
+  const end = part.indexOf('](')
+  const line = part.indexOf('\n')
+  return end === -1 || (line !== -1 && line < end) ? part : part.slice(end)
 }
 
 function characterOf(code: string): string {

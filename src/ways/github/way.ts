@@ -56,7 +56,9 @@ export class GitHubWay implements AsyncDisposable {
     const workspace = workspaceOf(event.repository, this.#desk.fixed)
     const known = await this.#desk.threads.ofNumber(workspace, event.repository, event.number)
     const record = async (): Promise<void> => {
-      await this.#desk.journal.inbox.put(toldOf(`vouched ${commandIdOf(event)}`, { event, vouched: options }, Date.now()))
+      const id = `vouched ${commandIdOf(event)}`
+      const told = toldOf(id, { event, vouched: options }, Date.now())
+      await this.#desk.journal.inbox.put({ ...told, meaning: id }) // GitHub may have told of it, by somebody who may not ask
       this.#intake.ring()
     }
     return { workspace, commandId: commandIdOf(event), threadId: threadIdFor(event, known), record }

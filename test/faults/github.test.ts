@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { FAILPOINTS } from '../../src/observe/failpoint.ts'
+import { makeFailpoints, standIn, type Failpoints } from '../support/failpoints.ts'
+import { answersOf, progressOf, withGitHub, type WithGitHub } from '../support/issues.ts'
+import { keepAlive } from '../support/keeper.ts'
+import { temporaryFolder } from '../support/service.ts'
+
+const exec = promisify(execFile)
+const MINE = FAILPOINTS.filter((name) => name.startsWith('github.'))
+const AGAIN = { GITHUB_MISSED_SECONDS: '1', RETRY_BASE_MS: '10', ...standIn }
+
+let [on, failpoints, folder]: [WithGitHub, Failpoints, string] = [undefined!, undefined!, '']
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  failpoints = await makeFailpoints(join(folder, 'failpoints'))
+  const workspace = join(folder, 'service')
+  await mkdir(workspace)
+  await chmod(workspace, 0o755)
+  on = await withGitHub({ service: { workspace, env: { ...AGAIN, ...failpoints.env } } })
+})
+afterAll(async () => {
+  await on[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+})
+
+const done = (number: number): Promise<void> => expect.poll(() => progressOf(on.github, number), { timeout: 60_000 }).toContain('**Done:**')
+
+/** One issue, worked on and then talked about: what there must be of it, once, whatever happened meanwhile. */
+async function worked(title: string, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+  const { github } = on
+  const { number } = await github.openIssue({ title, body: `write ${title.replaceAll(/\W+/g, '-')}.txt: one` })
+  await meanwhile()
+  await done(number)
+  const pulls = (await github.pulls()).filter(({ pull: { head } }) => head === `thread-issue-${number}`)
+  expect(pulls.map(({ state }) => state)).toEqual(['open'])
+  expect(progressOf(github, number)).not.toContain('=====')
+  expect(answersOf(github, number)).toEqual([])
+  await github.comment(number, { body: `write ${title.replaceAll(/\W+/g, '-')}.txt: two` })
+  await expect.poll(() => answersOf(github, number), { timeout: 60_000 }).toHaveLength(1)
+  const { stdout } = await exec('git', ['-C', github.repository('acme', 'site'), 'rev-list', '--count', `main..thread-issue-${number}`])
+  expect(stdout.trim()).toBe('2')
+}
+
+describe('a service that is killed at', () => {
+  it.each(MINE)('%s makes one pull request and one comment of each kind', async (name) => {
+    const { service, github } = on
+    failpoints.kill(name)
+    await using _kept = keepAlive(service, () => github.sendTo(`${service.url}/webhook/github`))
+    await worked(`killed at ${name}`)
+    expect(failpoints.armed(name), `${name} was never passed`).toBe(false)
+  })
+})
+
+describe('what GitHub does meanwhile:', () => {
+  const posts = (end: RegExp) => (method: string, path: string) => method === 'POST' && end.test(path)
+  const COMMENT = posts(/\/issues\/\d+\/comments$/)
+  const PULL = posts(/\/pulls$/)
+  it.each([
+    ['its answer to a comment is lost', { match: COMMENT, when: 'after' as const }],
+    ['its answer to a pull request is lost', { match: PULL, when: 'after' as const }],
+    ['it is cut off before', { match: PULL, when: 'before' as const }],
+    ['it answers 500 for a while', { match: PULL, status: 500, times: 2 }],
+    ['it refuses tokens that were revoked', { match: PULL, status: 401, body: { message: 'Bad credentials' } }],
+    ['it limits comments by 403 and Retry-After', { match: COMMENT, status: 403, headers: { 'retry-after': '1' }, times: 3 }],
+    ['it limits everything by 429', { match: () => true, status: 429, headers: { 'retry-after': '1' }, times: 3 }],
+    ['the limit of the hour is reached', { match: PULL, status: 403, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '0' } }],
+    [
+      'its answer to a push is lost',
+      { match: (method: string, path: string) => method === 'POST' && path.endsWith('/git-receive-pack'), when: 'after' as const },
+    ],
+  ])('%s', async (title, fault) => {
+    const { github } = on
+    const planted = github.fault({ times: 1, ...fault })
+    await worked(title)
+    expect(planted.hits()).toBeGreaterThan(0)
+    planted.remove()
+  })
+
+  it('asked to wait, it is left alone', async () => {
+    const { github } = on
+    const before = github.requests.length
+    const planted = github.fault({ match: COMMENT, status: 429, headers: { 'retry-after': '2' }, times: 1 })
+    await worked('left alone')
+    planted.remove()
+    const limited = github.requests.findIndex(({ method, path }, at) => at >= before && COMMENT(method, path))
+    const [first, next] = github.requests.slice(limited).filter(({ path }) => !path.startsWith('/app/hook'))
+    expect((next?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1900)
+  })
+
+  it('a comment that shows the work is deleted: another one is made', async () => {
+    const { github } = on
+    await worked('deleted', async () => {
+      const number = Math.max(...(await Promise.all([github.pulls()])).flat().map((pull) => pull.number)) + 1
+      await expect.poll(() => github.comments(number).length).toBeGreaterThan(0)
+      await github.deleteComment(github.comments(number)[0]?.id ?? 0)
+    })
+  })
+})
