@@ -5,17 +5,17 @@ import type { Engine } from './engine/engine.ts'
 import { standing } from './engine/inspect.ts'
 import { park } from './engine/parking.ts'
 import type { Tools } from './engine/tools.ts'
-import type { Authorize } from './git/remote.ts'
+import { AccessBusy, type Authorize, type Remote } from './git/remote.ts'
 import type { Secrets } from './observe/redact.ts'
 import { Vault } from './vault/vault.ts'
 import { GitHubApi, NoAccess, type RepositoryName } from './ways/github/api.ts'
+import { GitHubBusy } from './ways/github/refusals.ts'
 import { readApp } from './ways/github/app.ts'
 import { Progress } from './ways/github/progress.ts'
 import { IssueThreads } from './ways/github/threads.ts'
 import { GitHubWay } from './ways/github/way.ts'
 import { writeAtomically } from './workspace/files.ts'
 import { basic, githubUrl, operatorOrigin, requestedOrigin, type GitHubAccess } from './workspace/origin.ts'
-import type { Remote } from './git/remote.ts'
 
 /** Whose values the vault of a service holds. */
 const TENANT = 'branchline'
@@ -67,6 +67,7 @@ export function assembleApi(config: Config, vault: Vault | undefined, secrets: S
             const minted = await api.mint(repository, { contents: access, ...(access === 'write' ? workflows : {}) })
             return { value: basic('x-access-token', minted.token), [Symbol.asyncDispose]: () => minted[Symbol.asyncDispose]() }
           } catch (error) {
+            if (error instanceof GitHubBusy) throw new AccessBusy(error.message, error.until, error)
             if (access === 'read' && error instanceof NoAccess) return { value: undefined, [Symbol.asyncDispose]: async () => {} } // everybody may read it, or git says so
             throw error
           }

@@ -12,7 +12,6 @@ export class Usage extends Error {
 const FOR_PEOPLE = new Set([
   'BadConfiguration',
   'BadTokens',
-  'BadVaultKey',
   'VaultLocked',
   'WorkspaceHeld',
   'Fenced',

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { flag, whole, word } from './shapes.ts'
+import { vaultKeyProblem } from './vault/keys.ts'
 
 /** The variables of GitHub and of git. */
 export const GITHUB_VARIABLES = {
@@ -21,17 +22,13 @@ export const GITHUB_VARIABLES = {
     default: '',
     about:
       'Key of the vault that keeps the credentials of a GitHub App: 32 random bytes, base64 (`openssl rand -base64 32`). Several, divided by commas, while one is being replaced: the first seals, the others are still read.',
-    shape: word.optional(),
-    secret: true,
-  },
-  PUBLIC_URL: {
-    group: 'service',
-    default: '',
-    about: 'Where GitHub, and whoever looks at a pull request, reaches this service, such as https://branchline.example.com.',
-    shape: z
-      .url({ protocol: /^https?$/, error: 'must be a URL, such as https://branchline.example.com' })
-      .transform((url) => url.replace(/\/$/, ''))
+    shape: word
+      .superRefine((text, context) => {
+        const problem = vaultKeyProblem(text)
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+      })
       .optional(),
+    secret: true,
   },
   GITHUB_MISSED_SECONDS: {
     group: 'GitHub, git',

@@ -30,6 +30,10 @@ export const domain = z
   .string()
   .toLowerCase()
   .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/, 'must be a domain, such as preview.example.com')
+export const publicUrl = z
+  .url({ protocol: /^https?$/, error: 'must be a URL, such as https://branchline.example.com' })
+  .refine((text) => URL.parse(text)?.pathname === '/' && URL.parse(text)?.search === '' && URL.parse(text)?.hash === '', 'must have no path, query or fragment')
+  .transform((text) => new URL(text).origin)
 export const word = z.string().min(1).max(10_000)
 export const hosts = z.string().transform((text, context) => {
   try {

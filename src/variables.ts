@@ -4,7 +4,7 @@ import { ClientId, ProjectId, ThreadId, UserId } from './command/ids.ts'
 import { GITHUB_VARIABLES } from './github-variables.ts'
 import { PREVIEW_VARIABLES } from './preview-variables.ts'
 import { QUEUE_VARIABLES } from './queue-variables.ts'
-import { flag, hosts, milliseconds, minutes, portOrOff, usd, whole, word } from './shapes.ts'
+import { flag, hosts, milliseconds, minutes, portOrOff, publicUrl, usd, whole, word } from './shapes.ts'
 
 /**
  * Every environment variable of the service: group, default as the README shows it, meaning, shape.
@@ -75,6 +75,13 @@ export const VARIABLES = {
     default: '',
     about: 'Origins of web pages, separated by commas, that may call the API from a browser.',
     shape: z.string().default(''),
+  },
+  PUBLIC_URL: {
+    group: 'service',
+    default: '',
+    about:
+      'Where GitHub, and whoever looks at a pull request, reaches this service, such as https://branchline.example.com. Needs API_TOKEN or API_TOKENS_FILE.',
+    shape: publicUrl.optional(),
   },
   ISOLATION: {
     group: 'service',

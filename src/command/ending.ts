@@ -16,6 +16,8 @@ export type Ending =
       readonly pushed?: boolean
       /** What is broken on the pages that it touched. */
       readonly pageErrors?: readonly string[] | undefined
+      /** Those pages. */
+      readonly pages?: readonly string[] | undefined
       /** Names of pictures of those pages. */
       readonly pictures?: readonly string[] | undefined
     }

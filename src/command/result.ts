@@ -46,6 +46,7 @@ export const Result = z
       .array(z.string())
       .optional()
       .describe('What is broken on pages of the preview: file, line and column, message, page. Checked where a preview is ready.'),
+    pagesChecked: z.array(z.string()).optional().describe('Pages of the preview that were looked at after the run.'),
     pictures: z.array(z.string()).optional().describe('Pages that the run touched, before and after it: paths of PNGs in this API.'),
     conflicts: z.array(z.string()).optional().describe('Files of a merge that hold conflict markers.'),
     commit: z.string().optional(),

@@ -119,7 +119,9 @@ async function converse(
     if (end.kind === 'answered' && end.question !== undefined) events.append({ ...about, type: 'question.asked', question: end.question })
     if (said !== undefined) await noteSaid(ref, said, tools)
     const ending = endOf(end, account, tools, stop)
-    return ending.kind === 'completed' ? { ...ending, pageErrors: seen.errors, pictures: (await pictures?.after(seen.pages, stop)) ?? [] } : ending
+    return ending.kind === 'completed'
+      ? { ...ending, pages: seen.pages, pageErrors: seen.errors, pictures: (await pictures?.after(seen.pages, stop)) ?? [] }
+      : ending
   } finally {
     await steps?.done()
   }
@@ -180,7 +182,7 @@ function endOf(end: TurnEnd, account: Account, tools: Tools, stop: AbortSignal):
       // The agent is refused what its budget does not allow, and may have ended its turn before it was stopped.
       if (account.over.aborted) return endingOf(account.over.reason)
       return end.refused === true && end.failure.mayPass && account.limitedUntil > Date.now() + SHORT_MS
-        ? { ...end.failure, limitedUntil: account.limitedUntil }
+        ? { ...end.failure, code: 'rate_limited', limitedUntil: account.limitedUntil }
         : end.failure
   }
 }

@@ -78,7 +78,7 @@ export class Idle implements AsyncDisposable {
   async #quiet(): Promise<boolean> {
     const { running, waiting } = this.#engine.counts()
     const { journal } = this.#tools
-    return running + waiting === 0 && (await journal.unfinished()).length === 0 && (await journal.outboxSize()) === 0
+    return running + waiting === 0 && (await journal.unfinished()).length === 0 && (await journal.outboxSize()) === 0 && (await journal.inbox.size()) === 0
   }
 
   /** Answers whether nothing came in between. */

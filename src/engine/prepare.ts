@@ -6,7 +6,7 @@ import { branchRef, originRef, resolve } from '../git/branch.ts'
 import { raiseFence } from '../git/fence.ts'
 import { GitError } from '../git/git.ts'
 import { createRepository, originOf, type Beginning } from '../git/repository.ts'
-import { fetchOrigin } from '../git/remote.ts'
+import { AccessBusy, fetchOrigin } from '../git/remote.ts'
 import { firstLine, messageOf } from '../observe/text.ts'
 import { exists, passage } from '../workspace/files.ts'
 import { branchOf, servicePaths, threadPaths, type Names } from '../workspace/paths.ts'
@@ -93,6 +93,7 @@ async function ensureRepository(ref: ThreadRef, wish: Wish, names: Names, reposi
     await createRepository(repository, beginning, { author: tools.author, onProgress, stop })
   } catch (error) {
     stop.throwIfAborted()
+    if (error instanceof AccessBusy) throw error
     throw new RunFailure('workspace_failed', `The repository could not be cloned: ${messageOf(error)}`, { mayPass: beginning.kind === 'origin', cause: error })
   }
   tools.log.info({ event: 'repository.created', ...ref, from: beginning.kind, ms: Math.round(performance.now() - began) })

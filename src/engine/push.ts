@@ -1,11 +1,11 @@
 import { failpoint } from '../observe/failpoint.ts'
 import type { Ending } from '../command/ending.ts'
 import { RunFailure } from '../command/ending.ts'
-import { treeOf, type Sha } from '../git/branch.ts'
+import { defaultBranch, originRef, resolve, treeOf, type Sha } from '../git/branch.ts'
 import { commitTree } from '../git/commit.ts'
 import { rebase } from '../git/rebase.ts'
 import { changedFiles } from '../git/diff.ts'
-import { push, type Remote } from '../git/remote.ts'
+import { AccessBusy, push, type Remote } from '../git/remote.ts'
 import { originOf } from '../git/repository.ts'
 import { stage } from '../git/stage.ts'
 import { Fenced, refOf, type CommandRecord } from '../journal/journal.ts'
@@ -14,7 +14,7 @@ import { showCommit, tipOf } from '../workspace/thread-home.ts'
 import { prepareThread } from './prepare.ts'
 import type { Thread } from './thread.ts'
 import { quiet } from './quiet.ts'
-import { endingOf, ShuttingDown, Unfinished } from './reasons.ts'
+import { endingOf, notNow, ShuttingDown, Unfinished } from './reasons.ts'
 import { TakenUp } from './taken-up.ts'
 import { conclude, type Ran } from './run-command.ts'
 import { GitError } from '../git/git.ts'
@@ -51,7 +51,14 @@ const WORKFLOWS = '.github/workflows/'
 async function refuseWorkflows({ home }: Thread, commit: Sha, { pushWorkflows }: Tools): Promise<void> {
   if (pushWorkflows) return
   const { gitDir } = home.checkout
-  const workflows = (await changedFiles(gitDir, home.base, commit)).filter((file) => file.toLowerCase().startsWith(WORKFLOWS))
+  const changedFrom = async (from: Sha): Promise<readonly string[]> =>
+    (await changedFiles(gitDir, from, commit)).filter((file) => file.toLowerCase().startsWith(WORKFLOWS))
+  const since = await changedFrom(home.base)
+  if (since.length === 0) return
+  // What was merged in is at origin as it is here.
+  const main = await resolve(gitDir, originRef(await defaultBranch(gitDir)))
+  const other = main === undefined ? since : await changedFrom(main)
+  const workflows = since.filter((file) => other.includes(file))
   if (workflows.length === 0) return
   const why = `${workflows.slice(0, 10).join(', ')} would be changed. Nothing was pushed: workflows run with the secrets of the repository. Have the change taken back, or let it be pushed with PUSH_WORKFLOWS=true.`
   throw new RunFailure('rejected', why)
@@ -78,6 +85,7 @@ export async function finishPush(pushing: Pushing, tools: Tools, inTurn: <Value>
   } catch (error) {
     if (error instanceof Fenced || error instanceof Unfinished || error instanceof TakenUp) throw error
     if (error instanceof ShuttingDown || error instanceof RunFailure) return end(endingOf(error))
+    if (error instanceof AccessBusy) return end(notNow(error, 'push_failed'))
     // Before the last attempt it is looked whether the repository is to blame, and not the way to origin.
     if (error instanceof GitError && run.attempt === tools.rules.attempts - 1) await tools.once(repository, () => mendRepository(thread.ref, tools))
     return end({ kind: 'failed', code: 'push_failed', error: tools.redact(messageOf(error)), mayPass: true })

@@ -1,4 +1,5 @@
 import { GitError } from '../git/git.ts'
+import { AccessBusy } from '../git/remote.ts'
 import { Unkillable } from '../process/end-all.ts'
 import { OverBudget } from '../agent/account.ts'
 import { RunFailure, type Ending } from '../command/ending.ts'
@@ -40,6 +41,18 @@ export class Unfinished extends Error {
   }
 }
 
+/** How long whoever gives access to origin is left alone, where it has not said so. */
+const ACCESS_AGAIN_MS = 15_000
+
+/** Origin cannot be reached for a while; the command waits for it as it does for a model that takes no requests. */
+export const notNow = ({ message, until }: AccessBusy, code: 'push_failed' | 'workspace_failed'): Extract<Ending, { kind: 'failed' }> => ({
+  kind: 'failed',
+  code,
+  error: message,
+  mayPass: true,
+  limitedUntil: until ?? Date.now() + ACCESS_AGAIN_MS,
+})
+
 /** Where each budget is set. */
 const BUDGETS = { command: 'maxCostUsd or MAX_COST_USD', thread: 'MAX_COST_USD_PER_THREAD', day: 'MAX_COST_USD_PER_DAY' } as const
 
@@ -59,6 +72,7 @@ export function endingOf(error: unknown): Exclude<Ending, { kind: 'recovered' | 
     const what = `What ${of} may cost, ${error.limitUsd} USD (${BUDGETS[error.scope]}), is spent; what was done is committed.`
     return { kind: 'failed', code: 'budget', error: what, mayPass: false }
   }
+  if (error instanceof AccessBusy) return notNow(error, 'workspace_failed')
   if (error instanceof RunFailure) return { kind: 'failed', code: error.code, error: error.message, mayPass: error.mayPass }
   if (error instanceof Unkillable)
     return {

@@ -37,6 +37,7 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
     ...(about.branch === undefined ? {} : { branch: about.branch }),
     ...(command.type === 'edit' && about.agentSessionId !== undefined ? { agentSessionId: about.agentSessionId, simulated: about.simulated } : {}),
     ...(about.previewUrl === undefined ? {} : { previewUrl: about.previewUrl }),
+    ...('pages' in ending && ending.pages !== undefined && ending.pages.length > 0 ? { pagesChecked: [...ending.pages] } : {}),
     ...('pageErrors' in ending && ending.pageErrors !== undefined && ending.pageErrors.length > 0 ? { pageErrors: [...ending.pageErrors] } : {}),
     ...('pictures' in ending && ending.pictures !== undefined && ending.pictures.length > 0
       ? { pictures: ending.pictures.map((name) => pictureUrl(command, name)) }

@@ -1,7 +1,7 @@
 import { failpoint } from '../observe/failpoint.ts'
 import { RunFailure, type Ending } from '../command/ending.ts'
 import { CommandId } from '../command/ids.ts'
-import type { Result } from '../command/result.ts'
+import type { Code, Result } from '../command/result.ts'
 import { Fenced, refOf, type CommandRecord } from '../journal/journal.ts'
 import { carryOut } from './carry-out.ts'
 import { headStart } from './head-start.ts'
@@ -84,10 +84,10 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
     await failpoint('run.requeued')
     return { kind: 'again', inMs: 0, why: 'The service is stopping; the message is kept and goes on at its next start.' }
   }
-  const waits = ending.kind === 'failed' && ending.limitedUntil !== undefined ? limitOf(run, ending.limitedUntil, tools) : undefined
+  const waits = ending.kind === 'failed' && ending.limitedUntil !== undefined ? limitOf(run, ending, tools) : undefined
   if (waits !== undefined && waits.kind !== 'failed') {
     await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'limit', commit, until: waits.until }, at })
-    return { kind: 'again', inMs: Math.max(0, waits.until - at), why: `The model takes no requests before ${new Date(waits.until).toISOString()}.` }
+    return { kind: 'again', inMs: Math.max(0, waits.until - at), why: `${whoLimits(waits.code)} before ${new Date(waits.until).toISOString()}.` }
   }
   if (ending.kind === 'failed' && ending.mayPass && run.attempt < tools.rules.attempts) {
     await tools.journal.requeue(of, { counted: true, crashed: false, note: { reason: 'failure', commit }, at })
@@ -126,15 +126,17 @@ function readBy(run: CommandRecord, ending: Ending, { steered }: Tools): readonl
   return steered.read(refOf(run.command)) ?? run.saving?.read ?? (ending.kind === 'interrupted' ? [] : undefined)
 }
 
+const whoLimits = (code: Code): string => (code === 'rate_limited' ? 'The model takes no requests' : 'Origin gives no access')
+
 /** Until when a command waits for a model that takes no requests, or how it ends where that is too long. */
 function limitOf(
-  { command, acceptedAt }: CommandRecord,
-  until: number,
+  run: CommandRecord,
+  { code, limitedUntil: until = 0 }: Extract<Ending, { kind: 'failed' }>,
   { rules }: Tools,
-): { kind: 'waits'; until: number } | Extract<Ending, { kind: 'failed' }> {
-  if (command.onRateLimit !== 'fail' && until - acceptedAt <= rules.limitWaitMs) return { kind: 'waits', until }
-  const error = `The model takes no requests before ${new Date(until).toISOString()} (its rate limit); what was done is committed.`
-  return { kind: 'failed', code: 'rate_limited', error, mayPass: false }
+): { kind: 'waits'; until: number; code: Code } | Extract<Ending, { kind: 'failed' }> {
+  if (run.command.onRateLimit !== 'fail' && until - run.acceptedAt <= rules.limitWaitMs) return { kind: 'waits', until, code }
+  const error = `${whoLimits(code)} before ${new Date(until).toISOString()} (its rate limit); what was done is committed.`
+  return { kind: 'failed', code, error, mayPass: false }
 }
 
 /**

@@ -10,7 +10,7 @@ import { mergeTrees } from '../git/merge.ts'
 import { tipOf } from '../workspace/thread-home.ts'
 import { stage } from '../git/stage.ts'
 import { Fenced, refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
-import { firstLine } from '../observe/text.ts'
+import { firstLine, withoutReferences } from '../observe/text.ts'
 import { mendRepository } from './mend.ts'
 import { prepareThread } from './prepare.ts'
 import { land } from './land.ts'
@@ -62,8 +62,10 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
   const changed = staged.tree !== tree
   const { restores, merges } = ending.kind === 'completed' ? ending : { restores: undefined, merges: undefined }
   if (restores !== undefined) await spare(staged.skipped, [tip, restores], thread)
-  const subject = tools.redact(subjectOf(run, ending))
-  const message = (text: string): Message => ({ subject: text, body: tools.redact(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
+  // What anybody may have written there closes no issue when the branch is merged.
+  const shown = (text: string): string => tools.redact(run.way === 'github' ? withoutReferences(text) : text)
+  const subject = shown(subjectOf(run, ending))
+  const message = (text: string): Message => ({ subject: text, body: shown(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
 
   let commit = tip
   const first = restores !== undefined ? 'Save before going back' : merges !== undefined ? 'Save before merging' : subject

@@ -23,6 +23,16 @@ export type Access = 'read' | 'write'
 export interface Authorization extends AsyncDisposable {
   readonly value: string | undefined
 }
+/** Who gives access to origin cannot, or may not, do so now. */
+export class AccessBusy extends Error {
+  /** When to ask again, in ms since the epoch, where that is known. */
+  readonly until: number | undefined
+  constructor(message: string, until: number | undefined, cause: unknown) {
+    super(message, { cause })
+    this.name = 'AccessBusy'
+    this.until = until
+  }
+}
 export type Authorize = (access: Access) => Promise<Authorization>
 
 interface Options {

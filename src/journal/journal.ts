@@ -54,6 +54,10 @@ export interface Inbox {
   due(at: number, limit: number): Promise<readonly InboxEntry[]>
   /** It has been dealt with; its content is not kept any longer. */
   done(n: number): Promise<Answer>
+  /** It cannot be dealt with, and is forgotten: told again, it is taken again. */
+  drop(n: number): Promise<Answer>
+  /** How many have not been dealt with. */
+  size(): Promise<number>
   /** It could not be dealt with: due again at `at`. */
   later(n: number, at: number): Promise<Answer>
   knows(id: string): Promise<boolean>

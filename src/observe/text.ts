@@ -7,6 +7,17 @@ export function printable(text: string, max: number): string {
   return clean.length <= max ? clean : `${clean.slice(0, max - 1).toWellFormed()}…`
 }
 
+const BREAK = '\u200B'
+
+/** Text in which a forge finds nobody to mention and no issue to close: a zero-width space stands in each such word. */
+export function withoutReferences(text: string): string {
+  return text
+    .replaceAll(/@(?=[A-Za-z0-9])/g, `@${BREAK}`)
+    .replaceAll(/#(?=\d)/g, `#${BREAK}`)
+    .replaceAll(/\b(GH)-(?=\d)/gi, `$1-${BREAK}`)
+    .replaceAll(/\/(issues|pull)\/(?=\d)/g, `/$1/${BREAK}`)
+}
+
 /** The first line that says something, at most `max` characters. */
 export function firstLine(text: string, max: number): string {
   const line = printable(text, text.length)

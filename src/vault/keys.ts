@@ -24,16 +24,23 @@ const RULE = 'must be 32 random bytes as base64, such as `openssl rand -base64 3
  * @throws BadVaultKey
  */
 export async function vaultKeys(text: string): Promise<readonly VaultKey[]> {
-  const given = text.split(/[\s,]+/).filter((each) => each !== '')
-  if (given.length === 0) throw new BadVaultKey(RULE)
-  return Promise.all(given.map((each) => keyOf(bytesOf(each))))
+  const problem = vaultKeyProblem(text)
+  if (problem !== undefined) throw new BadVaultKey(problem)
+  return Promise.all(keysIn(text).map((each) => keyOf(bytesOf(each) ?? new Uint8Array())))
 }
 
-function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) throw new BadVaultKey(RULE)
+const keysIn = (text: string): readonly string[] => text.split(/[\s,]+/).filter((each) => each !== '')
+
+/** What is wrong with the text of keys. */
+export function vaultKeyProblem(text: string): string | undefined {
+  const keys = keysIn(text)
+  return keys.length > 0 && keys.every((each) => bytesOf(each) !== undefined) ? undefined : RULE
+}
+
+function bytesOf(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined
   const bytes = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/').replace(/=?$/, '=')), (character) => character.charCodeAt(0))
-  if (bytes.length !== KEY_BYTES || new Set(bytes).size < MIN_DIFFERENT_BYTES) throw new BadVaultKey(RULE)
-  return bytes
+  return bytes.length === KEY_BYTES && new Set(bytes).size >= MIN_DIFFERENT_BYTES ? bytes : undefined
 }
 
 async function keyOf(bytes: Uint8Array<ArrayBuffer>): Promise<VaultKey> {

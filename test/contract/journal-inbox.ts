@@ -30,6 +30,11 @@ export function inboxContract(name: string, withJournal: WithJournal): void {
         expect(await journal.inbox.put(told('a'))).toBe('duplicate')
         expect([await journal.inbox.knows('a'), await journal.inbox.knows('b')]).toEqual([true, false])
         expect(await due(journal)).toEqual([])
+        await journal.inbox.put(told('c'))
+        expect(await journal.inbox.size()).toBe(1)
+        const [given] = await journal.inbox.due(1000, 9)
+        expect(await journal.inbox.drop(given?.n ?? 0)).toBe('done')
+        expect([await journal.inbox.size(), await journal.inbox.put(told('c'))]).toEqual([0, 'done'])
       }),
     )
     it(

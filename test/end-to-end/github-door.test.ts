@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 import { request as send } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { answersOf, enter, githubEnv, progressOf, VAULT_KEY, withGitHub, type WithGitHub } from '../support/issues.ts'
+import { answersOf, githubEnv, progressOf, VAULT_KEY, withGitHub, type WithGitHub } from '../support/issues.ts'
 import { startGitHub } from '../support/github/github.ts'
 import { startService } from '../support/service.ts'
 
+const API_TOKEN = 'CANARY-api-token-71c2'
 let on: WithGitHub
 beforeAll(async () => {
   on = await withGitHub()
@@ -213,9 +214,10 @@ describe('an issue that somebody else vouches for', () => {
 
 it('an app is made by two clicks: by a link with a token, a state, and a code that counts once', async () => {
   await using github = await startGitHub()
-  await using service = await startService({ env: { ...githubEnv(github), REPO_URL: '', PUBLIC_URL: 'https://branchline.example' } })
+  await using service = await startService({ env: { ...githubEnv(github), REPO_URL: '', PUBLIC_URL: 'https://branchline.example', API_TOKEN } })
   const [, token = ''] = /\/setup\/github\?token=(\S+)/.exec(service.output()) ?? []
   const get = (path: string): Promise<Response> => fetch(`${service.url}${path}`)
+  const config = async (): Promise<unknown> => (await fetch(`${service.url}/config`, { headers: { authorization: `Bearer ${API_TOKEN}` } })).json()
   const finish = (body: object): Promise<Response> =>
     fetch(`${service.url}/setup/github/finish`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
   for (const path of ['/setup/github', '/setup/github?token=wrong']) expect((await get(path)).status).toBe(401)
@@ -225,13 +227,13 @@ it('an app is made by two clicks: by a link with a token, a state, and a code th
   expect((await finish({ code, state: 'of-nobody' })).status).toBe(400)
   const back = await get(`/setup/github/back?code=${code}&state=${state}`)
   expect(back.headers.get('content-security-policy')).toContain("default-src 'none'")
-  expect((await fetch(`${service.url}/config`).then((answer) => answer.json())) as unknown).toMatchObject({ configured: false })
+  expect(await config()).toMatchObject({ configured: false })
   const made = await finish({ code, state })
   expect(await made.json()).toMatchObject({ success: true, installUrl: expect.stringContaining('/installations/new') })
-  expect(await (await get('/config')).json()).toMatchObject({ configured: true, slug: github.app.slug })
+  expect((await get('/config')).status).toBe(401)
+  expect(await config()).toMatchObject({ configured: true, slug: github.app.slug })
   // Closed from here on.
   expect((await get(`/setup/github?token=${token}`)).status).toBe(409)
   expect((await finish({ code, state })).status).toBe(409)
   expect(service.output()).not.toContain(github.app.webhookSecret)
-  await enter(service, github)
 })

@@ -30,10 +30,10 @@ afterAll(async () => {
 const done = (number: number): Promise<void> => expect.poll(() => progressOf(on.github, number), { timeout: 60_000 }).toContain('**Done:**')
 
 /** One issue, worked on and then talked about: what there must be of it, once, whatever happened meanwhile. */
-async function worked(title: string, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+async function worked(title: string, meanwhile: (number: number) => Promise<void> = async () => {}): Promise<void> {
   const { github } = on
   const { number } = await github.openIssue({ title, body: `write ${title.replaceAll(/\W+/g, '-')}.txt: one` })
-  await meanwhile()
+  await meanwhile(number)
   await done(number)
   const pulls = (await github.pulls()).filter(({ pull: { head } }) => head === `thread-issue-${number}`)
   expect(pulls.map(({ state }) => state)).toEqual(['open'])
@@ -93,8 +93,7 @@ describe('what GitHub does meanwhile:', () => {
 
   it('a comment that shows the work is deleted: another one is made', async () => {
     const { github } = on
-    await worked('deleted', async () => {
-      const number = Math.max(...(await Promise.all([github.pulls()])).flat().map((pull) => pull.number)) + 1
+    await worked('deleted', async (number) => {
       await expect.poll(() => github.comments(number).length).toBeGreaterThan(0)
       await github.deleteComment(github.comments(number)[0]?.id ?? 0)
     })

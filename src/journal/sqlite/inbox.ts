@@ -41,6 +41,14 @@ export class SqliteInbox implements Inbox {
     )
   }
 
+  drop(n: number): Promise<Answer> {
+    return this.#writer.write<Answer>((statements) => answerOf(statements.prepare('DELETE FROM inbox WHERE n = ?').run(n).changes), 'lost')
+  }
+
+  async size(): Promise<number> {
+    return Number(this.#reading.prepare('SELECT count(*) AS size FROM inbox WHERE content IS NOT NULL').get()?.['size'])
+  }
+
   later(n: number, at: number): Promise<Answer> {
     return this.#writer.write<Answer>(
       (statements) => answerOf(statements.prepare('UPDATE inbox SET tries = tries + 1, due_at = ? WHERE n = ? AND content IS NOT NULL').run(at, n).changes),

@@ -21,9 +21,9 @@ export async function readApp(vault: Vault): Promise<App | undefined> {
 }
 
 /** What is kept of an app, as the vault keeps it; of what is left out nothing changes. */
-export const appFields = ({ appId, privateKey, webhookSecrets, installationId }: Partial<App>): Record<string, string> => ({
+export const appFields = ({ appId, privateKey, webhookSecrets, ...rest }: Partial<App>): Record<string, string | undefined> => ({
   ...(appId === undefined ? {} : { appId }),
   ...(privateKey === undefined ? {} : { privateKey }),
   ...(webhookSecrets === undefined ? {} : { webhookSecret: JSON.stringify(webhookSecrets) }),
-  ...(installationId === undefined ? {} : { installationId: String(installationId) }),
+  ...('installationId' in rest ? { installationId: rest.installationId === undefined ? undefined : String(rest.installationId) } : {}),
 })

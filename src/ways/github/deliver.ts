@@ -3,6 +3,7 @@ import type { Result } from '../../command/result.ts'
 import type { Delivery } from '../../journal/journal.ts'
 import { failpoint } from '../../observe/failpoint.ts'
 import { messageOf } from '../../observe/text.ts'
+import { NoAccess } from './api.ts'
 import { answerOnce } from './comments.ts'
 import type { Desk } from './desk.ts'
 import { commandOf, taken } from './hand-in.ts'
@@ -34,7 +35,8 @@ export async function deliver({ workspace, threadId, to, result }: Delivery, des
     else await deliverPush(ref, thread, place, result, desk)
   } catch (error) {
     // The issue is locked, deleted, or the app may not write there any more: asking again would not help.
-    if (!(error instanceof GitHubRefused)) throw error
+    const gone = error instanceof NoAccess && (await desk.api.hasApp()) // the app was taken out of the repository
+    if (!gone && !(error instanceof GitHubRefused)) throw error
     desk.log.error({ event: 'github.not_told', threadId, commandId: result.commandId, error: messageOf(error) })
   }
 }
@@ -64,7 +66,7 @@ async function deliverMerge(ref: ThreadRef, thread: IssueThread, { merges = '', 
   if (!result.success) return tell(ref, thread, place, result, { kind: 'failed', error: result.error ?? result.summary }, desk)
   if (result.conflicts === undefined) return
   const commandId = CommandId.parse(`${result.commandId}-resolve`)
-  const about = { repository: thread.repository, number: thread.number, base: undefined, settings: {} }
+  const about = { repository: thread.repository, number: thread.number, base: undefined, settings: limitOf(thread) }
   const command = { ...commandOf(commandId, conflictInstruction(merges, result.conflicts), ref, about, desk), delivery: 'queue' as const }
   desk.progress.begin(ref)
   taken(await desk.works().accept(command, 'github', { way: 'github', from: place.repository.name, to: replyTo(place), id: commandId }))
@@ -81,14 +83,15 @@ async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   desk.progress.reach(ref, 'branch')
   // What a failed run has left is on the branch to be looked at; it asks for nothing to be merged.
   if (!result.success) return tell(ref, thread, place, result, { kind: 'failed', error: result.error ?? result.summary }, desk)
-  const isNew = thread.pull === undefined
-  const now = isNew ? await propose(ref, thread, result, desk) : thread
+  const now = thread.pull === undefined ? await propose(ref, thread, result, desk) : thread
   await failpoint('github.pull_noted')
   desk.progress.reach(ref, 'pull request')
   // The pull request itself answers the issue that it is for.
-  const answered = isNew && place.place.kind === 'issue'
+  const answered = now.pull?.by === result.commandId && place.place.kind === 'issue'
   await tell(ref, now, place, result, { kind: 'pull request', summary: result.summary }, desk, answered)
 }
+
+const limitOf = ({ maxCostUsd }: IssueThread) => ({ maxCostUsd })
 
 /** Opens the pull request and notes it. */
 async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk: Desk): Promise<IssueThread> {
@@ -104,7 +107,10 @@ async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk
     draft,
   })
   await failpoint('github.pull_made')
-  return desk.threads.change(ref, ref.threadId, { pull: { number: made.number, url: made.url, state: 'open' } })
+  return desk.threads.change(ref, ref.threadId, ({ numbers }) => ({
+    pull: { number: made.number, url: made.url, state: 'open', by: result.commandId },
+    numbers: [...new Set([...numbers, made.number])],
+  }))
 }
 
 async function tell(ref: ThreadRef, thread: IssueThread, place: ReplyPlace, result: Result, standing: Standing, desk: Desk, answered = false): Promise<void> {

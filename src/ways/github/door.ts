@@ -81,6 +81,7 @@ export async function receive(request: Request, { secrets, record, room, receive
   if (payload === undefined) return { status: 400, message: 'body: is not JSON' }
   const event = readEvent(name, payload)
   if (event === undefined) return { status: 202, message: 'nothing to do for this event' }
+  if (event.kind === 'message' && event.actor.isBot) return { status: 202, message: 'nothing is done for a bot' }
   const answer = await record(toldOf(id, { event }, Date.now()))
   if (answer === 'lost') return { status: 503, message: 'The service is being replaced; send it again' }
   return { status: 202, message: answer === 'done' ? 'recorded' : 'known already', ...(answer === 'done' ? { recorded: id } : {}) }

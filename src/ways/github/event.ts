@@ -37,6 +37,7 @@ const Pull = z.object({
   base: z.object({ ref: z.string().max(250) }),
   merged: z.boolean().nullish(),
   closed_at: z.string().nullish(),
+  updated_at: z.string().nullish(),
 })
 
 const Envelope = z.object({
@@ -103,6 +104,7 @@ export interface Message extends Happened {
 export type GitHubEvent =
   | Message
   | (Happened & { readonly kind: 'closed'; readonly number: number; readonly onPull: boolean; readonly merged: boolean; readonly at: string })
+  | (Happened & { readonly kind: 'reopened'; readonly number: number; readonly at: string })
   | (Happened & { readonly kind: 'check ended'; readonly sha: string; readonly checkId: number; readonly at: string })
   | (Happened & { readonly kind: 'pushed'; readonly branch: string; readonly after: string })
 
@@ -170,6 +172,10 @@ export function readEvent(name: string, payload: unknown): GitHubEvent | undefin
       const pull = PULL.safeParse(payload).data?.pull_request
       return pull && { ...base, kind: 'closed', number: pull.number, onPull: true, merged: pull.merged === true, at: pull.closed_at ?? pull.head.sha }
     }
+    case 'pull_request.reopened': {
+      const pull = PULL.safeParse(payload).data?.pull_request
+      return pull && { ...base, kind: 'reopened', number: pull.number, at: pull.updated_at ?? pull.head.sha }
+    }
     case 'check_run.completed': {
       const run = CHECK.safeParse(payload).data?.check_run
       return run && { ...base, kind: 'check ended', sha: run.head_sha, checkId: run.id, at: run.completed_at ?? '' }
@@ -194,7 +200,8 @@ export function meaningOf(event: GitHubEvent): string {
       return `${at} ${event.by} ${event.number} ${which} ${event.by === 'labeled' || event.by === 'assigned' ? `${event.name} ${event.at}` : ''}`.trimEnd()
     }
     case 'closed':
-      return `${at} closed ${event.number} ${event.at}`
+    case 'reopened':
+      return `${at} ${event.kind} ${event.number} ${event.at}`
     case 'check ended':
       return `${at} check ${event.checkId} ${event.at}`
     case 'pushed':
@@ -208,6 +215,7 @@ export function lineOf(event: GitHubEvent): string {
   switch (event.kind) {
     case 'message':
     case 'closed':
+    case 'reopened':
       return `${at} ${event.number}`
     case 'check ended':
       return `${at} ${event.sha}`

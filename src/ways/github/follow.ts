@@ -19,6 +19,8 @@ export async function follow(event: Exclude<GitHubEvent, { kind: 'message' }>, o
   switch (event.kind) {
     case 'closed':
       return followClosed(event, of, desk)
+    case 'reopened':
+      return followReopened(event, of, desk)
     case 'check ended':
       return followChecks(event, of, desk)
     case 'pushed':
@@ -36,6 +38,13 @@ async function followClosed({ repository, number, merged }: Followed<'closed'>, 
     await desk.threads.change(of, thread.threadId, ({ pull }) => (pull === undefined ? {} : { pull: { ...pull, state: merged ? 'merged' : 'closed' } }))
   await desk.works().park(ref)
   await desk.progress.show(ref, { kind: 'closed' })
+}
+
+/** What is said there goes on in the thread that made it, unless another one was begun meanwhile. */
+async function followReopened({ repository, number }: Followed<'reopened'>, of: WorkspaceId, desk: Desk): Promise<void> {
+  const thread = await desk.threads.ofNumber(of, repository, number)
+  if (thread?.pull?.number === number)
+    await desk.threads.change(of, thread.threadId, ({ pull }) => (pull === undefined ? {} : { pull: { ...pull, state: 'open' } }))
 }
 
 /** When the last check of a commit has ended, those that failed are given to the agent. */

@@ -28,8 +28,8 @@ export const answerToOf = ({ repository: { owner, name }, number, answerTo }: Me
 export async function handIn(message: Message, settings: Settings, of: WorkspaceId, desk: Desk): Promise<void> {
   const { repository, number } = message
   const [former, to] = [await desk.threads.ofNumber(of, repository, number), answerToOf(message)]
-  const known = former !== undefined && goesOn(former, message) ? former : undefined
-  const base = message.onPull && known === undefined ? await headOf(message, desk) : undefined
+  const known = former !== undefined && goesOn(former) ? former : undefined
+  const base = message.onPull && former === undefined ? await headOf(message, desk) : undefined
   if (base === 'elsewhere') {
     const text = 'The branch of this pull request is in another repository, to which nothing can be pushed from here.'
     return answerOnce(desk.api, to, markerOf('answer', commandIdOf(message)), text, 0)
@@ -62,12 +62,12 @@ export function taken(accepted: Acceptance): void {
   if (accepted.kind === 'backlog') throw new NotNow('too many results cannot be delivered')
 }
 
-/** A thread whose pull request was closed or merged goes on only there. */
-const goesOn = ({ pull }: IssueThread, { number }: Message): boolean => pull === undefined || pull.state === 'open' || pull.number === number
+/** A thread whose pull request was closed or merged has come to its end: what is said there later begins another one. */
+const goesOn = ({ pull }: IssueThread): boolean => pull === undefined || pull.state === 'open'
 
 /** The thread that a message belongs to, given the one that its issue has. */
-export const threadIdFor = (message: Message, former: IssueThread | undefined): ThreadId =>
-  former !== undefined && goesOn(former, message) ? former.threadId : nextThreadId(message.number, message.onPull, former)
+export const threadIdFor = ({ number, onPull }: Message, former: IssueThread | undefined): ThreadId =>
+  former === undefined ? nextThreadId(number, onPull, undefined) : goesOn(former) ? former.threadId : nextThreadId(former.number, former.onPull, former)
 
 interface About {
   readonly repository: RepositoryFacts
@@ -124,7 +124,7 @@ async function headOf({ repository: { id, owner, name }, number, head }: Message
 
 async function begin(
   message: Message,
-  { draft }: Settings,
+  { draft, maxCostUsd }: Settings,
   of: WorkspaceId,
   former: IssueThread | undefined,
   base: string | undefined,
@@ -135,13 +135,15 @@ async function begin(
   const thread: IssueThread = {
     threadId,
     repository,
-    number,
-    onPull,
-    title: quietText(subject.title, 250),
+    number: former?.number ?? number,
+    onPull: former?.onPull ?? onPull,
+    title: former?.title ?? quietText(subject.title, 250),
     draft,
+    numbers: [...new Set([...(former?.numbers ?? []), number])],
     checked: [],
     resolved: [],
-    ...(base === undefined ? {} : { base }),
+    ...(maxCostUsd === undefined ? {} : { maxCostUsd }),
+    ...(base === undefined ? (former?.base === undefined ? {} : { base: former.base }) : { base }),
     ...(former?.pull === undefined ? {} : { before: former.pull.url }),
   }
   await desk.threads.keep(of, thread)

@@ -88,7 +88,7 @@ export class Intake implements AsyncDisposable {
       if (hopeless) {
         this.#desk.log.error({ event: 'github.given_up', delivery: entry.id, error: why })
         await this.#desk.journal.bury({ at: Date.now(), reason: why, source: entry.id, body: entry.content })
-        await inbox.done(entry.n)
+        await inbox.drop(entry.n) // sent again, when its reason is gone, it is taken again
         return true
       }
       const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(entry.tries, 10)) * (0.5 + Math.random() / 2)
@@ -111,10 +111,14 @@ async function dealWithMessage(message: Message, vouched: Options | undefined, d
   const { owner, name } = repository
   if (actor.isBot && vouched === undefined) return
   const of = workspaceOf(repository, desk.fixed)
+  if (!(await desk.threads.isFor(of, repository))) {
+    desk.log.warn({ event: 'github.other_repository', repository: `${owner}/${name}`, projectId: of.projectId })
+    return
+  }
   const { settings, problem } = await settingsOrProblem(message, desk)
   const thread = await desk.threads.ofNumber(of, repository, number)
   const { slug } = await desk.api.itself()
-  const known = { thread: thread !== undefined, ownPull: thread?.pull?.number === number, slug }
+  const known = { thread: thread !== undefined, ownPull: thread !== undefined && thread.number !== number, slug }
   if (vouched === undefined && !isWanted(message, settings, known)) return
   if (vouched === undefined && !(await mayAsk(desk.api, { owner, name }, actor.login, settings.who))) {
     desk.log.info({ event: 'github.not_allowed', repository: `${owner}/${name}`, number, login: actor.login, who: settings.who })

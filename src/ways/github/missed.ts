@@ -7,6 +7,8 @@ import { GitHubRefused } from './refusals.ts'
 
 /** GitHub keeps deliveries for three days. */
 const KEPT_MS = 3 * 24 * 60 * 60_000
+/** Clocks differ, and an entry appears when its delivery has ended. */
+const OVERLAP_MS = 10 * 60_000
 const PER_PAGE = 100
 const MAX_PAGES = 100
 
@@ -18,6 +20,8 @@ export class Missed implements AsyncDisposable {
   readonly #stop = new AbortController()
   #ring = new AbortController()
   #working: Promise<void> | undefined
+  /** What came earlier has been looked at. */
+  #lookedUntil = 0
 
   constructor(desk: Desk, found: () => void, everyMs: number) {
     this.#desk = desk
@@ -52,12 +56,14 @@ export class Missed implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
+    const began = Date.now()
     const missed = await this.#unknown()
     // Oldest first, so that what belongs to one issue stays in order.
     for (const id of missed.toReversed()) {
       if (this.#stop.signal.aborted) return
       await this.#fetch(id)
     }
+    this.#lookedUntil = began - OVERLAP_MS
   }
 
   /** Deliveries that arrived nowhere and that we do not know, newest first. */
@@ -73,7 +79,7 @@ export class Missed implements AsyncDisposable {
         else if (age < KEPT_MS && !(await journal.inbox.knows(`github ${guid}`))) missed.set(guid, Number(id))
       }
       cursor = /[?&]cursor=([^&>]+)[^>]*>; rel="next"/.exec(headers.link ?? '')?.[1]
-      if (cursor === undefined) break
+      if (cursor === undefined || data.some(({ delivered_at: at }) => Date.parse(at) < this.#lookedUntil)) break
       cursor = decodeURIComponent(cursor)
     }
     return [...missed].filter(([guid]) => !arrived.has(guid)).map(([, id]) => id)
@@ -88,7 +94,7 @@ export class Missed implements AsyncDisposable {
     try {
       const { data } = await api.asApp('GET /app/hook/deliveries/{delivery_id}', { delivery_id: id })
       const event = readEvent(data.event, data.request.payload)
-      if (event === undefined) return
+      if (event === undefined || (event.kind === 'message' && event.actor.isBot)) return
       const answer = await journal.inbox.put(toldOf(data.guid, { event }, Date.now()))
       if (answer !== 'done') return
       log.info({ event: 'github.found_missed', delivery: data.guid, name: data.event })

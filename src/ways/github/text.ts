@@ -1,3 +1,5 @@
+import { withoutReferences } from '../../observe/text.ts'
+
 /** Longest body of a comment or pull request, in UTF-16 code units; GitHub refuses more than 65,536 characters. */
 const MAX_BODY = 60_000
 
@@ -43,14 +45,11 @@ const BREAK = '\u200B'
  */
 export function quietText(text: string, max = MAX_BODY): string {
   const cut = text.length > max ? text.slice(0, max - CUT.length).toWellFormed() + CUT : text
-  return cut
+  const still = cut
     .replaceAll(UNSEEN, '')
     .replaceAll(/<(?=[A-Za-z/!?])/g, `<${BREAK}`)
     .replaceAll(/!(?=\[)/g, `!${BREAK}`)
-    .replaceAll(/@(?=[A-Za-z0-9])/g, `@${BREAK}`)
-    .replaceAll(/#(?=\d)/g, `#${BREAK}`)
-    .replaceAll(/\b(GH)-(?=\d)/gi, `$1-${BREAK}`)
-    .replaceAll(/\/(issues|pull)\/(?=\d)/g, `/$1/${BREAK}`)
+  return withoutReferences(still)
 }
 
 /** One line of such text, without Markdown's own signs at its beginning. */

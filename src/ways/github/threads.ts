@@ -18,7 +18,17 @@ export interface IssueThread {
   /** The comment that says how it stands. */
   readonly sticky?: number
   /** The pull request that it made. */
-  readonly pull?: { readonly number: number; readonly url: string; readonly state: 'open' | 'closed' | 'merged' }
+  readonly pull?: {
+    readonly number: number
+    readonly url: string
+    readonly state: 'open' | 'closed' | 'merged'
+    /** The command whose work it was made for. */
+    readonly by: string
+  }
+  /** Issues and pull requests whose comments belong to it. */
+  readonly numbers: readonly number[]
+  /** What its messages may cost, as the settings said when it began. */
+  readonly maxCostUsd?: number
   /** Commits whose failed checks the agent was given. */
   readonly checked: readonly string[]
   /** Commits of the base whose conflicts it was asked to resolve. */
@@ -68,6 +78,13 @@ export class IssueThreads {
     return threadId === undefined ? undefined : this.get(of, threadId)
   }
 
+  /** A workspace has one repository: the first that comes, where ids that are fixed lead others to the same. */
+  async isFor(of: WorkspaceId, { id }: RepositoryFacts): Promise<boolean> {
+    const known = await this.#memos.recall(of, 'github repository')
+    if (known === undefined) await this.#memos.remember(of, 'github repository', String(id))
+    return known === undefined || known === String(id)
+  }
+
   async all(of: WorkspaceId): Promise<readonly IssueThread[]> {
     return [...(await this.#memos.recallAll(of, nameOf(''))).values()].map((text): IssueThread => JSON.parse(text))
   }
@@ -85,8 +102,7 @@ export class IssueThreads {
 
   async keep(of: WorkspaceId, thread: IssueThread): Promise<void> {
     await this.#memos.remember(of, nameOf(thread.threadId), JSON.stringify(thread))
-    const numbers = [thread.number, ...(thread.pull === undefined ? [] : [thread.pull.number])]
-    for (const number of numbers) await this.#memos.remember(of, numberOf(thread.repository, number), thread.threadId)
+    for (const number of thread.numbers) await this.#memos.remember(of, numberOf(thread.repository, number), thread.threadId)
   }
 }
 

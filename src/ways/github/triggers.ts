@@ -1,5 +1,6 @@
 import type { Message } from './event.ts'
 import type { Settings } from './settings.ts'
+import { shownText } from './text.ts'
 
 /** What is known here of where a message was written. */
 export interface Known {
@@ -13,7 +14,7 @@ export interface Known {
 
 /** Whether a message is meant for us, by the repository's settings. */
 export function isWanted(message: Message, { triggers }: Settings, { thread, ownPull, slug }: Known): boolean {
-  const mentioned = mentions(message.text, triggers.mention ?? `@${slug}`)
+  const mentioned = mentions(shownText(message.text), triggers.mention ?? `@${slug}`)
   const among = (list: readonly string[]): boolean => list.some((each) => each.toLowerCase() === message.name?.toLowerCase())
   switch (message.by) {
     case 'opened':

@@ -52,7 +52,7 @@ function headline(standing: Standing, { pull }: IssueThread): string {
     case 'failed':
       return `**This did not work.** ${quietLine(standing.error, 500)}`
     case 'closed':
-      return '**Closed.** The branch stays; a comment here begins anew.'
+      return '**Closed.** The branch and the conversation are kept.'
   }
 }
 
@@ -92,14 +92,17 @@ export function pullRequestText(
   return parts.join('\n\n')
 }
 
-function checkedText({ pageErrors, pictures, previewUrl }: Result): string {
-  if (pageErrors !== undefined && pageErrors.length > 0)
+function checkedText({ pageErrors = [], pagesChecked = [] }: Result): string {
+  if (pageErrors.length > 0)
     return `The preview shows errors:\n\n${pageErrors
       .slice(0, 10)
       .map((error) => `- ${quietLine(error, 300)}`)
       .join('\n')}`
-  if (pictures !== undefined && pictures.length > 0) return 'The pages that it touches were opened in a browser; none shows an error.'
-  if (previewUrl !== undefined) return 'The preview of the site shows no error on the pages that were looked at.'
+  if (pagesChecked.length > 0)
+    return `Opened in the preview, without an error: ${pagesChecked
+      .slice(0, 10)
+      .map((page) => `\`${quietLine(page.replaceAll('`', ''), 200)}\``)
+      .join(', ')}`
   return 'Nothing was run by the service; the checks of this pull request tell.'
 }
 

@@ -20,7 +20,7 @@ const ConfigBody = z
       .union([Secret.transform((secret) => [secret]), z.array(Secret).min(1).max(3)])
       .optional()
       .describe('One, or several while one is being replaced: any of them may have signed a webhook.'),
-    installationId: z.int().positive().optional().describe('Where there is only one; else each repository is asked for its own.'),
+    installationId: z.int().positive().nullable().optional().describe('Where there is only one; else each repository is asked for its own.'),
   })
   .refine((body) => Object.keys(body).length > 0, 'must hold at least one of appId, privateKey, webhookSecret, installationId')
   .meta({ id: 'Config' })
@@ -68,7 +68,7 @@ export function configRoutes(desk: Desk): readonly Route[] {
             ...(appId === undefined ? {} : { appId }),
             ...(key === undefined ? {} : { privateKey: key }),
             ...(webhookSecret === undefined ? {} : { webhookSecrets: webhookSecret }),
-            ...(installationId === undefined ? {} : { installationId }),
+            ...(installationId === undefined ? {} : { installationId: installationId ?? undefined }),
           },
           vault,
           desk,

@@ -61,6 +61,7 @@ export function githubRoutes(desk: Desk): readonly Route[] {
       serve: async ({ body, c, caller }) => {
         const { issues } = desk.github
         if (issues === undefined) throw new Problem(409, 'Not possible here', 'No GitHub App can be set up here: VAULT_KEY is not set.')
+        if (!(await desk.github.api.hasApp())) throw new Problem(409, 'Not possible here', 'No GitHub App is set up here: see docs/github.md.')
         const taken = await issues.vouched(body.payload, body.config)
         if (taken === undefined)
           throw new Problem(400, 'The request is not valid', 'payload: must be what GitHub sends of an issue, with issue, repository and sender', [

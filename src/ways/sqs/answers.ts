@@ -38,6 +38,6 @@ export function bodyOf(result: Result): string {
   const text = (of: object): string => fitForSqs(JSON.stringify(of))
   const whole = text(result)
   if (Buffer.byteLength(whole) <= MAX_BYTES) return whole
-  const { filesChanged: _files, skipped: _skipped, pageErrors: _errors, pictures: _pictures, ...rest } = result
+  const { filesChanged: _files, skipped: _skipped, pageErrors: _errors, pagesChecked: _pages, pictures: _pictures, ...rest } = result
   return text({ ...rest, summary: `${rest.summary.slice(0, 1000)} (Lists of files are left out: the result was too large for its queue.)` })
 }
