@@ -13,6 +13,7 @@ import { GitHubBusy } from './ways/github/refusals.ts'
 import { readApp } from './ways/github/app.ts'
 import { Progress } from './ways/github/progress.ts'
 import { IssueThreads } from './ways/github/threads.ts'
+import type { PictureLinks } from './ways/http/picture-links.ts'
 import { GitHubWay } from './ways/github/way.ts'
 import { writeAtomically } from './workspace/files.ts'
 import { basic, githubUrl, operatorOrigin, requestedOrigin, type GitHubAccess } from './workspace/origin.ts'
@@ -86,9 +87,9 @@ export function assembleGitHub(
   config: Config,
   tools: Tools,
   engine: () => Engine,
-  parts: GitHubParts & { readonly vault: Vault; readonly pictureUrl: ((path: string) => string) | undefined },
+  parts: GitHubParts & { readonly vault: Vault; readonly pictureLinks: PictureLinks | undefined },
 ): GitHubWay {
-  const { api, access, vault } = parts
+  const { api, access, vault, pictureLinks } = parts
   const threads = new IssueThreads(tools.journal.memos, tools.once)
   const progress = new Progress({
     api,
@@ -123,7 +124,7 @@ export function assembleGitHub(
         return own !== undefined && own.replace(/\.git$/, '').toLowerCase() === url.replace(/\.git$/, '').toLowerCase() ? own : url
       },
       maxCostUsd: config.MAX_COST_USD,
-      pictureUrl: parts.pictureUrl,
+      pictureUrl: pictureLinks === undefined ? undefined : (ref, path) => pictureLinks.url(ref, path),
       log: tools.log,
     },
     vault,

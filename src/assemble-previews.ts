@@ -89,7 +89,8 @@ async function open(gateway: Gateway, host: string, port: number): Promise<numbe
 }
 
 /** Made once for a workspace folder, so that links outlive a restart. */
-async function linkKey(own: string): Promise<Buffer> {
+/** Signs links that whoever has them may follow. */
+export async function linkKey(own: string): Promise<Buffer> {
   const path = join(own, 'preview-links.key')
   const known = await readFile(path).catch(() => undefined)
   if (known?.length === KEY_BYTES) return known

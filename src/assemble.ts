@@ -6,7 +6,7 @@ import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
 import { assembleApi, assembleGitHub, openVault, publicHost, setUpOf } from './assemble-github.ts'
-import { assemblePreviews } from './assemble-previews.ts'
+import { assemblePreviews, linkKey } from './assemble-previews.ts'
 import { assembleQueues, openJournal } from './assemble-queues.ts'
 import type { Upstream } from './agent/upstream.ts'
 import { SettingsFile } from './agent/settings.ts'
@@ -37,6 +37,7 @@ import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
 import { readCallers } from './ways/http/access.ts'
+import { PictureLinks } from './ways/http/picture-links.ts'
 import { listen } from './ways/http/server.ts'
 import { Waiting } from './ways/http/waiting.ts'
 import { findNpm } from './workspace/npm.ts'
@@ -164,7 +165,8 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
     if (worker === undefined) throw new Error('it goes to a queue, and this service was started without queues')
     await worker.deliver(delivery)
   }
-  const issues = vault === undefined ? undefined : parts.use(assembleGitHub(config, tools, () => engine, { ...github, vault, pictureUrl: undefined }))
+  const pictureLinks = config.PUBLIC_URL !== undefined && config.PICTURES ? new PictureLinks(await linkKey(paths.own), config.PUBLIC_URL) : undefined
+  const issues = vault === undefined ? undefined : parts.use(assembleGitHub(config, tools, () => engine, { ...github, vault, pictureLinks }))
   const toGitHub: Deliver = async (delivery) => {
     http(delivery)
     if (issues === undefined) throw new Error('it goes to GitHub, and this service was started without VAULT_KEY')
@@ -198,6 +200,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       version,
       github: { ...github, vault, issues, keepSecret: (value) => secrets.add(value), setUp },
       previewLink: showing.access?.link.bind(showing.access),
+      pictureLinks,
       stopping: stopping.signal,
     },
     callers,

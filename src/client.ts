@@ -1,7 +1,7 @@
 import { Client, type HttpOptions } from './client/http.ts'
 import type { QueueClient, QueueOptions } from './client/queues.ts'
 
-export { Client, ServiceSaid, type DeadLetter, type HttpOptions, type Message, type ThreadSummary } from './client/http.ts'
+export { Client, ServiceSaid, type AppConfig, type DeadLetter, type HttpOptions, type Message, type ThreadSummary } from './client/http.ts'
 export type { QueueClient, QueueMessage, QueueOptions } from './client/queues.ts'
 export { wakeService, type EcsService } from './client/wake.ts'
 export type { RunEvent } from './command/event.ts'

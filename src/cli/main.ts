@@ -1,5 +1,6 @@
 import { serve } from '../main.ts'
 import { version } from '../version.ts'
+import { config } from './config.ts'
 import { doctor } from './doctor.ts'
 import { explain, Usage } from '../explain.ts'
 import { health } from './health.ts'
@@ -21,6 +22,8 @@ async function main(args: readonly string[]): Promise<number> {
       return threads(values)
     case 'dlq':
       return (await import('./dlq.ts')).dlq(rest, values) // what speaks to AWS is loaded only where it is needed
+    case 'config':
+      return config(rest, values)
     case 'health':
       return health(values.json)
     case 'doctor':

@@ -8,6 +8,7 @@ export const HELP = `Branchline ${version}: messages become git changes
   branchline send TEXT… [options]         hand a message in, watch the work, see the result
   branchline threads [options]            list the threads of a workspace
   branchline dlq list|show ID|retry ID    messages that could not be taken or carried out
+  branchline config [set|clear]           the GitHub App of a service, in its vault
   branchline health                       whether the service of this WORKSPACE_PATH does its work
   branchline doctor                       check this machine, and say how to mend what is wrong
 
@@ -28,6 +29,8 @@ export const HELP = `Branchline ${version}: messages become git changes
                     INPUT_QUEUE_URL and OUTPUT_QUEUE_URL) instead of HTTP
   --wake NAME       with --queue: the ECS service, CLUSTER/SERVICE, to start where it does not run
   --token-file FILE the token of the service, where it needs one
+  --app-id, --private-key-file, --webhook-secret-file, --installation-id
+                    with config set: what GitHub shows of the app
   --json            print the bare answer
 `
 
@@ -48,6 +51,10 @@ const OPTIONS = {
   id: { type: 'string' },
   repo: { type: 'string' },
   'token-file': { type: 'string' },
+  'app-id': { type: 'string' },
+  'private-key-file': { type: 'string' },
+  'webhook-secret-file': { type: 'string' },
+  'installation-id': { type: 'string' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
   version: { type: 'boolean', default: false },

@@ -48,6 +48,19 @@ export interface DeadLetter {
 /** How often a result is asked for. */
 const POLL_MS = 250
 
+/** The GitHub App of a service, as far as it may be shown. */
+export interface AppConfig {
+  readonly configured: boolean
+  readonly appId?: string
+  readonly installationId?: number
+  readonly privateKey?: { readonly fingerprint: string }
+  readonly webhookSecrets: number
+  /** What the app is called in mentions. */
+  readonly slug?: string
+  /** Why GitHub does not know us as this app. */
+  readonly problem?: string
+}
+
 /** The service did not accept a request; the message is what it said. */
 export class ServiceSaid extends Error {
   readonly status: number
@@ -122,6 +135,20 @@ export class Client {
     return (await this.#call<{ commandId: string }>('POST', `/api/dead-letters/${n}/retry`, {})).commandId
   }
 
+  /** What is known of the GitHub App; never a secret. @throws ServiceSaid */
+  async config(): Promise<AppConfig> {
+    return this.#call('GET', '/config')
+  }
+
+  /** Keeps what is given of the GitHub App; the rest stays. @throws ServiceSaid */
+  async setConfig(fields: object): Promise<AppConfig> {
+    return this.#call('POST', '/config', fields)
+  }
+
+  async clearConfig(): Promise<AppConfig> {
+    return this.#call('DELETE', '/config')
+  }
+
   /** What happens in a thread from `lastEventId` on; comes back by itself where the connection is lost. */
   async *events(
     of: { readonly clientId: string; readonly userId: string; readonly threadId: string; readonly projectId?: string | undefined },
@@ -146,7 +173,7 @@ export class Client {
     }
   }
 
-  async #call<Answer>(method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
+  async #call<Answer>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<Answer> {
     const answer = await fetch(this.#url + path, {
       method,
       headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },

@@ -14,9 +14,15 @@ import type { Tools } from './tools.ts'
 const MAX_PAGES = 3
 const KEPT_PER_THREAD = 60
 
+/** What the folder of a thread's pictures is called. */
+export const pictureFolder = (ref: ThreadRef): string => createHash('sha256').update(threadKey(ref)).digest('hex').slice(0, 32)
+export const PICTURE_FOLDER = /^[0-9a-f]{32}$/
+
+/** Where the pictures of a folder are. */
+export const picturesIn = (root: string, folder: string): string => join(root, '.branchline', 'pictures', folder)
+
 /** The folder of a thread's pictures. */
-export const picturesOf = (root: string, ref: ThreadRef): string =>
-  join(root, '.branchline', 'pictures', createHash('sha256').update(threadKey(ref)).digest('hex').slice(0, 32))
+export const picturesOf = (root: string, ref: ThreadRef): string => picturesIn(root, pictureFolder(ref))
 
 /** What a picture may be called; whoever asks for one says a name. */
 export const PICTURE_NAME = /^[a-z0-9-]{1,80}\.png$/

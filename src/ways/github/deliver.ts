@@ -96,7 +96,7 @@ const limitOf = ({ maxCostUsd }: IssueThread) => ({ maxCostUsd })
 /** Opens the pull request and notes it. */
 async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk: Desk): Promise<IssueThread> {
   const { repository, base, draft } = thread
-  const pictures = (result.pictures ?? []).flatMap((path) => desk.pictureUrl?.(path) ?? [])
+  const pictures = (result.pictures ?? []).flatMap((path) => desk.pictureUrl?.(ref, path) ?? [])
   const closes = !thread.onPull && (base === undefined || base === repository.defaultBranch)
   const made = await openPullRequest(desk.api, {
     repository,

@@ -33,7 +33,7 @@ export interface Desk {
   readonly repositoryUrl: (repository: RepositoryFacts) => string
   readonly maxCostUsd: number | undefined
   /** Where pictures can be seen by whoever looks at a pull request; `undefined` where nobody can. */
-  readonly pictureUrl: ((path: string) => string) | undefined
+  readonly pictureUrl: ((ref: ThreadRef, path: string) => string) | undefined
   readonly log: Log
 }
 

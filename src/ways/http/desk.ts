@@ -7,6 +7,7 @@ import type { Tools } from '../../engine/tools.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { requireReach, type Caller } from './access.ts'
+import type { PictureLinks } from './picture-links.ts'
 import { Problem } from './problem.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { GitHubApi } from '../github/api.ts'
@@ -42,6 +43,8 @@ export interface Desk {
   }
   /** Links to previews that not everybody may see; `undefined` where whoever reaches them sees them. */
   readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
+  /** Links to pictures; `undefined` where nobody but callers of this API sees them. */
+  readonly pictureLinks: PictureLinks | undefined
   /** Aborts when the service stops: open requests and streams end. */
   readonly stopping: AbortSignal
 }

@@ -20,6 +20,7 @@ const STYLE = `
   h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 1rem }
   button, .go { font: inherit; font-weight: 600; border: 0; border-radius: .5rem; padding: .7rem 1.2rem; background: var(--go); color: var(--paper); cursor: pointer; text-decoration: none; display: inline-block }
   button:focus-visible, a:focus-visible, input:focus-visible { outline: 3px solid var(--go); outline-offset: 2px }
+  [hidden] { display: none !important }
   details { margin-top: 2rem; border-top: 1px solid var(--line); padding-top: 1rem }
   input { font: inherit; padding: .5rem .7rem; border: 1px solid var(--line); border-radius: .4rem; background: transparent; color: inherit }
   .wrong { border-left: 4px solid #c0392b; padding-left: .8rem }

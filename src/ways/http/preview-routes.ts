@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RunFailure } from '../../command/ending.ts'
 import type { ThreadRef } from '../../command/ids.ts'
-import { picturesOf } from '../../engine/pictures.ts'
+import { picturesIn, picturesOf } from '../../engine/pictures.ts'
 import { requireReach, type Caller } from './access.ts'
 import { PreviewAnswer, PreviewLinkAnswer } from './answers.ts'
 import { action, RESULT } from './command-routes.ts'
 import { knownThread, submit, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
-import { ActionBody, LinkBody, PicturePath, ProjectQuery, ThreadPath, threadOf } from './requests.ts'
+import { ActionBody, LinkBody, LinkedPicturePath, PicturePath, ProjectQuery, ThreadPath, threadOf } from './requests.ts'
 import { route, type Route } from './route.ts'
 
 const PREVIEW = '/api/threads/{clientId}/{userId}/{threadId}/preview'
@@ -114,6 +114,21 @@ export function previewRoutes(desk: Desk): readonly Route[] {
         const picture = await readFile(join(picturesOf(desk.tools.root, ref), name)).catch(() => undefined)
         if (picture === undefined) throw new Problem(404, 'Not found', `name: there is no picture ${name} of this thread, or it is no longer kept`)
         return c.body(new Uint8Array(picture), 200, { 'content-type': 'image/png', 'cache-control': 'private, max-age=31536000, immutable' })
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/pictures/{folder}/{signature}/{name}',
+      operationId: 'getLinkedPicture',
+      summary: 'A picture of a page, for whoever has its link out of a pull request',
+      role: undefined,
+      path: LinkedPicturePath,
+      answers: { 200: { about: 'The picture.', contentType: 'image/png' } },
+      serve: async ({ path: { folder, signature, name }, c }) => {
+        const known = desk.pictureLinks?.isValid(folder, signature, name) === true
+        const picture = known ? await readFile(join(picturesIn(desk.tools.root, folder), name)).catch(() => undefined) : undefined
+        if (picture === undefined) throw new Problem(404, 'Not found', 'There is no such picture, or it is no longer kept.')
+        return c.body(new Uint8Array(picture), 200, { 'content-type': 'image/png', 'cache-control': 'public, max-age=31536000, immutable' })
       },
     }),
   ]

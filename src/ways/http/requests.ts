@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import { BranchName, commandShape, DEFAULT_DELIVERY, fitTogether, type Command } from '../../command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
-import { PICTURE_NAME } from '../../engine/pictures.ts'
+import { PICTURE_FOLDER, PICTURE_NAME } from '../../engine/pictures.ts'
 import { inWords } from '../../command/words.ts'
 import { BadRepositoryUrl, requestedOrigin } from '../../workspace/origin.ts'
 import { invalid, invalidField, Problem } from './problem.ts'
@@ -63,6 +63,12 @@ export const LinkBody = z
   .meta({ id: 'Link' })
 
 export const ThreadPath = z.object({ clientId: ClientId, userId: UserId, threadId: ThreadId })
+export const LinkedPicturePath = z.object({
+  folder: z.string().regex(PICTURE_FOLDER),
+  signature: z.string().regex(/^[\w-]{43}$/),
+  name: z.string().regex(PICTURE_NAME),
+})
+
 export const PicturePath = ThreadPath.extend({ name: z.string().regex(PICTURE_NAME, 'must be the name of a picture, as a result has it') })
 export const UserPath = z.object({ clientId: ClientId, userId: UserId })
 export const CommandPath = z.object({ commandId: CommandId })
