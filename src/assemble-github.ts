@@ -22,7 +22,7 @@ import { basic, githubUrl, operatorOrigin, requestedOrigin, type GitHubAccess } 
 const TENANT = 'branchline'
 
 /** The vault of the service, where it has a key. @throws BadConfiguration, VaultLocked, BadVaultKey */
-export async function openVault({ VAULT_KEY: key }: Config, file: string, secrets: Secrets): Promise<Vault | undefined> {
+export async function openVault({ VAULT_KEY: key }: Config, file: string, secrets: Secrets, { readOnly = false } = {}): Promise<Vault | undefined> {
   const read = (): Promise<string | undefined> =>
     readFile(file, 'utf8').catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
@@ -32,7 +32,7 @@ export async function openVault({ VAULT_KEY: key }: Config, file: string, secret
     if ((await read()) === undefined) return undefined
     throw new BadConfiguration([`VAULT_KEY: is needed, because there is a vault (${file}); without it the credentials in it cannot be read`])
   }
-  const vault = await Vault.open({ read, write: (text) => writeAtomically(file, text) }, key, TENANT)
+  const vault = await Vault.open({ read, write: async (text) => (readOnly ? undefined : writeAtomically(file, text)) }, key, TENANT)
   const app = await readApp(vault)
   for (const secret of app === undefined ? [] : [app.privateKey, ...app.webhookSecrets]) secrets.add(secret)
   return vault

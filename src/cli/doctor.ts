@@ -6,6 +6,7 @@ import { Bedrock } from '../agent/bedrock.ts'
 import { findClaudeCode } from '../agent/binary.ts'
 import { readConfig, type Config } from '../config.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
+import { checkGitHub } from './doctor-github.ts'
 import { checkQueues } from './doctor-queues.ts'
 import { messageOf } from '../observe/text.ts'
 import { findIdentities } from '../process/identity.ts'
@@ -42,6 +43,7 @@ export async function doctor(): Promise<number> {
     ['port', () => port(config)],
     ['users', () => users(config)],
     ['sandbox', () => sandbox(config)],
+    ...(config.VAULT_KEY === undefined ? [] : [['github', () => github(config)] as const]),
     ...(config.queues === undefined && config.journalTable === undefined ? [] : [['queues', async () => ok(await checkQueues(config))] as const]),
   ]
   let failed = false
@@ -51,6 +53,11 @@ export async function doctor(): Promise<number> {
     process.stdout.write(`${{ ok: '✓', note: '·', wrong: '✗' }[level]} ${name.padEnd(10)} ${text}\n`)
   }
   return failed ? 1 : 0
+}
+
+async function github(config: Config): Promise<Finding> {
+  const found = await checkGitHub(config)
+  return found === undefined || found.startsWith('no app') ? note(found ?? 'no vault') : ok(found)
 }
 
 async function git(): Promise<Finding> {

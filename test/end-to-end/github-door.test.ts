@@ -1,8 +1,12 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { request as send } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { branchline } from '../support/command-line.ts'
 import { answersOf, githubEnv, progressOf, VAULT_KEY, withGitHub, type WithGitHub } from '../support/issues.ts'
 import { startGitHub } from '../support/github/github.ts'
 import { startService } from '../support/service.ts'
@@ -191,6 +195,25 @@ describe('the vault', () => {
     await service.restart({ VAULT_KEY: `${VAULT_KEY},${fresh}` })
     await service.restart()
     on.github.sendTo(`${service.url}/webhook/github`)
+  })
+})
+
+describe('the command line', () => {
+  it('shows the app of a service, enters and forgets it, and the doctor knows how it stands', async () => {
+    const { github, service } = on
+    const folder = await mkdtemp(join(tmpdir(), 'branchline-app-'))
+    await writeFile(join(folder, 'key.pem'), github.app.privateKey)
+    await writeFile(join(folder, 'secret'), `${github.app.webhookSecret}\n`)
+    const config = (...args: string[]) => branchline(['config', ...args, '--url', service.url])
+    expect((await config()).out).toMatch(new RegExp(`^app +${github.app.id}, @${github.app.slug}\nkey +SHA256:`))
+    expect((await config('clear')).out).toMatch(/^app +none\nsecrets +0\nmissing +app id, private key, webhook secret\n$/)
+    expect(await config('set')).toMatchObject({ code: 1, err: expect.stringContaining('--app-id') })
+    expect(await config('set', '--private-key-file', '/no/such')).toMatchObject({ code: 1, err: expect.stringContaining('cannot be read') })
+    const files = ['--private-key-file', join(folder, 'key.pem'), '--webhook-secret-file', join(folder, 'secret')]
+    expect((await config('set', '--app-id', String(github.app.id), ...files)).out).toContain(`@${github.app.slug}`)
+    const doctor = await branchline(['doctor'], { ...githubEnv(github), WORKSPACE_PATH: service.workspace, PORT: '0' })
+    expect(doctor.out).toMatch(new RegExp(`✓ github +@${github.app.slug}`))
+    await rm(folder, { recursive: true })
   })
 })
 

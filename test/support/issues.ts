@@ -23,22 +23,22 @@ export const githubEnv = (github: GitHub): Record<string, string> => ({
   GITHUB_MISSED_SECONDS: '0',
 })
 
-export async function withGitHub(options: GitHubOptions & { readonly service?: ServiceOptions } = {}): Promise<WithGitHub> {
+export async function withGitHub(options: GitHubOptions & { readonly service?: ServiceOptions; readonly token?: string } = {}): Promise<WithGitHub> {
   const parts = new AsyncDisposableStack()
   const model = parts.use(await startModel())
   const github = parts.use(await startGitHub(options))
   const env = { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a', REPO_URL: '', ...githubEnv(github), ...options.service?.env }
   const service = parts.use(await startService({ ...options.service, env }))
-  await enter(service, github)
+  await enter(service, github, options.token)
   github.sendTo(`${service.url}/webhook/github`)
-  return { github, service, model, client: clientOf(service, 'github'), [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return { github, service, model, client: clientOf(service, 'github', options.token), [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
 /** Enters the app, as an operator does. */
-export async function enter(service: Service, { app }: GitHub): Promise<void> {
+export async function enter(service: Service, { app }: GitHub, token?: string): Promise<void> {
   const answer = await fetch(`${service.url}/config`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
     body: JSON.stringify({ appId: app.id, privateKey: app.privateKey, webhookSecret: app.webhookSecret }),
   })
   expect(await answer.json()).toMatchObject({ success: true, configured: true, slug: app.slug })

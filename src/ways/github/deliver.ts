@@ -91,12 +91,15 @@ async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   await tell(ref, now, place, result, { kind: 'pull request', summary: result.summary }, desk, answered)
 }
 
+const picturesOf = (ref: ThreadRef, { pictures = [] }: Result, { pictureUrl }: Desk): readonly string[] =>
+  pictureUrl === undefined ? [] : pictures.map((path) => pictureUrl(ref, path))
+
 const limitOf = ({ maxCostUsd }: IssueThread) => ({ maxCostUsd })
 
 /** Opens the pull request and notes it. */
 async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk: Desk): Promise<IssueThread> {
   const { repository, base, draft } = thread
-  const pictures = (result.pictures ?? []).flatMap((path) => desk.pictureUrl?.(ref, path) ?? [])
+  const pictures = picturesOf(ref, result, desk)
   const closes = !thread.onPull && (base === undefined || base === repository.defaultBranch)
   const made = await openPullRequest(desk.api, {
     repository,
@@ -115,7 +118,7 @@ async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk
 
 async function tell(ref: ThreadRef, thread: IssueThread, place: ReplyPlace, result: Result, standing: Standing, desk: Desk, answered = false): Promise<void> {
   const marker = markerOf('answer', place.pushOf ?? result.commandId)
-  if (!answered) await answerOnce(desk.api, place, marker, answerText(result, thread.pull), result.timestamp - EARLIER_MS)
+  if (!answered) await answerOnce(desk.api, place, marker, answerText(result, thread.pull, picturesOf(ref, result, desk)), result.timestamp - EARLIER_MS)
   await failpoint('github.answered')
   desk.progress.reach(ref, 'clean-up')
   const [latest] = await desk.journal.history(ref, { limit: 1 })

@@ -66,6 +66,8 @@ function checklist(steps: ReadonlySet<Step>, plan: Plan): string {
   return STEPS.map((step) => `- [${steps.has(step) ? 'x' : ' '}] ${STEP_NAMES[step]}`).join('\n')
 }
 
+const shown = (pictures: readonly string[]): string => pictures.map((url) => `<img src="${url}" width="400">`).join(' ')
+
 /** What a pull request says: what and why, how it was checked, how it looks, and which issue it closes. */
 export function pullRequestText(
   thread: IssueThread,
@@ -78,7 +80,7 @@ export function pullRequestText(
     `## Why\n\n${closes ? `Closes #${thread.number}` : `Asked for in #${thread.number}`}`,
     `## How it was checked\n\n${checkedText(result)}`,
     ...(previewUrl === undefined ? [] : [`[Preview](${previewUrl})`]),
-    ...(pictures.length === 0 ? [] : [`## How it looks\n\n${pictures.map((url) => `<img src="${url}" width="400">`).join(' ')}`]),
+    ...(pictures.length === 0 ? [] : [`## How it looks\n\n${shown(pictures)}`]),
     ...(files.length === 0
       ? []
       : [
@@ -107,10 +109,10 @@ function checkedText({ pageErrors = [], pagesChecked = [] }: Result): string {
 }
 
 /** What somebody is told who asked for something. */
-export function answerText(result: Result, pull: IssueThread['pull'] | undefined): string {
+export function answerText(result: Result, pull: IssueThread['pull'] | undefined, pictures: readonly string[]): string {
   const simulated = result.simulated === true ? SIMULATED : ''
   if (result.success && result.commit !== undefined && pull !== undefined)
-    return `Done in ${result.commit.slice(0, 8)} on [#\u200B${pull.number}](${pull.url}).\n\n${quietText(result.summary, 20_000)}${simulated}`
+    return `Done in ${result.commit.slice(0, 8)} on [#\u200B${pull.number}](${pull.url}).\n\n${quietText(result.summary, 20_000)}${pictures.length === 0 ? '' : `\n\n${shown(pictures)}`}${simulated}`
   if (result.success) return `${quietText(result.question ?? result.summary, 30_000)}${simulated}`
   return `**This did not work.** ${quietText(result.error ?? result.summary, 10_000)}\n\n${whatToDo(result)}${simulated}`
 }

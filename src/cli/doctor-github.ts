@@ -1,0 +1,19 @@
+import { openVault } from '../assemble-github.ts'
+import type { Config } from '../config.ts'
+import { Secrets } from '../observe/redact.ts'
+import { GitHubApi } from '../ways/github/api.ts'
+import { readApp } from '../ways/github/app.ts'
+import { servicePaths } from '../workspace/paths.ts'
+
+/** How the GitHub App stands; `undefined` where there is no vault to keep one. @throws where GitHub does not know us as it */
+export async function checkGitHub(config: Config): Promise<string | undefined> {
+  const vault = await openVault(config, servicePaths(config.workspacePath).vault, new Secrets([]), { readOnly: true })
+  if (vault === undefined) return undefined
+  const app = await readApp(vault)
+  if (app === undefined) return 'no app yet: see docs/github.md'
+  const api = new GitHubApi({ apiUrl: config.GITHUB_API_URL, app: async () => app, token: undefined, keepSecret: () => {} })
+  const { slug } = await api.itself()
+  const { data } = await api.asApp('GET /app/hook/deliveries', { per_page: 20 })
+  const failed = data.filter(({ status_code: code }) => code < 200 || code >= 300).length
+  return `@${slug} at ${config.GITHUB_API_URL}; of its last ${data.length} webhooks ${failed} did not arrive`
+}
