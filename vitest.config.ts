@@ -18,16 +18,18 @@ const fromOutside = (name: string, firstUserId: number, include: string[], exclu
 })
 const PREVIEWS = 'test/end-to-end/preview*.test.ts'
 const QUEUES = ['test/end-to-end/queue*.test.ts', 'test/end-to-end/mail-front-end.test.ts', 'test/faults/queues.test.ts']
+const GITHUB = ['test/end-to-end/github*.test.ts', 'test/faults/github.test.ts']
 
 export default defineConfig({
   test: {
     pool: 'forks', // tests start, stop and signal processes
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
-      fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES]),
+      fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB]),
       fromOutside('previews', 34_000, [PREVIEWS]),
       fromOutside('queues', 38_000, QUEUES),
-      fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], QUEUES),
+      fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB]),
+      fromOutside('github', 46_000, GITHUB),
     ],
     reporters: ['default', './test/support/closing-line.ts'],
   },

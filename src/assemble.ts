@@ -223,7 +223,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   parts.defer(() => worker?.stopListening())
   await worker?.start(engine, () => outbox.ring())
-  issues?.start()
+  await issues?.start()
   parts.use(idle).start()
   const started = parts.move()
   return {

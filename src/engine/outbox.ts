@@ -8,18 +8,25 @@ import { messageOf } from '../observe/text.ts'
 /** Hands a result to a way; resolves when it has arrived. */
 export type Deliver = (delivery: Delivery) => Promise<void>
 
-const BATCH = 100
+/** Looked at in one go; what is being sent is among them. */
+const BATCH = 1000
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 60_000
 /** How often the outbox is looked at without being rung. */
 const LOOK_MS = 5000
+/** What a result may still take when the service stops; it is kept for the next one. */
+const LAST_MS = 8000
 
-/** Results on their way out, until each has arrived: tried again for ever, 1 s to 60 s apart, first in first out for each thread. */
+/**
+ * Results on their way out, until each has arrived: tried again for ever, 1 s to 60 s apart, first in first out for each thread. A thread
+ * whose results take long holds up no other.
+ */
 export class Outbox implements AsyncDisposable {
   readonly #journal: Journal
   readonly #ways: Readonly<Record<Way, Deliver>>
   readonly #log: Log
   readonly #stop = new AbortController()
+  readonly #lines = new Map<string, Promise<void>>()
   #ring = new AbortController()
   #working: Promise<void> | undefined
 
@@ -47,25 +54,41 @@ export class Outbox implements AsyncDisposable {
   async #work(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       this.#ring = new AbortController()
-      const delivered = await this.#round().catch((error: unknown) => {
-        this.#log.error({ event: 'outbox.failed', error: messageOf(error) })
-        return 0
-      })
-      if (delivered < BATCH) await delay(LOOK_MS, undefined, { signal: AbortSignal.any([this.#stop.signal, this.#ring.signal]) }).catch(() => {}) // rung, or stopped
+      await this.#look().catch((error: unknown) => this.#log.error({ event: 'outbox.failed', error: messageOf(error) }))
+      await delay(LOOK_MS, undefined, { signal: AbortSignal.any([this.#stop.signal, this.#ring.signal]) }).catch(() => {}) // rung, or stopped
     }
-    await this.#round().catch(() => {}) // what is left is delivered by the next service
+    const last = new AbortController()
+    const over = delay(LAST_MS, undefined, { signal: last.signal }).catch(() => {}) // all have arrived
+    await Promise.race([over, Promise.all(this.#lines.values())])
+    await this.#look().catch(() => {}) // what is left is delivered by the next service
+    await Promise.race([over, Promise.all(this.#lines.values())])
+    last.abort()
   }
 
-  async #round(): Promise<number> {
+  async #look(): Promise<void> {
     const due = await this.#journal.outboxDue(Date.now(), BATCH)
-    const lines = Map.groupBy(due, ({ way, workspace, threadId }) => `${way} ${threadKey({ ...workspace, threadId })}`)
-    await Promise.all([...lines.values()].map((line) => this.#sendInOrder(line)))
-    return due.length
+    for (const [key, line] of Map.groupBy(due, ({ way, workspace, threadId }) => `${way} ${threadKey({ ...workspace, threadId })}`)) {
+      if (this.#lines.has(key)) continue
+      this.#lines.set(key, this.#sendLine(key, line))
+    }
+  }
+
+  async #sendLine(key: string, line: readonly Delivery[]): Promise<void> {
+    let arrived = false
+    try {
+      arrived = await this.#sendInOrder(line)
+    } catch (error) {
+      this.#log.error({ event: 'outbox.failed', error: messageOf(error) })
+    } finally {
+      this.#lines.delete(key)
+    }
+    if (arrived) this.ring() // more may have come behind it
   }
 
   /** One thread's results, one after the other; what cannot be delivered holds up those behind it. */
-  async #sendInOrder(line: readonly Delivery[]): Promise<void> {
-    for (const delivery of line) if (!(await this.#send(delivery))) return
+  async #sendInOrder(line: readonly Delivery[]): Promise<boolean> {
+    for (const delivery of line) if (!(await this.#send(delivery))) return false
+    return true
   }
 
   async #send(delivery: Delivery): Promise<boolean> {

@@ -6,11 +6,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FAILPOINTS } from '../../src/observe/failpoint.ts'
 import { makeFailpoints, standIn, type Failpoints } from '../support/failpoints.ts'
 import { answersOf, progressOf, withGitHub, type WithGitHub } from '../support/issues.ts'
+import { ofTheDay } from '../support/by-day.ts'
 import { keepAlive } from '../support/keeper.ts'
 import { temporaryFolder } from '../support/service.ts'
 
 const exec = promisify(execFile)
-const MINE = FAILPOINTS.filter((name) => name.startsWith('github.'))
+const MINE = ofTheDay(
+  FAILPOINTS.filter((name) => name.startsWith('github.')),
+  2,
+)
 const AGAIN = { GITHUB_MISSED_SECONDS: '1', RETRY_BASE_MS: '10', ...standIn }
 
 let [on, failpoints, folder]: [WithGitHub, Failpoints, string] = [undefined!, undefined!, '']
@@ -59,7 +63,7 @@ describe('what GitHub does meanwhile:', () => {
   const posts = (end: RegExp) => (method: string, path: string) => method === 'POST' && end.test(path)
   const COMMENT = posts(/\/issues\/\d+\/comments$/)
   const PULL = posts(/\/pulls$/)
-  it.each([
+  const faults = [
     ['its answer to a comment is lost', { match: COMMENT, when: 'after' as const }],
     ['its answer to a pull request is lost', { match: PULL, when: 'after' as const }],
     ['it is cut off before', { match: PULL, when: 'before' as const }],
@@ -72,7 +76,8 @@ describe('what GitHub does meanwhile:', () => {
       'its answer to a push is lost',
       { match: (method: string, path: string) => method === 'POST' && path.endsWith('/git-receive-pack'), when: 'after' as const },
     ],
-  ])('%s', async (title, fault) => {
+  ] as const
+  it.each(ofTheDay(faults, 3))('%s', async (title, fault) => {
     const { github } = on
     const planted = github.fault({ times: 1, ...fault })
     await worked(title)

@@ -6,6 +6,7 @@ import { answerOnce, react, type AnswerTo } from './comments.ts'
 import type { Desk } from './desk.ts'
 import type { Message } from './event.ts'
 import { replyTo } from './place.ts'
+import { GitHubRefused } from './refusals.ts'
 import { instructionOf } from './prompt.ts'
 import type { Settings } from './settings.ts'
 import { markerOf, quietText } from './text.ts'
@@ -51,8 +52,12 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
   }
   taken(accepted)
   if (accepted.kind === 'duplicate' && accepted.record.state === 'ended') return // it was seen, and its answer is on its way
-  await react(desk.api, to)
-  await desk.progress.show(ref, { kind: 'working' })
+  // It is being worked on, whether or not that can be shown: the comment was deleted, or the issue is locked.
+  for (const show of [() => react(desk.api, to), () => desk.progress.show(ref, { kind: 'working' })])
+    await show().catch((error: unknown) => {
+      if (!(error instanceof GitHubRefused)) throw error
+      desk.log.warn({ event: 'github.not_shown', threadId: ref.threadId, commandId: command.commandId, error: error.message })
+    })
 }
 
 /** Where the service did not take it, it is handed in again. @throws NotNow */

@@ -16,7 +16,7 @@ import { workspaceOf } from './threads.ts'
 import { isWanted } from './triggers.ts'
 import { mayAsk } from './who.ts'
 
-const BATCH = 50
+const BATCH = 1000
 const LOOK_MS = 5000
 const FIRST_RETRY_MS = 2000
 const LONGEST_RETRY_MS = 10 * 60_000

@@ -35,7 +35,9 @@ export class GitHubWay implements AsyncDisposable {
     this.#missed = new Missed(desk, () => this.#intake.ring(), missedMs)
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    // What a former service was working on is shown as it goes on.
+    for (const { way, command } of await this.#desk.journal.unfinished()) if (way === 'github') this.#desk.progress.begin(command)
     this.#intake.start()
     this.#missed.start()
   }
