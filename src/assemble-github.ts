@@ -52,12 +52,13 @@ export interface GitHubParts {
 }
 
 /** GitHub's API, and how repositories there are cloned and pushed to: each time by a token for that one alone. */
-export function assembleApi(config: Config, vault: Vault | undefined, secrets: Secrets): GitHubParts {
+export function assembleApi(config: Config, vault: Vault | undefined, secrets: Secrets, stop: AbortSignal): GitHubParts {
   const api = new GitHubApi({
     apiUrl: config.GITHUB_API_URL,
     app: async () => (vault === undefined ? undefined : readApp(vault)),
     token: config.GITHUB_TOKEN,
     keepSecret: (value) => secrets.add(value),
+    stop,
   })
   const workflows = config.PUSH_WORKFLOWS ? { workflows: 'write' as const } : {}
   const authorize = (repository: RepositoryName): Authorize | undefined =>

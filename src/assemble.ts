@@ -84,7 +84,8 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   const sandbox = await findSandbox(config.SANDBOX, identities.agent(0), { workspace: root, programs: programFolders(process.execPath, binary, npm) })
   const journal = parts.use(await openJournal(config, paths.own, stop))
   const vault = await openVault(config, paths.vault, secrets)
-  const github = assembleApi(config, vault, secrets)
+  const stopping = new AbortController()
+  const github = assembleApi(config, vault, secrets, stopping.signal)
 
   const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
   const broker = parts.use(
@@ -108,7 +109,6 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   }
   const showing = parts.use(await assemblePreviews(config, { own: paths.own, npm, path, env: networks.agents, sandbox, journal, log, askerOf }))
 
-  const stopping = new AbortController()
   const tools: Tools = {
     root,
     journal,

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { threadKey } from '../command/ids.ts'
 import type { Delivery, Journal, Way } from '../journal/journal.ts'
 import type { Log } from '../observe/log.ts'
+import { Looking } from '../observe/looking.ts'
 import { messageOf } from '../observe/text.ts'
 
 /** Hands a result to a way; resolves when it has arrived. */
@@ -25,10 +26,8 @@ export class Outbox implements AsyncDisposable {
   readonly #journal: Journal
   readonly #ways: Readonly<Record<Way, Deliver>>
   readonly #log: Log
-  readonly #stop = new AbortController()
   readonly #lines = new Map<string, Promise<void>>()
-  #ring = new AbortController()
-  #working: Promise<void> | undefined
+  readonly #looking = new Looking(() => this.#look().catch((error: unknown) => this.#log.error({ event: 'outbox.failed', error: messageOf(error) })), LOOK_MS)
 
   constructor(journal: Journal, ways: Readonly<Record<Way, Deliver>>, log: Log) {
     this.#journal = journal
@@ -37,26 +36,16 @@ export class Outbox implements AsyncDisposable {
   }
 
   start(): void {
-    this.#working ??= this.#work()
+    this.#looking.start()
   }
 
   /** Something has been put in. */
   ring(): void {
-    this.#ring.abort()
+    this.#looking.ring()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    this.#ring.abort()
-    await this.#working
-  }
-
-  async #work(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      this.#ring = new AbortController()
-      await this.#look().catch((error: unknown) => this.#log.error({ event: 'outbox.failed', error: messageOf(error) }))
-      await delay(LOOK_MS, undefined, { signal: AbortSignal.any([this.#stop.signal, this.#ring.signal]) }).catch(() => {}) // rung, or stopped
-    }
+    await this.#looking[Symbol.asyncDispose]()
     const last = new AbortController()
     const over = delay(LAST_MS, undefined, { signal: last.signal }).catch(() => {}) // all have arrived
     await Promise.race([over, Promise.all(this.#lines.values())])

@@ -30,6 +30,8 @@ export interface Connection {
   readonly token: string | undefined
   /** From here on the value is redacted everywhere. */
   readonly keepSecret: (value: string) => void
+  /** Ends what is being asked. */
+  readonly stop: AbortSignal
 }
 
 /** No app is entered, or it is not installed in the repository, and there is no token either. */
@@ -122,7 +124,7 @@ export class GitHubApi {
           if (Date.now() < this.#pausedUntil) throw new GitHubBusy('GitHub takes no more requests for now', this.#pausedUntil)
           const asked = async (refresh: boolean) => {
             const authorization = await authorize(refresh)
-            const signal = AbortSignal.timeout(TIMEOUT_MS)
+            const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), this.#connection.stop])
             return send({ ...options, headers: { ...options.headers, authorization }, request: { ...options.request, hook: undefined, signal } })
           }
           try {

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { InboxEntry } from '../../journal/journal.ts'
 import { failpoint } from '../../observe/failpoint.ts'
+import { Looking } from '../../observe/looking.ts'
 import { messageOf } from '../../observe/text.ts'
 import { NoAccess } from './api.ts'
 import { answerOnce } from './comments.ts'
@@ -26,52 +26,47 @@ const MAX_TRIES = 60
 /** Deals with what webhooks have told, in order for each issue, until each is done. */
 export class Intake implements AsyncDisposable {
   readonly #desk: Desk
-  readonly #stop = new AbortController()
   readonly #busy = new Map<string, Promise<void>>()
-  #ring = new AbortController()
-  #working: Promise<void> | undefined
+  readonly #looking = new Looking(
+    () => this.#look().catch((error: unknown) => this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })),
+    LOOK_MS,
+  )
 
   constructor(desk: Desk) {
     this.#desk = desk
   }
 
   start(): void {
-    this.#working ??= this.#work()
+    this.#looking.start()
   }
 
   ring(): void {
-    this.#ring.abort()
+    this.#looking.ring()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    this.#ring.abort()
-    await this.#working
+    await this.#looking[Symbol.asyncDispose]()
     await Promise.all(this.#busy.values())
   }
 
-  async #work(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      this.#ring = new AbortController()
-      try {
-        const due = await this.#desk.journal.inbox.due(Date.now(), BATCH)
-        for (const [line, entries] of Map.groupBy(due, (entry) => entry.line)) {
-          if (this.#busy.has(line)) continue
-          const working = this.#inOrder(entries).finally(() => {
-            this.#busy.delete(line)
-            if (entries.length > 0) this.ring() // more may have come for it
-          })
-          this.#busy.set(line, working)
-        }
-      } catch (error) {
-        this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })
-      }
-      await delay(LOOK_MS, undefined, { signal: AbortSignal.any([this.#stop.signal, this.#ring.signal]) }).catch(() => {}) // rung, or stopped
+  async #look(): Promise<void> {
+    const due = await this.#desk.journal.inbox.due(Date.now(), BATCH)
+    for (const [line, entries] of Map.groupBy(due, (entry) => entry.line)) if (!this.#busy.has(line)) this.#busy.set(line, this.#dealWithLine(line, entries))
+  }
+
+  async #dealWithLine(line: string, entries: readonly InboxEntry[]): Promise<void> {
+    try {
+      await this.#inOrder(entries)
+    } catch (error) {
+      this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })
+    } finally {
+      this.#busy.delete(line)
     }
+    this.ring() // more may have come for it
   }
 
   async #inOrder(entries: readonly InboxEntry[]): Promise<void> {
-    for (const entry of entries) if (this.#stop.signal.aborted || !(await this.#deal(entry))) return
+    for (const entry of entries) if (this.#looking.stopped || !(await this.#deal(entry))) return
   }
 
   async #deal(entry: InboxEntry): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { Looking } from '../../observe/looking.ts'
 import { messageOf } from '../../observe/text.ts'
 import type { Desk } from './desk.ts'
 import { toldOf } from './door.ts'
@@ -16,43 +16,33 @@ const MAX_PAGES = 100
 export class Missed implements AsyncDisposable {
   readonly #desk: Desk
   readonly #found: () => void
-  readonly #everyMs: number
-  readonly #stop = new AbortController()
-  #ring = new AbortController()
-  #working: Promise<void> | undefined
+  readonly #looking: Looking
   /** What came earlier has been looked at. */
   #lookedUntil = 0
 
   constructor(desk: Desk, found: () => void, everyMs: number) {
     this.#desk = desk
     this.#found = found
-    this.#everyMs = everyMs
+    this.#looking = new Looking(
+      () => this.#lookIfSetUp().catch((error: unknown) => desk.log.warn({ event: 'github.log_not_read', error: messageOf(error) })),
+      everyMs,
+    )
   }
 
   start(): void {
-    this.#working ??= this.#work()
+    this.#looking.start()
   }
 
   ring(): void {
-    this.#ring.abort()
+    this.#looking.ring()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    await this.#working
+    await this.#looking[Symbol.asyncDispose]()
   }
 
-  async #work(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      this.#ring = new AbortController()
-      try {
-        if (await this.#desk.api.hasApp()) await this.#look()
-      } catch (error) {
-        this.#desk.log.warn({ event: 'github.log_not_read', error: messageOf(error) })
-      }
-      const signal = AbortSignal.any([this.#stop.signal, this.#ring.signal])
-      await (this.#everyMs === 0 ? aborted(signal) : delay(this.#everyMs, undefined, { signal, ref: false }).catch(() => {})) // stopped, or rung
-    }
+  async #lookIfSetUp(): Promise<void> {
+    if (await this.#desk.api.hasApp()) await this.#look()
   }
 
   async #look(): Promise<void> {
@@ -60,7 +50,7 @@ export class Missed implements AsyncDisposable {
     const missed = await this.#unknown()
     // Oldest first, so that what belongs to one issue stays in order.
     for (const id of missed.toReversed()) {
-      if (this.#stop.signal.aborted) return
+      if (this.#looking.stopped) return
       await this.#fetch(id)
     }
     this.#lookedUntil = began - OVERLAP_MS
@@ -71,7 +61,7 @@ export class Missed implements AsyncDisposable {
     const { journal } = this.#desk
     const [arrived, missed] = [new Set<string>(), new Map<string, number>()]
     const now = Date.now()
-    for (let page = 0, cursor: string | undefined; page < MAX_PAGES; page += 1) {
+    for (let page = 0, cursor: string | undefined; page < MAX_PAGES && !this.#looking.stopped; page += 1) {
       const { data, headers }: Awaited<ReturnType<Missed['page']>> = await this.page(cursor)
       for (const { id, guid, status_code: code, delivered_at: at } of data) {
         const age = now - Date.parse(at)
@@ -104,5 +94,3 @@ export class Missed implements AsyncDisposable {
     }
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<void> => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
