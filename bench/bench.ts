@@ -6,6 +6,8 @@ import { accepts } from './accepts.ts'
 import { interrupt } from './interrupt.ts'
 import { modelRequest } from './model-request.ts'
 import { broker } from './broker.ts'
+import { githubFlood, githubWebhooks } from './github.ts'
+import { githubIssues } from './github-issues.ts'
 import { idleAgents } from './idle-agents.ts'
 import { preStarted } from './pre-started.ts'
 import { previewChange } from './preview-change.ts'
@@ -39,6 +41,9 @@ const SUBJECTS: readonly Subject[] = [
   queueInterrupt,
   queueTakeOver,
   queueIdle,
+  githubWebhooks,
+  githubFlood,
+  githubIssues,
 ]
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, json: { type: 'string' } } })

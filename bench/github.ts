@@ -1,0 +1,114 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { withGitHub, type WithGitHub } from '../test/support/issues.ts'
+import { forged, send, signed, startBareReceiver, until, type Delivery } from './github-support.ts'
+import { complain, inTurns, median, SERVICE_ENV, type Subject } from './support.ts'
+
+const LOAD = { rounds: 5, deliveries: 500, connections: 20, issues: 25 }
+/** In blocks, so that those on their way at once are together far more than what the service has room for. */
+const FLOOD = { rounds: 2, deliveries: 2000, block: 500, large: 50, largest: 20, connections: 50 }
+const STRANGER = 'mallory'
+/** What a percentile of webhooks is hoped to stay under, on a machine of two processors. */
+const AIM_MS = 50
+
+/** From a webhook to its answer, while comments of somebody pour in who may not ask for anything. */
+export const githubWebhooks: Subject<'p50' | 'p99' | 'aim'> = {
+  figures: {
+    p50: {
+      name: `GitHub: webhook until it is recorded and answered, ${LOAD.connections} at once, p50, against a bare node:http that checks signatures`,
+      unit: 'ms',
+    },
+    p99: { name: 'GitHub: the same, p99', unit: 'ms' },
+    aim: { name: `GitHub: the same p99, against ${AIM_MS} ms`, unit: 'ms', goal: 1 },
+  },
+  async measure() {
+    await using parts = new AsyncDisposableStack()
+    const on = parts.use(await withGitHub({ service: { env: SERVICE_ENV } }))
+    const bare = parts.use(await startBareReceiver(on.github.app.webhookSecret))
+    const comments = await commentsOfStranger(on)
+    const asked = (): number => on.github.requests.filter(({ path }) => path.endsWith(`/collaborators/${STRANGER}/permission`)).length
+    const before = asked()
+    let expected = 0
+    const load = async (url: string, deliveries: readonly Delivery[]): Promise<readonly number[]> => {
+      const { times, statuses } = await send({ url, connections: LOAD.connections, deliveries: [...deliveries] })
+      if (statuses[202] !== LOAD.deliveries) throw complain(on.service, `not all were taken: ${JSON.stringify(statuses)}`)
+      return times
+    }
+    const times = await inTurns(LOAD.rounds, {
+      ours: async (round) => {
+        const found = await load(`${on.service.url}/webhook/github`, comments(round))
+        expected += LOAD.deliveries
+        await until(() => asked() - before >= expected, 'whether the stranger may ask') // what it does behind the answer is not to meet the other side
+        return found
+      },
+      bare: (round) => load(bare.url, comments(round)),
+    })
+    const of = (share: number) => ({ ours: times.ours.map(percentile(share)), baseline: times.bare.map(percentile(share)) })
+    return { p50: of(0.5), p99: of(0.99), aim: { ours: of(0.99).ours, baseline: [AIM_MS] } }
+  },
+}
+
+/** What the service takes of memory for bodies whose signature is wrong. */
+export const githubFlood: Subject<'peak'> = {
+  figures: {
+    peak: {
+      name: `GitHub: memory at its peak while ${FLOOD.deliveries} forged webhooks come, ${FLOOD.connections} at once, ${(FLOOD.deliveries / FLOOD.block) * FLOOD.large} of them of 1 to ${FLOOD.largest} MB, against before`,
+      unit: 'MB',
+    },
+  },
+  async measure() {
+    const samples: { before: number; peak: number }[] = []
+    for (let round = 0; round < FLOOD.rounds; round += 1) {
+      await using on = await withGitHub({ service: { env: SERVICE_ENV } })
+      await on.github.deliver('ping', { zen: 'Keep it logically awesome.' })
+      const { pid, url } = on.service
+      await writeFile(`/proc/${pid}/clear_refs`, '5') // the peak begins here
+      const before = await memory(pid, 'VmRSS')
+      const { statuses } = await send({ url: `${url}/webhook/github`, connections: FLOOD.connections, deliveries: flood(on) })
+      const taken = Object.entries(statuses).filter(([status]) => !['0', '401', '503'].includes(status))
+      if (taken.length > 0) throw complain(on.service, `forged webhooks were answered with ${JSON.stringify(statuses)}`)
+      samples.push({ before, peak: await memory(pid, 'VmHWM') })
+    }
+    return { peak: { ours: samples.map(({ peak }) => peak), baseline: samples.map(({ before }) => before) } }
+  },
+}
+
+/**
+ * Comments that mention the app, as GitHub would send them, each one new. GitHub's part in what follows is not to take a processor
+ * that it would not take there: the double looks for the settings by git.
+ */
+async function commentsOfStranger({ github }: WithGitHub): Promise<(round: number) => readonly Delivery[]> {
+  github.permissions.set(STRANGER, 'read')
+  github.fault({
+    match: (_, path) => decodeURIComponent(path).endsWith('/contents/.github/branchline.yml'),
+    status: 404,
+    times: Infinity,
+    body: { message: 'Not Found' },
+  })
+  const { number } = await github.openIssue({ title: 'Of a stranger', body: 'Nothing comes of it.', by: STRANGER })
+  await github.comment(number, { body: `@${github.app.slug} do it anyway`, by: STRANGER })
+  const payload = github.deliveries.at(-1)?.payload ?? {}
+  let last = 1_000_000
+  return (round) =>
+    Array.from({ length: LOAD.deliveries }, (_, at) => {
+      const id = (last += 1)
+      const parts = { issue: { ...Object(payload['issue']), number: number + (at % LOAD.issues) }, comment: { ...Object(payload['comment']), id } }
+      return signed(github, 'issue_comment', `bench-${round}-${id}`, { ...payload, ...parts })
+    })
+}
+
+function flood({ github }: WithGitHub): Delivery[] {
+  const body = JSON.stringify(github.deliveries.at(-1)?.payload ?? {})
+  return Array.from({ length: FLOOD.deliveries }, (_, at) =>
+    forged(`bench-${10_000_000 + at}`, at % FLOOD.block < FLOOD.large ? { megabytes: 1 + (at % FLOOD.largest) } : { body }),
+  )
+}
+
+const percentile =
+  (share: number) =>
+  (times: readonly number[]): number =>
+    times.toSorted((a, b) => a - b)[Math.ceil(times.length * share) - 1] ?? median(times)
+
+async function memory(pid: number, what: 'VmRSS' | 'VmHWM'): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${what}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? Number.NaN) / 1000
+}
