@@ -50,7 +50,7 @@ export type Accepted =
 export interface Inbox {
   /** Records it, durably, unless its id or its meaning is known. */
   put(told: Told): Promise<Answer | 'duplicate'>
-  /** What is to be dealt with, first in first out: nothing overtakes an earlier entry of its line that is due later. */
+  /** What is to be dealt with, oldest first: of each line its oldest entry, where that is due. */
   due(at: number, limit: number): Promise<readonly InboxEntry[]>
   /** It has been dealt with; its content is not kept any longer. */
   done(n: number): Promise<Answer>

@@ -28,6 +28,8 @@ export class Vault {
   readonly #keys: readonly VaultKey[]
   readonly #tenant: string
   #values: Values
+  /** What was opened already: a webhook asks for it each time. */
+  readonly #opened = new WeakMap<Sealed, string>()
   #writing: Promise<unknown> = Promise.resolve()
 
   private constructor(store: VaultStore, keys: readonly VaultKey[], tenant: string, values: Values) {
@@ -54,8 +56,12 @@ export class Vault {
   async get(field: string): Promise<string | undefined> {
     const sealed = Object.hasOwn(this.#values, field) ? this.#values[field] : undefined
     if (sealed === undefined) return undefined
+    const known = this.#opened.get(sealed)
+    if (known !== undefined) return known
     try {
-      return await open(sealed, this.#placeOf(field), this.#keys)
+      const text = await open(sealed, this.#placeOf(field), this.#keys)
+      this.#opened.set(sealed, text)
+      return text
     } catch (error) {
       if (error instanceof NotOpened) throw new VaultLocked(error.message)
       throw error

@@ -28,9 +28,9 @@ export class SqliteInbox implements Inbox {
     return this.#reading
       .prepare(
         `SELECT * FROM inbox WHERE content IS NOT NULL AND due_at <= ? AND NOT EXISTS (SELECT 1 FROM inbox AS earlier
-           WHERE earlier.content IS NOT NULL AND earlier.line = inbox.line AND earlier.n < inbox.n AND earlier.due_at > ?) ORDER BY n LIMIT ?`,
+           WHERE earlier.content IS NOT NULL AND earlier.line = inbox.line AND earlier.n < inbox.n) ORDER BY n LIMIT ?`,
       )
-      .all(at, at, limit)
+      .all(at, limit)
       .map(entryFrom)
   }
 

@@ -7,6 +7,8 @@ import { isSigned } from './signature.ts'
 const MAX_BYTES = 25 * 1024 * 1024
 /** GitHub itself gives up after ten seconds. */
 const RECEIVE_MS = 10_000
+/** An issue and its comment, with room to spare. */
+const ORDINARY_BYTES = 512 * 1024
 
 /** What stands behind the door. */
 export interface Household {
@@ -14,7 +16,8 @@ export interface Household {
   readonly secrets: () => Promise<readonly string[] | undefined>
   /** Keeps what was told, durably, or knows it already. */
   readonly record: (told: Told) => Promise<'done' | 'duplicate' | 'lost'>
-  readonly room: Room
+  /** Forged bodies that are large keep out no ordinary one. */
+  readonly rooms: { readonly ordinary: Room; readonly large: Room }
   readonly receiveMs?: number
 }
 
@@ -50,7 +53,7 @@ export const toldOf = (id: string, content: Content, at: number): Told => ({
  * Takes a webhook in: its signature is checked over the raw bytes before anything in it is looked at, it is recorded durably, and then
  * answered. What it asks for is done later.
  */
-export async function receive(request: Request, { secrets, record, room, receiveMs = RECEIVE_MS }: Household): Promise<Answer> {
+export async function receive(request: Request, { secrets, record, rooms, receiveMs = RECEIVE_MS }: Household): Promise<Answer> {
   const [signature, id, name] = ['x-hub-signature-256', 'x-github-delivery', 'x-github-event'].map((header) => request.headers.get(header) ?? '')
   if (!/^sha256=[0-9a-f]{64}$/.test(signature ?? '')) return { status: 401, message: 'X-Hub-Signature-256: must be sha256= and 64 hex digits' }
   if (id === undefined || !/^[0-9a-zA-Z-]{8,64}$/.test(id)) return { status: 400, message: 'X-GitHub-Delivery: must be the id of the delivery' }
@@ -61,7 +64,9 @@ export async function receive(request: Request, { secrets, record, room, receive
   const known = await secrets()
   if (known === undefined) return { status: 503, message: 'No GitHub App is set up here' }
 
-  const body = await readBody(request, MAX_BYTES, receiveMs, room)
+  // Without a length it is taken for a large one.
+  const ordinary = Number(request.headers.get('content-length') ?? Infinity) <= ORDINARY_BYTES
+  const body = await readBody(request, ordinary ? ORDINARY_BYTES : MAX_BYTES, receiveMs, ordinary ? rooms.ordinary : rooms.large)
   switch (body.kind) {
     case 'too large':
       return { status: 413, message: `body: must be at most ${MAX_BYTES / 1024 / 1024} MB` }

@@ -53,11 +53,12 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
   taken(accepted)
   if (accepted.kind === 'duplicate' && accepted.record.state === 'ended') return // it was seen, and its answer is on its way
   // It is being worked on, whether or not that can be shown: the comment was deleted, or the issue is locked.
-  for (const show of [() => react(desk.api, to), () => desk.progress.show(ref, { kind: 'working' })])
-    await show().catch((error: unknown) => {
-      if (!(error instanceof GitHubRefused)) throw error
-      desk.log.warn({ event: 'github.not_shown', threadId: ref.threadId, commandId: command.commandId, error: error.message })
-    })
+  const refused = (error: unknown): void => {
+    if (!(error instanceof GitHubRefused)) throw error
+    desk.log.warn({ event: 'github.not_shown', threadId: ref.threadId, commandId: command.commandId, error: error.message })
+  }
+  const fresh = known === undefined && accepted.kind === 'accepted'
+  await Promise.all([desk.progress.show(ref, { kind: 'working' }, { fresh }).catch(refused), react(desk.api, to).catch(refused)])
 }
 
 /** Where the service did not take it, it is handed in again. @throws NotNow */

@@ -16,7 +16,8 @@ import { workspaceOf } from './threads.ts'
 import { isWanted } from './triggers.ts'
 import { mayAsk } from './who.ts'
 
-const BATCH = 1000
+/** Issues that are dealt with at once, or wait for their next try. */
+const BATCH = 200
 const LOOK_MS = 5000
 const FIRST_RETRY_MS = 2000
 const LONGEST_RETRY_MS = 10 * 60_000
@@ -50,23 +51,20 @@ export class Intake implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    const due = await this.#desk.journal.inbox.due(Date.now(), BATCH)
-    for (const [line, entries] of Map.groupBy(due, (entry) => entry.line)) if (!this.#busy.has(line)) this.#busy.set(line, this.#dealWithLine(line, entries))
+    for (const entry of await this.#desk.journal.inbox.due(Date.now(), BATCH))
+      if (!this.#busy.has(entry.line) && !this.#looking.stopped) this.#busy.set(entry.line, this.#dealWith(entry))
   }
 
-  async #dealWithLine(line: string, entries: readonly InboxEntry[]): Promise<void> {
+  async #dealWith(entry: InboxEntry): Promise<void> {
+    let dealt = false
     try {
-      await this.#inOrder(entries)
+      dealt = await this.#deal(entry)
     } catch (error) {
       this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })
     } finally {
-      this.#busy.delete(line)
+      this.#busy.delete(entry.line)
     }
-    this.ring() // more may have come for it
-  }
-
-  async #inOrder(entries: readonly InboxEntry[]): Promise<void> {
-    for (const entry of entries) if (this.#looking.stopped || !(await this.#deal(entry))) return
+    if (dealt) this.ring() // the next one of its line
   }
 
   async #deal(entry: InboxEntry): Promise<boolean> {
@@ -110,9 +108,11 @@ async function dealWithMessage(message: Message, vouched: Options | undefined, d
     desk.log.warn({ event: 'github.other_repository', repository: `${owner}/${name}`, projectId: of.projectId })
     return
   }
-  const { settings, problem } = await settingsOrProblem(message, desk)
-  const thread = await desk.threads.ofNumber(of, repository, number)
-  const { slug } = await desk.api.itself()
+  const [{ settings, problem }, thread, { slug }] = await Promise.all([
+    settingsOrProblem(message, desk),
+    desk.threads.ofNumber(of, repository, number),
+    desk.api.itself(),
+  ])
   const known = { thread: thread !== undefined, ownPull: thread !== undefined && thread.number !== number, slug }
   if (vouched === undefined && !isWanted(message, settings, known)) return
   if (vouched === undefined && !(await mayAsk(desk.api, { owner, name }, actor.login, settings.who))) {

@@ -73,15 +73,20 @@ export class Progress implements Disposable {
     this.#tools.tell(ref, { type: 'step.reached', step })
   }
 
-  /** Writes the comment now. @throws GitHubBusy, GitHubRefused, NoAccess */
-  async show(ref: ThreadRef, standing: Standing): Promise<void> {
+  /**
+   * Writes the comment now.
+   *
+   * @param fresh there is none yet, so none has to be looked for
+   * @throws GitHubBusy, GitHubRefused, NoAccess
+   */
+  async show(ref: ThreadRef, standing: Standing, { fresh = false } = {}): Promise<void> {
     const watched = this.#watched.get(threadKey(ref))
     if (watched !== undefined) {
       clearTimeout(watched.timer)
       watched.timer = undefined
       if (standing.kind !== 'working') this.#watched.delete(threadKey(ref))
     }
-    await this.#write(ref, standing, watched)
+    await this.#write(ref, standing, watched, fresh)
   }
 
   [Symbol.dispose](): void {
@@ -93,13 +98,13 @@ export class Progress implements Disposable {
     watched.timer ??= setTimeout(() => {
       watched.timer = undefined
       if (this.#watched.get(threadKey(watched.ref)) !== watched) return
-      this.#write(watched.ref, { kind: 'working' }, watched).catch((error: unknown) =>
+      this.#write(watched.ref, { kind: 'working' }, watched, false).catch((error: unknown) =>
         this.#tools.log.warn({ event: 'progress.not_shown', threadId: watched.ref.threadId, error: messageOf(error) }),
       )
     }, this.#tools.everyMs)
   }
 
-  async #write(ref: ThreadRef, standing: Standing, watched: Watched | undefined): Promise<void> {
+  async #write(ref: ThreadRef, standing: Standing, watched: Watched | undefined, fresh: boolean): Promise<void> {
     const { once, threads, webUrl, simulated } = this.#tools
     await once(`github comment ${threadKey(ref)}`, async () => {
       if (standing.kind === 'working' && watched !== undefined && this.#watched.get(threadKey(ref)) !== watched) return // it has ended meanwhile
@@ -108,18 +113,18 @@ export class Progress implements Disposable {
       const { steps = new Set<Step>(), plan = [], costUsd = 0, saying = '' } = watched ?? {}
       const text = progressText({ thread, standing, steps, plan, costUsd, saying, webUrl, simulated })
       if (watched?.shown === text) return
-      await this.#put(ref, thread, text)
+      await this.#put(ref, thread, text, fresh)
       if (watched !== undefined) watched.shown = text
     })
   }
 
   /** Changes the comment, or makes it where there is none: the one that a crash kept from being noted is found by its marker. */
-  async #put(of: WorkspaceId, thread: IssueThread, text: string): Promise<void> {
+  async #put(of: WorkspaceId, thread: IssueThread, text: string, fresh: boolean): Promise<void> {
     const { api, threads } = this.#tools
     const { repository, number } = thread
     const marker = markerOf('progress', thread.threadId)
     const [request, at, body] = [api.inRepository(repository), { owner: repository.owner, repo: repository.name }, `${text}\n\n${marker}`]
-    const known = thread.sticky ?? (await findComment(api, repository, { number, marker, kind: 'issue' }))
+    const known = thread.sticky ?? (fresh ? undefined : await findComment(api, repository, { number, marker, kind: 'issue' }))
     if (known !== undefined) {
       try {
         await request('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', { ...at, comment_id: known, body })

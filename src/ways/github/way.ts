@@ -14,8 +14,9 @@ import { Intake } from './intake.ts'
 import { Missed } from './missed.ts'
 import type { Vault } from '../../vault/vault.ts'
 
-/** Memory that webhooks may take together before their signature is checked, in bytes: two of the largest, hundreds of ordinary ones. */
-const UNCHECKED_BYTES = 64 * 1024 * 1024
+/** Memory that webhooks may take together before their signature is checked, in bytes: ordinary ones, and those that are larger. */
+const ORDINARY_BYTES = 16 * 1024 * 1024
+const LARGE_BYTES = 32 * 1024 * 1024
 
 /** The way by which GitHub's events become commands, and results go to issues and pull requests. */
 export class GitHubWay implements AsyncDisposable {
@@ -30,7 +31,7 @@ export class GitHubWay implements AsyncDisposable {
     this.#household = {
       secrets: async () => (await readApp(vault))?.webhookSecrets,
       record: (told) => desk.journal.inbox.put(told),
-      room: new Room(UNCHECKED_BYTES),
+      rooms: { ordinary: new Room(ORDINARY_BYTES), large: new Room(LARGE_BYTES) },
     }
     this.#missed = new Missed(desk, () => this.#intake.ring(), missedMs)
   }
