@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { BadConfiguration, type Config } from './config.ts'
 import type { Engine } from './engine/engine.ts'
-import { standing } from './engine/inspect.ts'
+import { standing, threadConflicts } from './engine/inspect.ts'
 import { park } from './engine/parking.ts'
 import type { Tools } from './engine/tools.ts'
 import { AccessBusy, type Authorize, type Remote } from './git/remote.ts'
@@ -116,6 +116,10 @@ export function assembleGitHub(
         hasChanges: async (ref) => {
           const found = await standing(ref, tools)
           return found?.tip !== undefined && found.tip !== found.record.base
+        },
+        unresolved: async (ref, files) => {
+          const found = await standing(ref, tools)
+          return found === undefined ? [] : threadConflicts(found, files)
         },
         tipOf: async (ref) => (await standing(ref, tools))?.tip,
       }),

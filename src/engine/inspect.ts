@@ -54,6 +54,13 @@ export async function threadFile({ paths, tip }: Standing, path: string): Promis
   return tip === undefined ? undefined : readFileAt(paths.repository, tip, path)
 }
 
+/** Which of these files hold conflict markers of git, on the branch of a thread. */
+export async function threadConflicts(thread: Standing, files: readonly string[]): Promise<readonly string[]> {
+  const contents = await Promise.all(files.map(async (file) => ({ file, content: await threadFile(thread, file) })))
+  return contents.filter(({ content }) => MARKERS.test(content?.toString('latin1') ?? '')).map(({ file }) => file)
+}
+const MARKERS = /^<{7} [^\n]*\n(?:[^\n]*\n)*?>{7} /m
+
 /** The origin of a workspace, or `undefined` where it has none or does not exist yet; `known` tells the two apart. */
 export async function workspaceOrigin(of: WorkspaceId, tools: Tools): Promise<{ readonly known: boolean; readonly url: string | undefined }> {
   const [any] = await tools.journal.threads(of, { limit: 1 })

@@ -3,6 +3,8 @@ import { threadKey, type ThreadRef } from '../command/ids.ts'
 import { endAll } from '../process/end-all.ts'
 import { removeTree } from '../process/remove-tree.ts'
 import type { Engine } from './engine.ts'
+import { exists } from '../workspace/files.ts'
+import { standing } from './inspect.ts'
 import { askFor, hasUncommitted } from './farewell.ts'
 import { previewSlot } from './names.ts'
 import { prepareThread } from './prepare.ts'
@@ -13,13 +15,18 @@ import type { Tools } from './tools.ts'
  * and its next message brings the rest back. What nobody has committed yet is committed first.
  */
 export async function park(ref: ThreadRef, engine: Engine, tools: Tools): Promise<void> {
-  if ((await tools.journal.thread(ref))?.base === undefined) return // nothing of it is there
+  await tools.once(`park ${threadKey(ref)}`, () => parkNow(ref, engine, tools))
+}
+
+async function parkNow(ref: ThreadRef, engine: Engine, tools: Tools): Promise<void> {
+  const found = await standing(ref, tools)
+  if (found?.record.base === undefined || !(await exists(found.paths.workTree))) return // nothing of it is there
   const thread = await engine.inTurn(ref, (stop) => prepareThread(ref, {}, tools, stop))
   if (await engine.inTurn(ref, () => hasUncommitted(thread, tools))) await askFor(engine, thread, 'commit', 'Saved before the thread was parked')
   await engine.previews.stop(ref)
   await engine.inTurn(ref, async () => {
-    if (await hasUncommitted(thread, tools)) return // something came in between
     const { slot, paths } = thread.home
+    if (!(await exists(paths.workTree)) || (await hasUncommitted(thread, tools))) return // something came in between
     await tools.agents.end(slot.slot)
     for (const each of [slot, previewSlot(thread.record, tools)]) await endAll(each, new Set())
     tools.prepared.delete(threadKey(ref))

@@ -4,7 +4,7 @@ import { RunFailure } from '../command/ending.ts'
 import { defaultBranch, originRef, resolve, treeOf, type Sha } from '../git/branch.ts'
 import { commitTree } from '../git/commit.ts'
 import { rebase } from '../git/rebase.ts'
-import { changedFiles } from '../git/diff.ts'
+import { filesTouched } from '../git/diff.ts'
 import { AccessBusy, push, type Remote } from '../git/remote.ts'
 import { originOf } from '../git/repository.ts'
 import { stage } from '../git/stage.ts'
@@ -45,22 +45,15 @@ export async function beginPush(run: CommandRecord, tools: Tools, stop: AbortSig
   }
 }
 
-const WORKFLOWS = '.github/workflows/'
-
 /** What stands in workflows runs with the secrets of the repository, so an agent does not write them unless the operator wants that. */
 async function refuseWorkflows({ home }: Thread, commit: Sha, { pushWorkflows }: Tools): Promise<void> {
   if (pushWorkflows) return
   const { gitDir } = home.checkout
-  const changedFrom = async (from: Sha): Promise<readonly string[]> =>
-    (await changedFiles(gitDir, from, commit)).filter((file) => file.toLowerCase().startsWith(WORKFLOWS))
-  const since = await changedFrom(home.base)
-  if (since.length === 0) return
-  // What was merged in is at origin as it is here.
+  // Each commit counts, as for GitHub itself; what was merged in is at origin.
   const main = await resolve(gitDir, originRef(await defaultBranch(gitDir)))
-  const other = main === undefined ? since : await changedFrom(main)
-  const workflows = since.filter((file) => other.includes(file))
+  const workflows = await filesTouched(gitDir, commit, [home.base, ...(main === undefined ? [] : [main])], '.github/workflows')
   if (workflows.length === 0) return
-  const why = `${workflows.slice(0, 10).join(', ')} would be changed. Nothing was pushed: workflows run with the secrets of the repository. Have the change taken back, or let it be pushed with PUSH_WORKFLOWS=true.`
+  const why = `${workflows.slice(0, 10).join(', ')} would be changed by the commits of this branch. Nothing was pushed: workflows run with the secrets of the repository. What is wanted besides has to be asked for in a new thread, or whoever runs the service sets PUSH_WORKFLOWS=true.`
   throw new RunFailure('rejected', why)
 }
 

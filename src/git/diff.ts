@@ -9,6 +9,12 @@ export async function changedFiles(gitDir: string, from: Sha, to: Sha): Promise<
   return records(stdout).map((name) => name.toString('utf8'))
 }
 
+/** Files below a folder, in any case, that commits of `commit` touch which none of the others has. What a merge itself resolved is not among them. */
+export async function filesTouched(gitDir: string, commit: Sha, others: readonly Sha[], folder: string): Promise<readonly string[]> {
+  const { stdout } = await git(['log', '--format=', '--name-only', '-z', '--no-renames', commit, '--not', ...others, '--', `:(icase,top)${folder}`], { gitDir })
+  return [...new Set(records(stdout).map((name) => name.toString('utf8').trim()))].filter((name) => name !== '')
+}
+
 export interface Diff {
   readonly patch: string
   /** The patch was longer than `maxBytes` and ends early. */

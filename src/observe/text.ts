@@ -15,7 +15,7 @@ export function withoutReferences(text: string): string {
     .replaceAll(/@(?=[A-Za-z0-9])/g, `@${BREAK}`)
     .replaceAll(/#(?=\d)/g, `#${BREAK}`)
     .replaceAll(/\b(GH)-(?=\d)/gi, `$1-${BREAK}`)
-    .replaceAll(/\/(issues|pull)\/(?=\d)/g, `/$1/${BREAK}`)
+    .replaceAll(/\/(issues|pull)\/(?=[\d%/])/g, `/$1/${BREAK}`)
 }
 
 /** The first line that says something, at most `max` characters. */

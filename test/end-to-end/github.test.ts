@@ -83,6 +83,21 @@ describe('an issue', () => {
     expect(await on.github.pulls()).toHaveLength(before)
   })
 
+  it('whose title shows nothing gets one', async () => {
+    const { number } = await on.github.openIssue({ title: '\u3164\u3164', body: 'write untitled.txt: x' })
+    await shows(number, '**Done:**')
+    expect((await pullOf(number)).title).toBe(`Issue ${number}`)
+  })
+
+  it('for which GitHub opens no pull request is told so', async () => {
+    const { github } = on
+    const refused = github.fault({ match: (method, path) => method === 'POST' && path.endsWith('/pulls'), status: 422, body: { message: 'Validation Failed' } })
+    const { number } = await github.openIssue({ title: 'Refused', body: 'write refused.txt: x' })
+    await shows(number, '**This did not work.**')
+    expect(answersOf(github, number)[0]).toContain('GitHub opens no pull request for it')
+    refused.remove()
+  })
+
   it('whose work fails says so and what to do', async () => {
     on.model.fail('cannot be done', 400, 9)
     const { number } = await on.github.openIssue({ title: 'This cannot be done', body: '' })
@@ -182,6 +197,21 @@ describe('what is written later', () => {
       .toMatch(/^[0-9a-f]{40}$/m)
   })
 
+  it('that is merged in and not resolved is not pushed; the next message is told of it', async () => {
+    const { github, model } = on
+    const { number, pull } = await proposed('Left', 'write left.txt: theirs')
+    await commitTo('main', { 'left.txt': 'ours' })
+    model.instead('It was merged. These files hold conflict markers (<<<<<<<, =======, >>>>>>>): left.txt', 'write elsewhere.txt: looked away')
+    await github.pushed('main')
+    await answered(pull, 1)
+    expect(answersOf(github, pull)[0]).toContain('left.txt still holds conflict markers, so nothing was pushed')
+    expect(await inOrigin('show', `thread-issue-${number}:left.txt`)).toBe('theirs')
+    model.instead('left.txt still hold conflict markers of a merge', 'write left.txt: both')
+    await github.comment(number, { body: 'resolve it then' })
+    await answered(number, 1)
+    expect(await inOrigin('show', `thread-issue-${number}:left.txt`)).toBe('both')
+  })
+
   it('after the pull request was merged begins anew; the thread before it is parked', async () => {
     const { github, client } = on
     const { number, pull } = await proposed('Merged', 'write merged.txt: one')
@@ -193,6 +223,10 @@ describe('what is written later', () => {
     await github.comment(number, { body: 'write merged.txt: two' })
     await expect.poll(async () => (await github.pulls()).map(({ pull: { head } }) => head)).toContain(`thread-issue-${number}.2`)
     expect(await inOrigin('rev-list', '--count', `main..thread-issue-${number}.2`)).toBe('1')
+    // The old pull request is closed once more: that is no affair of the thread that came after it.
+    await github.closePull(pull, { merged: false })
+    await github.comment(number, { body: 'write merged.txt: three' })
+    await expect.poll(() => inOrigin('show', `thread-issue-${number}.2:merged.txt`)).toBe('three')
     // What is parked comes back with the next message to it.
     expect(await client.run(`issue-${number}`, 'write more.txt: more', { projectId: 'site' })).toMatchObject({ success: true, filesChanged: ['more.txt'] })
   })

@@ -70,6 +70,10 @@ describe('what GitHub does meanwhile:', () => {
     ['it answers 500 for a while', { match: PULL, status: 500, times: 2 }],
     ['it refuses tokens that were revoked', { match: PULL, status: 401, body: { message: 'Bad credentials' } }],
     ['it limits comments by 403 and Retry-After', { match: COMMENT, status: 403, headers: { 'retry-after': '1' }, times: 3 }],
+    [
+      'it limits by 403 and says so in words alone',
+      { match: COMMENT, status: 403, body: { message: 'You have exceeded a secondary rate limit. Please wait.' }, times: 1 },
+    ],
     ['it limits everything by 429', { match: () => true, status: 429, headers: { 'retry-after': '1' }, times: 3 }],
     ['the limit of the hour is reached', { match: PULL, status: 403, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '0' } }],
     [

@@ -125,7 +125,15 @@ export class GitHubApi {
           const asked = async (refresh: boolean) => {
             const authorization = await authorize(refresh)
             const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), this.#connection.stop])
-            return send({ ...options, headers: { ...options.headers, authorization }, request: { ...options.request, hook: undefined, signal } })
+            // Where an issue or repository was moved, what was to be written there would be read instead.
+            const redirect = options.method === 'GET' ? 'follow' : 'manual'
+            const answer = await send({
+              ...options,
+              headers: { ...options.headers, authorization },
+              request: { ...options.request, hook: undefined, signal, redirect },
+            })
+            if (answer.status >= 300) throw new GitHubRefused(answer.status, 'it was moved elsewhere')
+            return answer
           }
           try {
             return await this.#translated(() => asked(false))

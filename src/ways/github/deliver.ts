@@ -36,7 +36,7 @@ export async function deliver({ workspace, threadId, to, result }: Delivery, des
   } catch (error) {
     // The issue is locked, deleted, or the app may not write there any more: asking again would not help.
     const gone = error instanceof NoAccess && (await desk.api.hasApp()) // the app was taken out of the repository
-    if (!gone && !(error instanceof GitHubRefused)) throw error
+    if (!gone && !(error instanceof GitHubRefused && error.status !== 401)) throw error
     desk.log.error({ event: 'github.not_told', threadId, commandId: result.commandId, error: messageOf(error) })
   }
 }
@@ -49,6 +49,12 @@ async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
     if (latest === undefined || latest.state === 'ended') await desk.progress.show(ref, { kind: 'stopped' })
     return
   }
+  const unresolved = thread.conflicted.length === 0 ? [] : await desk.works().unresolved(ref, thread.conflicted)
+  if (unresolved.length > 0) {
+    const why = `${unresolved.join(', ')} still ${unresolved.length === 1 ? 'holds' : 'hold'} conflict markers, so nothing was pushed. Say in a comment how to resolve them.`
+    return tell(ref, thread, place, { ...result, success: false, code: 'rejected', error: why }, { kind: 'failed', error: why }, desk)
+  }
+  if (thread.conflicted.length > 0) await desk.threads.change(ref, ref.threadId, { conflicted: [] })
   if (result.commit !== undefined || (result.success && thread.pull === undefined && (await desk.works().hasChanges(ref)))) {
     const commandId = CommandId.parse(`${result.commandId}-push`)
     const about = { repository: thread.repository, number: thread.number, base: undefined, settings: {} }
@@ -67,7 +73,10 @@ async function deliverMerge(ref: ThreadRef, thread: IssueThread, { merges = '', 
   if (result.conflicts === undefined) return
   const commandId = CommandId.parse(`${result.commandId}-resolve`)
   const about = { repository: thread.repository, number: thread.number, base: undefined, settings: limitOf(thread) }
-  const command = { ...commandOf(commandId, conflictInstruction(merges, result.conflicts), ref, about, desk), delivery: 'queue' as const }
+  const marked = await desk.works().unresolved(ref, result.conflicts)
+  const others = result.conflicts.filter((file) => !marked.includes(file))
+  await desk.threads.change(ref, ref.threadId, { conflicted: marked })
+  const command = { ...commandOf(commandId, conflictInstruction(merges, marked, others), ref, about, desk), delivery: 'queue' as const }
   desk.progress.begin(ref)
   taken(await desk.works().accept(command, 'github', { way: 'github', from: place.repository.name, to: replyTo(place), id: commandId }))
 }
@@ -83,7 +92,14 @@ async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   desk.progress.reach(ref, 'branch')
   // What a failed run has left is on the branch to be looked at; it asks for nothing to be merged.
   if (!result.success) return tell(ref, thread, place, result, { kind: 'failed', error: result.error ?? result.summary }, desk)
-  const now = thread.pull === undefined ? await propose(ref, thread, result, desk) : thread
+  let now = thread
+  try {
+    if (thread.pull === undefined) now = await propose(ref, thread, result, desk)
+  } catch (error) {
+    if (!(error instanceof GitHubRefused) || error.status === 401) throw error
+    const why = `The work is on the branch, and GitHub opens no pull request for it: ${error.message}`
+    return tell(ref, thread, place, { ...result, success: false, code: 'rejected', error: why }, { kind: 'failed', error: why }, desk)
+  }
   await failpoint('github.pull_noted')
   desk.progress.reach(ref, 'pull request')
   // The pull request itself answers the issue that it is for.
@@ -100,11 +116,11 @@ const limitOf = ({ maxCostUsd }: IssueThread) => ({ maxCostUsd })
 async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk: Desk): Promise<IssueThread> {
   const { repository, base, draft } = thread
   const pictures = picturesOf(ref, result, desk)
-  const closes = !thread.onPull && (base === undefined || base === repository.defaultBranch)
+  const closes = !thread.onPull && base === undefined
   const made = await openPullRequest(desk.api, {
     repository,
     head: result.branch ?? `thread-${thread.threadId}`,
-    base: base ?? repository.defaultBranch,
+    base, // the default branch of today, where it is none
     title: thread.title,
     body: `${pullRequestText(thread, result, { pictures, closes, previewUrl: undefined })}\n\n${markerOf('pull request', thread.threadId)}`,
     draft,

@@ -63,6 +63,14 @@ describe('who acts', () => {
     expect(readEvent('issue_comment', { ...commented, ...change })).toMatchObject({ actor: { isBot: true } })
   })
 
+  it('is one where an app opened the issue, or wrote in a review, in the name of a person', () => {
+    const app = { performed_via_github_app: { id: 3 } }
+    expect(readEvent('issues', { ...commented, action: 'opened', issue: { ...issue, ...app } })).toMatchObject({ actor: { isBot: true } })
+    const pull = { number: 6, title: 'Pull', body: null, user: alice, head: { ref: 'x', sha: 'a', repo: { id: 1 } }, base: { ref: 'main' } }
+    const written = { ...commented, comment: { ...comment, path: 'a', diff_hunk: '', ...app }, pull_request: pull }
+    expect(readEvent('pull_request_review_comment', written)).toMatchObject({ actor: { isBot: true } })
+  })
+
   it('is a person otherwise', () => expect(readEvent('issue_comment', commented)).toMatchObject({ actor: { login: 'alice', isBot: false }, text: 'text' }))
 })
 

@@ -26,6 +26,7 @@ const Issue = z.object({
   updated_at: z.string(),
   closed_at: z.string().nullish(),
   pull_request: z.object({}).nullish(),
+  performed_via_github_app: OwnApp,
 })
 const Branch = z.object({ ref: z.string().max(250), sha: z.string().max(64), repo: z.object({ id: z.int() }).nullish() })
 const Pull = z.object({
@@ -60,6 +61,7 @@ const REVIEW_COMMENT = z.object({
     line: z.int().nullish(),
     original_line: z.int().nullish(),
     in_reply_to_id: z.int().nullish(),
+    performed_via_github_app: OwnApp,
     diff_hunk: text,
   }),
   pull_request: Pull,
@@ -120,7 +122,9 @@ export function readEvent(name: string, payload: unknown): GitHubEvent | undefin
   switch (`${name}.${action ?? ''}`) {
     case 'issues.opened': {
       const issue = ISSUE.safeParse(payload).data?.issue
-      return issue && { ...base, ...aboutIssue(issue), kind: 'message', by: 'opened', text: wholeText(issue), answerTo: { kind: 'issue', id: issue.number } }
+      if (issue === undefined) return undefined
+      const actor = { ...base.actor, isBot: base.actor.isBot || issue.performed_via_github_app != null }
+      return { ...base, actor, ...aboutIssue(issue), kind: 'message', by: 'opened', text: wholeText(issue), answerTo: { kind: 'issue', id: issue.number } }
     }
     case 'issues.labeled': {
       const { issue, label } = LABELED.safeParse(payload).data ?? {}
@@ -160,7 +164,7 @@ export function readEvent(name: string, payload: unknown): GitHubEvent | undefin
         text: comment.body,
         answerTo: { kind: 'review comment', id: comment.in_reply_to_id ?? comment.id },
         code: { path: comment.path, line: comment.line ?? comment.original_line ?? undefined, hunk: comment.diff_hunk },
-        actor: { ...base.actor, isBot: base.actor.isBot || isBot(comment.user) },
+        actor: { ...base.actor, isBot: base.actor.isBot || isBot(comment.user) || comment.performed_via_github_app != null },
         name: String(comment.id),
       }
     }

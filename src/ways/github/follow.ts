@@ -29,8 +29,10 @@ export async function follow(event: Exclude<GitHubEvent, { kind: 'message' }>, o
 }
 
 /** The thread is parked: what runs is interrupted and saved, its work tree given up. */
-async function followClosed({ repository, number, merged }: Followed<'closed'>, of: WorkspaceId, desk: Desk): Promise<void> {
-  const thread = await desk.threads.ofNumber(of, repository, number)
+async function followClosed({ repository, number, onPull, merged }: Followed<'closed'>, of: WorkspaceId, desk: Desk): Promise<void> {
+  // Of a pull request the thread that made it: another one may have begun meanwhile.
+  const made = (await desk.threads.all(of)).find((each) => each.repository.id === repository.id && each.pull?.number === number)
+  const thread = made ?? (onPull ? undefined : await desk.threads.ofNumber(of, repository, number))
   if (thread === undefined) return
   const ref = { ...of, threadId: thread.threadId }
   await desk.works().interrupt(ref)

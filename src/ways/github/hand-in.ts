@@ -7,9 +7,9 @@ import type { Desk } from './desk.ts'
 import type { Message } from './event.ts'
 import { replyTo } from './place.ts'
 import { GitHubRefused } from './refusals.ts'
-import { instructionOf } from './prompt.ts'
+import { instructionOf, stillConflicted } from './prompt.ts'
 import type { Settings } from './settings.ts'
-import { markerOf, quietText } from './text.ts'
+import { markerOf, quietLine, shownText } from './text.ts'
 import { nextThreadId, type IssueThread, type RepositoryFacts } from './threads.ts'
 
 /** The service takes nothing in now: it is stopping, or has no room. */
@@ -37,11 +37,15 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
   }
   const thread = known ?? (await begin(message, settings, of, former, base, desk))
   const ref: ThreadRef = { ...of, threadId: thread.threadId }
-  const instruction = instructionOf(message, known === undefined, thread.before)
+  const commandId = commandIdOf(message)
+  // After a crash it is the first one still.
+  const isFirst = (await desk.journal.history(ref, { limit: 2 })).every(({ command }) => command.commandId === commandId)
+  const instruction = instructionOf(message, isFirst, thread.before) + stillConflicted(thread.conflicted)
   if (thread.checked.length > 0) await desk.threads.change(of, thread.threadId, { checked: [] }) // a person looks after it
   desk.progress.begin(ref)
   for (const step of ['received', 'verified'] as const) desk.progress.reach(ref, step)
-  const command = commandOf(commandIdOf(message), instruction, ref, { repository, number, base: thread.base, settings, requestedBy: message.actor }, desk)
+  const about = { repository, number, base: thread.base ?? repository.defaultBranch, settings, requestedBy: message.actor }
+  const command = commandOf(commandId, instruction, ref, about, desk)
   const accepted = await desk
     .works()
     .accept(command, 'github', { way: 'github', from: `${repository.owner}/${repository.name}`, to: replyTo(to), id: command.commandId })
@@ -122,7 +126,7 @@ export function commandIdOf(message: Message): CommandId {
 }
 
 /** The branch of somebody else's pull request, which ours is for then. */
-async function headOf({ repository: { id, owner, name }, number, head }: Message, { api }: Desk): Promise<string> {
+export async function headOf({ repository: { id, owner, name }, number, head }: Message, { api }: Desk): Promise<string> {
   if (head !== undefined) return head.own ? head.ref : 'elsewhere'
   const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/pulls/{pull_number}', { owner, repo: name, pull_number: number })
   return data.head.repo?.id === id ? data.head.ref : 'elsewhere'
@@ -143,15 +147,23 @@ async function begin(
     repository,
     number: former?.number ?? number,
     onPull: former?.onPull ?? onPull,
-    title: former?.title ?? quietText(subject.title, 250),
+    title: former?.title ?? titleOf(subject.title, number),
     draft,
     numbers: [...new Set([...(former?.numbers ?? []), number])],
     checked: [],
+    conflicted: [],
     resolved: [],
     ...(maxCostUsd === undefined ? {} : { maxCostUsd }),
     ...(base === undefined ? (former?.base === undefined ? {} : { base: former.base }) : { base }),
     ...(former?.pull === undefined ? {} : { before: former.pull.url }),
   }
-  await desk.threads.keep(of, thread)
-  return thread
+  return desk.threads.begin(of, thread)
+}
+
+/** Longest title that GitHub takes is 256 characters. */
+const MAX_TITLE = 240
+
+const titleOf = (title: string, number: number): string => {
+  const line = quietLine(shownText(title), MAX_TITLE).slice(0, MAX_TITLE).toWellFormed().trim()
+  return line === '' ? `Issue ${number}` : line
 }

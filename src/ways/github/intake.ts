@@ -1,3 +1,4 @@
+import type { WorkspaceId } from '../../command/ids.ts'
 import type { InboxEntry } from '../../journal/journal.ts'
 import { failpoint } from '../../observe/failpoint.ts'
 import { Looking } from '../../observe/looking.ts'
@@ -8,11 +9,11 @@ import { settingsOf, type Desk } from './desk.ts'
 import type { Content, Options } from './door.ts'
 import type { Message } from './event.ts'
 import { follow } from './follow.ts'
-import { answerToOf, handIn, NotNow } from './hand-in.ts'
+import { answerToOf, commandIdOf, handIn, headOf, NotNow } from './hand-in.ts'
 import { GitHubBusy, GitHubRefused } from './refusals.ts'
 import { BadSettings, readSettings, SETTINGS_PATH, type Settings } from './settings.ts'
 import { markerOf, quietText } from './text.ts'
-import { workspaceOf } from './threads.ts'
+import { workspaceOf, type IssueThread } from './threads.ts'
 import { isWanted } from './triggers.ts'
 import { mayAsk } from './who.ts'
 
@@ -21,8 +22,8 @@ const BATCH = 200
 const LOOK_MS = 5000
 const FIRST_RETRY_MS = 2000
 const LONGEST_RETRY_MS = 10 * 60_000
-/** An outage of GitHub lasts hours at most; what fails so often for another reason will not succeed. */
-const MAX_TRIES = 60
+/** As long as GitHub itself keeps a delivery; a full disk or an outage is over by then. */
+const GIVE_UP_MS = 3 * 24 * 60 * 60_000
 
 /** Deals with what webhooks have told, in order for each issue, until each is done. */
 export class Intake implements AsyncDisposable {
@@ -77,10 +78,11 @@ export class Intake implements AsyncDisposable {
       return true
     } catch (error) {
       const why = messageOf(error)
-      const hopeless = error instanceof NoAccess || error instanceof GitHubRefused || entry.tries >= MAX_TRIES
+      const hopeless = error instanceof NoAccess || (error instanceof GitHubRefused && error.status !== 401) || Date.now() - entry.at > GIVE_UP_MS
       if (hopeless) {
         this.#desk.log.error({ event: 'github.given_up', delivery: entry.id, error: why })
         await this.#desk.journal.bury({ at: Date.now(), reason: why, source: entry.id, body: entry.content })
+        await sayGivenUp(entry, why, this.#desk)
         await inbox.drop(entry.n) // sent again, when its reason is gone, it is taken again
         return true
       }
@@ -98,32 +100,50 @@ async function dealWith({ event, vouched }: Content, desk: Desk): Promise<void> 
   await follow(event, workspaceOf(event.repository, desk.fixed), desk)
 }
 
+/** Whoever wrote hears of it, where that is possible. */
+async function sayGivenUp({ content }: InboxEntry, why: string, desk: Desk): Promise<void> {
+  const { event }: Content = JSON.parse(content)
+  if (event.kind !== 'message' || event.actor.isBot) return
+  const text = `This could not be begun: ${quietText(why, 500)}\n\nWhoever runs the service has to look; then comment again.`
+  await answerOnce(desk.api, answerToOf(event), markerOf('answer', `given up ${commandIdOf(event)}`), text, 0).catch((error: unknown) =>
+    desk.log.warn({ event: 'github.not_told', error: messageOf(error) }),
+  )
+}
+
 /** Is it meant for us, and may whoever wrote it ask? Then it is handed in. */
 async function dealWithMessage(message: Message, vouched: Options | undefined, desk: Desk): Promise<void> {
   const { repository, actor, number } = message
   const { owner, name } = repository
   if (actor.isBot && vouched === undefined) return
   const of = workspaceOf(repository, desk.fixed)
-  if (!(await desk.threads.isFor(of, repository))) {
-    desk.log.warn({ event: 'github.other_repository', repository: `${owner}/${name}`, projectId: of.projectId })
-    return
-  }
-  const [{ settings, problem }, thread, { slug }] = await Promise.all([
-    settingsOrProblem(message, desk),
-    desk.threads.ofNumber(of, repository, number),
-    desk.api.itself(),
-  ])
+  const [{ settings, problem }, thread, { slug }] = await Promise.all([settingsOrProblem(message, desk), threadOf(message, of, desk), desk.api.itself()])
   const known = { thread: thread !== undefined, ownPull: thread !== undefined && thread.number !== number, slug }
   if (vouched === undefined && !isWanted(message, settings, known)) return
-  if (vouched === undefined && !(await mayAsk(desk.api, { owner, name }, actor.login, settings.who))) {
+  if (vouched === undefined && !(await mayAsk(desk.api, { owner, name }, actor, settings.who))) {
     desk.log.info({ event: 'github.not_allowed', repository: `${owner}/${name}`, number, login: actor.login, who: settings.who })
     return
+  }
+  if (!(await desk.threads.isFor(of, repository))) {
+    desk.log.warn({ event: 'github.other_repository', repository: `${owner}/${name}`, projectId: of.projectId })
+    const text = 'Nothing was begun: here work is done for another repository of this name, or of this project. Whoever runs the service has to look.'
+    return answerOnce(desk.api, answerToOf(message), markerOf('answer', commandIdOf(message)), text, 0)
   }
   if (problem !== undefined) {
     const text = `Nothing was begun: \`${SETTINGS_PATH}\` on the default branch is not valid. ${quietText(problem, 2000)}`
     return answerOnce(desk.api, answerToOf(message), markerOf('settings', `${message.by} ${message.answerTo.id}`), text, 0)
   }
   await handIn(message, { ...settings, ...defined(vouched) }, of, desk)
+}
+
+/** The thread that a message belongs to. A pull request may be ours before that could be noted: its branch tells. */
+async function threadOf(message: Message, of: WorkspaceId, desk: Desk): Promise<IssueThread | undefined> {
+  const { repository, number, onPull } = message
+  const known = await desk.threads.ofNumber(of, repository, number)
+  if (known !== undefined || !onPull) return known
+  const proposing = (await desk.threads.all(of)).filter(({ pull }) => pull === undefined)
+  const head = proposing.length === 0 ? undefined : await headOf(message, desk)
+  const thread = proposing.find(({ threadId }) => head === `thread-${threadId}`)
+  return thread && desk.threads.change(of, thread.threadId, ({ numbers }) => ({ numbers: [...numbers, number] }))
 }
 
 /** Where the settings are not valid the defaults decide who hears of it. */

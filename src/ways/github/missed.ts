@@ -47,13 +47,14 @@ export class Missed implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const began = Date.now()
+    let all = true
     const missed = await this.#unknown()
     // Oldest first, so that what belongs to one issue stays in order.
     for (const id of missed.toReversed()) {
       if (this.#looking.stopped) return
-      await this.#fetch(id)
+      all = (await this.#fetch(id)) && all
     }
-    this.#lookedUntil = began - OVERLAP_MS
+    if (all) this.#lookedUntil = began - OVERLAP_MS
   }
 
   /** Deliveries that arrived nowhere and that we do not know, newest first. */
@@ -79,18 +80,22 @@ export class Missed implements AsyncDisposable {
     return this.#desk.api.asApp('GET /app/hook/deliveries', { per_page: PER_PAGE, ...(cursor === undefined ? {} : { cursor }) })
   }
 
-  async #fetch(id: number): Promise<void> {
+  /** Answers whether it need not be fetched once more. */
+  async #fetch(id: number): Promise<boolean> {
     const { api, journal, log } = this.#desk
     try {
       const { data } = await api.asApp('GET /app/hook/deliveries/{delivery_id}', { delivery_id: id })
       const event = readEvent(data.event, data.request.payload)
-      if (event === undefined || (event.kind === 'message' && event.actor.isBot)) return
+      if (event === undefined || (event.kind === 'message' && event.actor.isBot)) return true
       const answer = await journal.inbox.put(toldOf(data.guid, { event }, Date.now()))
-      if (answer !== 'done') return
+      if (answer !== 'done') return answer === 'duplicate'
       log.info({ event: 'github.found_missed', delivery: data.guid, name: data.event })
       this.#found()
+      return true
     } catch (error) {
-      if (!(error instanceof GitHubRefused) || error.status !== 404) throw error // it is too old by now
+      if (error instanceof GitHubRefused && error.status === 404) return true // it is too old by now
+      log.warn({ event: 'github.log_not_read', delivery: id, error: messageOf(error) })
+      return false
     }
   }
 }

@@ -44,5 +44,19 @@ export function checksInstruction(sha: string, checks: readonly FailedCheck[]): 
   return `Checks of your commit ${sha.slice(0, 12)} on the pull request have failed. Find out why, and mend what your change broke.\n\n${each.join('\n\n')}`
 }
 
-export const conflictInstruction = (base: string, files: readonly string[]): string =>
-  `The branch ${base} has moved on and conflicts with this one. It was merged, and these files hold conflict markers (<<<<<<<, =======, >>>>>>>): ${files.join(', ')}. Resolve each so that both intentions are kept, and leave no marker.`
+/** @param others files that cannot be merged line by line, or were deleted on one side: they are as they were here */
+export function conflictInstruction(base: string, marked: readonly string[], others: readonly string[]): string {
+  const parts = [
+    `The branch ${base} has moved on and conflicts with this one. It was merged.`,
+    ...(marked.length === 0 ? [] : [`These files hold conflict markers (<<<<<<<, =======, >>>>>>>): ${marked.join(', ')}.`]),
+    ...(others.length === 0
+      ? []
+      : [`These were changed on both sides, or deleted on one, and are as they were here: ${others.join(', ')}. Say in your answer what became of them.`]),
+    'Resolve each so that both intentions are kept, and leave no marker.',
+  ]
+  return parts.join(' ')
+}
+
+/** What is still to be done of an earlier merge. */
+export const stillConflicted = (files: readonly string[]): string =>
+  files.length === 0 ? '' : `\n\n(${files.join(', ')} still hold conflict markers of a merge. Resolve them too, so that both intentions are kept.)`

@@ -23,6 +23,8 @@ export class GitHubBusy extends Error {
 
 /** Without a word of GitHub, how long a limit lasts (its documentation of secondary limits). */
 const LIMIT_MS = 60_000
+/** A secondary limit may come without any header; what GitHub says then is the only sign of it. */
+const LIMIT = /rate limit|abuse/i
 const LONGEST_LIMIT_MS = 60 * 60_000
 
 /** What a failed request means for whoever made it. */
@@ -34,7 +36,8 @@ export function refusalOf(error: unknown, now: number): unknown {
     return value === undefined ? undefined : String(value)
   }
   if (response === undefined) return new GitHubBusy(`GitHub cannot be reached (${message})`, undefined, error.cause)
-  if (status === 429 || (status === 403 && (header('retry-after') !== undefined || header('x-ratelimit-remaining') === '0'))) {
+  const limited = header('retry-after') !== undefined || header('x-ratelimit-remaining') === '0' || LIMIT.test(message)
+  if (status === 429 || (status === 403 && limited)) {
     const seconds = Number(header('retry-after'))
     const reset = header('x-ratelimit-remaining') === '0' ? Number(header('x-ratelimit-reset')) * 1000 - now : Number.NaN
     const wait = header('retry-after') !== undefined && Number.isFinite(seconds) ? seconds * 1000 : Number.isFinite(reset) ? reset : LIMIT_MS

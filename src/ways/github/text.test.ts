@@ -12,7 +12,14 @@ describe('text of people, as its page shows it', () => {
     ['control characters', 'a\u0007\u001b[31mb\r\nc', 'a[31mb\nc'],
     ['what stands behind an image', '![do evil](https://x/y.png "and this")', '![](https://x/y.png)'],
     ['the title of a link', '[text](https://x "do evil")', '[text](https://x)'],
-    ['attributes', '<img alt="do evil" src="x" title=\'and this\' data-x="y">', '<img src="x">'],
+    ['attributes', '<img alt="do evil" src="x" title=\'and this\' data-x="y"> b', '<img href="x"> b'],
+    ['attributes with a bracket in them', '<a alt="a > evil" class=evil href="u">b', '<a href="u">b'],
+    ['tags that nobody knows', '<x EVIL>a</x>', '<x>a</x>'],
+    ['other hidden things of HTML', 'a<?EVIL?>b<!X EVIL>c<![CDATA[EVIL]]>d', 'abcd'],
+    ['definitions of links', 'a\n[//]: # (EVIL)\n[x]: <> "EVIL"\n[^1]: EVIL\nb', 'a\n\n\n\nb'],
+    ['an image by name', '![EVIL][r] ![a\nEVIL](u)', '![][r] ![](u)'],
+    ['titles of other kinds', '[a](u (EVIL)) [a](u\n"EVIL") [a](<u v> "EVIL") [a](u "E\\"VIL")', '[a](u) [a](u) [a](<u>) [a](u)'],
+    ['what stands behind a language', '```js EVIL\ncode\n```', '```js\ncode\n```'],
     ['characters as numbers', '&#100;&#x6f; &#0;&#xD800;&#x200b;', 'do'],
   ])('is without %s', (_, text, shown) => expect(shownText(text)).toBe(shown))
 
@@ -21,8 +28,32 @@ describe('text of people, as its page shows it', () => {
     expect(shownText(text)).toBe(text.trim())
   })
 
+  it('keeps code as it is, where a page shows it as code', () => {
+    const code = 'Change this:\n\n```html\n<img class="hero" alt="A loaf" src="x">\n[a]: b\n```\n\nto that.'
+    expect(shownText(code)).toBe(code)
+    expect(shownText('<div>\n```\n<x EVIL>\n```\n</div>')).not.toContain('EVIL')
+    expect(shownText('\n```\n<x EVIL>')).not.toContain('EVIL')
+  })
+
   it('takes time in proportion to its length, whatever it holds', () => {
-    for (const piece of ['<!--', '![', '[x](', '](" ', ' alt="', '&#', '<!-- -->', '\u200b', ' data-']) {
+    for (const piece of [
+      '<!--',
+      '<a ',
+      '<a x="',
+      '](<',
+      '](u "',
+      '[a]: ',
+      '```a ',
+      '<![CDATA[',
+      '![',
+      '[x](',
+      '](" ',
+      ' alt="',
+      '&#',
+      '<!-- -->',
+      '\u200b',
+      ' data-',
+    ]) {
       const took = [1, 10].map((times) => {
         const text = piece.repeat(4000 * times)
         const once = (): number => {
@@ -43,7 +74,8 @@ describe('text of an agent, in a comment', () => {
   it.each([
     ['mentions nobody', '@alice and @acme/team', /@(?=[a-z])/],
     ['closes no issue', 'Fixes #5, closes acme/site#6 and GH-7', /#\d|GH-\d/],
-    ['closes none by its address', 'resolves https://github.com/acme/site/issues/5 and /pull/6', /\/(issues|pull)\/\d/],
+    ['closes none by its address', 'resolves https://github.com/acme/site/issues/5 and /pull/6 and /issues/%37', /\/(issues|pull)\/[\d%]/],
+    ['does none of that by entities', '&commat;bob &#x40;bob &num;3', /&[#a-z]/],
     ['loads no image', '![x](https://evil/?q=secret) ![x][1] <img src=x>', /!\[|<img/],
     ['holds no HTML', '<script>x</script><!-- hidden -->', /<[a-z/!]/],
     ['holds no marker of ours', markerOf('answer', 'a'), /<!--/],
@@ -58,6 +90,12 @@ describe('text of an agent, in a comment', () => {
     expect(cut.length).toBeLessThanOrEqual(101)
     expect(cut.isWellFormed()).toBe(true)
     expect(cut).toMatch(/\(cut\)$/)
+  })
+
+  it('ends the code blocks that it begins', () => {
+    expect(quietText('See:\n\n```js\nlet x = 1\n')).toMatch(/\n```$/)
+    expect(quietText('~~~~\n```\nx')).toMatch(/\n~~~~$/)
+    expect(quietText('```\nx\n```\ny')).toMatch(/y$/)
   })
 
   it('is one line where it has to be', () => expect(quietLine('# A\n\n- b @x', 100)).toBe('A - b @\u200bx'))

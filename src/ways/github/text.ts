@@ -7,28 +7,87 @@ const MAX_BODY = 60_000
 const UNSEEN = /\p{Default_Ignorable_Code_Point}|[\u202A-\u202E\u2066-\u2069]|[^\P{Cc}\n\t]/gu
 
 /**
- * Text that somebody wrote on GitHub, without what its page does not show: HTML comments, unseen characters, texts behind images and
- * links, attributes. A person who reads the issue has read what the agent is told.
+ * Text that somebody wrote on GitHub, without what its page does not show: comments and attributes of HTML, unseen characters, texts
+ * behind images and links, definitions of links, what stands behind the language of a code block. A person who reads the issue has read
+ * what the agent is told, but for drawings that are written as text.
  */
 export function shownText(text: string): string {
-  return text
+  const plain = text
     .replaceAll('\r\n', '\n')
     .replaceAll(/<!--[\s\S]*?(?:-->|$)/g, '')
-    .replaceAll(/&#(x[0-9a-f]{1,6}|\d{1,7});/gi, (_, code: string) => characterOf(code))
     .replaceAll(UNSEEN, '')
-    .split('![')
-    .map((part, at) => (at === 0 ? part : withoutAlternative(part)))
-    .join('![')
-    .replaceAll(/(\]\([^()\s]*)[ \t]+(?:"[^"\n]*"|'[^'\n]*')(?=\))/g, '$1')
-    .replaceAll(/[ \t](?:alt|title|aria-label|placeholder|data-[\w-]+)=(?:"[^"<>\n]*"|'[^'<>\n]*')/gi, '')
+  return pieces(plain)
+    .map(({ isCode, lines }) => (isCode ? lines.join('\n') : shownProse(lines.join('\n'))))
+    .join('\n')
     .trim()
 }
 
-/** What stands behind an image, up to its address. */
+const shownProse = (text: string): string =>
+  text
+    .replaceAll(/<(?:!\[CDATA\[|[!?])[^>]*(?:>|$)/g, '')
+    .replaceAll(/&#(x[0-9a-f]{1,6}|\d{1,7});/gi, (_, code: string) => characterOf(code))
+    .replaceAll(UNSEEN, '')
+    .replaceAll(/^[ \t]{0,3}\[[^\]\n]{1,500}\]:.*$/gm, '')
+    .split('![')
+    .map((part, at) => (at === 0 ? part : withoutAlternative(part)))
+    .join('![')
+    .split('](')
+    .map((part, at) => (at === 0 ? part : part.replace(TITLE, '$1)')))
+    .join('](')
+    .split('<')
+    .map((part, at) => (at === 0 ? part : withoutAttributes(part)))
+    .join('<')
+
+interface Piece {
+  readonly isCode: boolean
+  readonly lines: string[]
+}
+
+/**
+ * Blocks of code, which a page shows as they are, and what stands between them. Only what begins behind an empty line and has its end is
+ * taken for one: within HTML the same signs would mean nothing. Of the first line the language alone is shown.
+ */
+function pieces(text: string): readonly Piece[] {
+  const all: Piece[] = [{ isCode: false, lines: [] }]
+  let [fence, before] = ['', '']
+  for (const line of text.split('\n')) {
+    const [, opening = '', language = ''] = /^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`~]{0,40})[^`\n]*$/.exec(line) ?? []
+    if (fence === '' && opening !== '' && before.trim() === '') {
+      fence = opening
+      all.push({ isCode: true, lines: [opening + language] })
+    } else {
+      all.at(-1)?.lines.push(line)
+      if (fence !== '' && /^ {0,3}(?:`{3,}|~{3,})[ \t]*$/.test(line) && line.trim().startsWith(fence)) {
+        fence = ''
+        all.push({ isCode: false, lines: [] })
+      }
+    }
+    before = line
+  }
+  if (fence === '') return all
+  const open = all.pop()
+  return [...all, { isCode: false, lines: open?.lines ?? [] }]
+}
+
+/** Behind `](`: an address, and a title that a page shows nowhere. */
+const TITLE = /^(\s*(?:<[^>\n]{0,2000}>|[^\s()]{0,2000}))\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\((?:[^()\\]|\\.)*\))\s*\)/
+
+/** What stands behind an image, up to its address or the name of it. */
 function withoutAlternative(part: string): string {
-  const end = part.indexOf('](')
-  const line = part.indexOf('\n')
-  return end === -1 || (line !== -1 && line < end) ? part : part.slice(end)
+  const end = /\](?=[([])/.exec(part)?.index ?? -1
+  const gap = part.indexOf('\n\n')
+  return end === -1 || (gap !== -1 && gap < end) ? part : part.slice(end)
+}
+
+/** A tag of HTML shows nothing of its attributes but where it leads to. */
+function withoutAttributes(part: string): string {
+  const [, name = ''] = /^(\/?[A-Za-z][\w-]{0,60})(?=[\s/>])/.exec(part) ?? []
+  if (name === '') return part
+  const end = part.lastIndexOf('>')
+  if (end === -1) return part
+  const [inside, behind] = [part.slice(name.length, end), part.slice(end + 1)]
+  const [, leads = ''] = /\s(?:href|src)\s*=\s*(?:"([^"\s]{0,2000})"|'[^'\s]{0,2000}')/i.exec(inside) ?? []
+  return `${name}${leads === '' ? '' : ` href="${leads}"`}>${behind}`
 }
 
 function characterOf(code: string): string {
@@ -45,11 +104,22 @@ const BREAK = '\u200B'
  */
 export function quietText(text: string, max = MAX_BODY): string {
   const cut = text.length > max ? text.slice(0, max - CUT.length).toWellFormed() + CUT : text
-  const still = cut
+  const still = closed(cut)
     .replaceAll(UNSEEN, '')
+    .replaceAll(/&(?=[#A-Za-z])/g, `&${BREAK}`)
     .replaceAll(/<(?=[A-Za-z/!?])/g, `<${BREAK}`)
     .replaceAll(/!(?=\[)/g, `!${BREAK}`)
   return withoutReferences(still)
+}
+
+/** A code block that is not ended would hold whatever comes behind the text. */
+function closed(text: string): string {
+  let open = ''
+  for (const [, fence = ''] of text.matchAll(/^ {0,3}(`{3,}|~{3,})/gm)) {
+    if (open === '') open = fence
+    else if (fence.startsWith(open)) open = ''
+  }
+  return open === '' ? text : `${text}\n${open}`
 }
 
 /** One line of such text, without Markdown's own signs at its beginning. */

@@ -33,6 +33,8 @@ export interface IssueThread {
   readonly checked: readonly string[]
   /** Commits of the base whose conflicts it was asked to resolve. */
   readonly resolved: readonly string[]
+  /** Files that a merge has left in conflict, until they are resolved. */
+  readonly conflicted: readonly string[]
   /** The pull request before this thread, of the same issue. */
   readonly before?: string
 }
@@ -55,6 +57,7 @@ export function workspaceOf({ id, owner, name }: RepositoryFacts, fixed: Fixed):
   }
 }
 
+const REPOSITORY = 'github repository'
 const nameOf = (threadId: string): string => `github thread ${threadId}`
 const numberOf = ({ id }: RepositoryFacts, number: number): string => `github ${id} number ${number}`
 
@@ -78,10 +81,9 @@ export class IssueThreads {
     return threadId === undefined ? undefined : this.get(of, threadId)
   }
 
-  /** A workspace has one repository: the first that comes, where ids that are fixed lead others to the same. */
+  /** A workspace has one repository: the first that was worked on, where ids that are fixed lead others to the same. */
   async isFor(of: WorkspaceId, { id }: RepositoryFacts): Promise<boolean> {
-    const known = await this.#memos.recall(of, 'github repository')
-    if (known === undefined) await this.#memos.remember(of, 'github repository', String(id))
+    const known = await this.#memos.recall(of, REPOSITORY)
     return known === undefined || known === String(id)
   }
 
@@ -95,12 +97,23 @@ export class IssueThreads {
       const thread = await this.get(of, threadId)
       if (thread === undefined) throw new Error(`nothing is known of the thread ${threadId} of an issue`)
       const changed = { ...thread, ...(typeof change === 'function' ? change(thread) : change) }
-      await this.keep(of, changed)
+      await this.#keep(of, changed)
       return changed
     })
   }
 
-  async keep(of: WorkspaceId, thread: IssueThread): Promise<void> {
+  /** A thread begins, unless it has begun. */
+  async begin(of: WorkspaceId, thread: IssueThread): Promise<IssueThread> {
+    return this.#once(`github thread ${threadKey({ ...of, threadId: thread.threadId })}`, async () => {
+      const known = await this.get(of, thread.threadId)
+      if (known !== undefined) return known
+      await this.#memos.remember(of, REPOSITORY, String(thread.repository.id))
+      await this.#keep(of, thread)
+      return thread
+    })
+  }
+
+  async #keep(of: WorkspaceId, thread: IssueThread): Promise<void> {
     await this.#memos.remember(of, nameOf(thread.threadId), JSON.stringify(thread))
     for (const number of thread.numbers) await this.#memos.remember(of, numberOf(thread.repository, number), thread.threadId)
   }

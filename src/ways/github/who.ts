@@ -11,7 +11,12 @@ const rankOf = (role: string): number => RANKS.findIndex((each) => each === role
  *
  * @throws GitHubBusy, NoAccess
  */
-export async function mayAsk(api: GitHubApi, repository: RepositoryName, login: string, who: Who): Promise<boolean> {
+export async function mayAsk(
+  api: GitHubApi,
+  repository: RepositoryName,
+  { login, id }: { readonly login: string; readonly id: number },
+  who: Who,
+): Promise<boolean> {
   if (who === 'anyone') return true
   try {
     const { data } = await api.inRepository(repository)('GET /repos/{owner}/{repo}/collaborators/{username}/permission', {
@@ -19,6 +24,7 @@ export async function mayAsk(api: GitHubApi, repository: RepositoryName, login: 
       repo: repository.name,
       username: login,
     })
+    if (data.user != null && data.user.id !== id) return false // the name is somebody else's by now
     // A role that an organisation made itself has a name of its own; then what it amounts to counts.
     const rank = Math.max(rankOf(data.role_name), rankOf(data.permission))
     return rank >= rankOf(who)

@@ -68,7 +68,7 @@ function checklist(steps: ReadonlySet<Step>, plan: Plan): string {
 
 const shown = (pictures: readonly string[]): string => pictures.map((url) => `<img src="${url}" width="400">`).join(' ')
 
-/** What a pull request says: what and why, how it was checked, how it looks, and which issue it closes. */
+/** What a pull request says: why, in words that GitHub acts on; what; how it was checked, and how it looks. */
 export function pullRequestText(
   thread: IssueThread,
   result: Result,
@@ -76,8 +76,8 @@ export function pullRequestText(
 ): string {
   const files = result.filesChanged ?? []
   const parts = [
+    closes ? `Closes #${thread.number}` : `Asked for in #${thread.number}`,
     `## What\n\n${quietText(result.summary, 30_000)}`,
-    `## Why\n\n${closes ? `Closes #${thread.number}` : `Asked for in #${thread.number}`}`,
     `## How it was checked\n\n${checkedText(result)}`,
     ...(previewUrl === undefined ? [] : [`[Preview](${previewUrl})`]),
     ...(pictures.length === 0 ? [] : [`## How it looks\n\n${shown(pictures)}`]),
