@@ -15,7 +15,8 @@ export async function merge({ command }: CommandRecord, thread: Thread, tools: T
   const { repository } = thread.home.paths
   const origin = await originOf(repository)
   if (origin === undefined) throw new RunFailure('rejected', 'This workspace has no origin to merge from.')
-  await fetchOrigin(repository, tools.remoteFor(origin), { stop })
+  // Two at once would hold up each other's refs.
+  await tools.once(repository, () => fetchOrigin(repository, tools.remoteFor(origin), { stop }))
   const theirs = await resolve(repository, originRef(command.instruction))
   if (theirs === undefined) throw new RunFailure('rejected', `instruction: ${command.instruction} is no branch of origin`)
   if (!(await canCheckOut(thread.home.checkout, theirs)))

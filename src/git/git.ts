@@ -7,13 +7,23 @@ export class GitError extends Error {
   readonly code: number | null
   readonly stderr: string
   constructor(verb: string, code: number | null, stderr: string) {
-    super(`git ${verb} ended with ${code ?? 'a signal'}: ${stderr.trim().slice(-2000)}`)
+    super(`git ${verb} ended with ${code ?? 'a signal'}: ${withoutProgress(stderr).slice(-2000)}`)
     this.name = 'GitError'
     this.verb = verb
     this.code = code
     this.stderr = stderr
   }
 }
+
+/** How far a transfer was says nothing of why it failed. */
+const PROGRESS = /^(?:remote: )?(?:Enumerating|Counting|Compressing|Receiving|Writing|Resolving|Unpacking|Total|Delta|Updating)\b.*$/
+
+const withoutProgress = (stderr: string): string =>
+  stderr
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !PROGRESS.test(line))
+    .join('\n')
 
 export interface GitOptions {
   /** The git directory; always named, so that nothing in a work tree is ever discovered. */

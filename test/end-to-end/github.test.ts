@@ -187,7 +187,7 @@ describe('what is written later', () => {
     const { github, model } = on
     const { number, pull } = await proposed('Conflict', 'write conflict.txt: theirs')
     await commitTo('main', { 'conflict.txt': 'ours', 'calm.txt': 'calm' })
-    model.instead('hold conflict markers', 'write conflict.txt: both')
+    model.instead('markers (<<<<<<<, =======, >>>>>>>): conflict.txt', 'write conflict.txt: both')
     await github.pushed('main')
     await answered(pull, 1)
     expect(await inOrigin('show', `thread-issue-${number}:conflict.txt`)).toBe('both')
