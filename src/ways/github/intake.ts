@@ -17,8 +17,8 @@ import { workspaceOf, type IssueThread } from './threads.ts'
 import { isWanted } from './triggers.ts'
 import { mayAsk } from './who.ts'
 
-/** Issues that are dealt with at once, or wait for their next try. */
-const BATCH = 200
+/** Issues that are dealt with at once: webhooks that come meanwhile are answered first. */
+const AT_ONCE = 8
 const LOOK_MS = 5000
 const FIRST_RETRY_MS = 2000
 const LONGEST_RETRY_MS = 10 * 60_000
@@ -52,30 +52,31 @@ export class Intake implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    for (const entry of await this.#desk.journal.inbox.due(Date.now(), BATCH))
-      if (!this.#busy.has(entry.line) && !this.#looking.stopped) this.#busy.set(entry.line, this.#dealWith(entry))
+    // Those that are being dealt with are due too.
+    for (const entry of await this.#desk.journal.inbox.due(Date.now(), 2 * AT_ONCE))
+      if (!this.#busy.has(entry.line) && this.#busy.size < AT_ONCE && !this.#looking.stopped) this.#busy.set(entry.line, this.#dealWith(entry))
   }
 
   async #dealWith(entry: InboxEntry): Promise<void> {
-    let dealt = false
+    let noted = true
     try {
-      dealt = await this.#deal(entry)
+      await this.#deal(entry)
     } catch (error) {
+      noted = false // the journal could not be written; the next look tries again
       this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })
     } finally {
       this.#busy.delete(entry.line)
     }
-    if (dealt) this.ring() // the next one of its line
+    if (noted) this.ring() // there is room for another one
   }
 
-  async #deal(entry: InboxEntry): Promise<boolean> {
+  async #deal(entry: InboxEntry): Promise<void> {
     const { inbox } = this.#desk.journal
     try {
       const content: Content = JSON.parse(entry.content)
       await dealWith(content, this.#desk)
       await failpoint('github.dealt')
       await inbox.done(entry.n)
-      return true
     } catch (error) {
       const why = messageOf(error)
       const hopeless = error instanceof NoAccess || (error instanceof GitHubRefused && error.status !== 401) || Date.now() - entry.at > GIVE_UP_MS
@@ -84,13 +85,12 @@ export class Intake implements AsyncDisposable {
         await this.#desk.journal.bury({ at: Date.now(), reason: why, source: entry.id, body: entry.content })
         await sayGivenUp(entry, why, this.#desk)
         await inbox.drop(entry.n) // sent again, when its reason is gone, it is taken again
-        return true
+        return
       }
       const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(entry.tries, 10)) * (0.5 + Math.random() / 2)
       const until = error instanceof GitHubBusy ? error.until : undefined
       this.#desk.log.warn({ event: 'github.later', delivery: entry.id, tries: entry.tries + 1, error: why, ...(error instanceof NotNow ? {} : { err: error }) })
       await inbox.later(entry.n, Math.max(until ?? 0, Date.now() + Math.round(wait)))
-      return false
     }
   }
 }
