@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { BadConfiguration, type Config } from './config.ts'
 import type { Engine } from './engine/engine.ts'
-import { standing, threadConflicts } from './engine/inspect.ts'
+import { standing, threadChangedFiles, threadConflicts } from './engine/inspect.ts'
 import { park } from './engine/parking.ts'
 import type { Tools } from './engine/tools.ts'
 import { AccessBusy, type Authorize, type Remote } from './git/remote.ts'
@@ -41,6 +41,14 @@ export async function openVault({ VAULT_KEY: key }: Config, file: string, secret
 /** The guided set-up of an app, for whoever reads what the service says at its start. */
 export const setUpOf = ({ PUBLIC_URL: publicUrl, PUSH_WORKFLOWS: workflows, PORT }: Config, vault: Vault | undefined) =>
   publicUrl === undefined || vault === undefined || PORT === 'off' ? undefined : { token: randomBytes(24).toString('base64url'), publicUrl, workflows }
+
+/** How GitHub stands, for whoever starts the service; `undefined` where nothing was said of it. Whoever has the link may set up an app. */
+export async function githubLine({ PUBLIC_URL }: Config, vault: Vault | undefined, setUp: ReturnType<typeof setUpOf>): Promise<string | undefined> {
+  if (vault === undefined) return PUBLIC_URL === undefined ? undefined : 'no app: set VAULT_KEY to set one up'
+  const app = await readApp(vault)
+  if (app !== undefined) return `app ${app.appId}`
+  return setUp === undefined ? 'no app yet: see docs/github.md' : `no app yet; make one: ${setUp.publicUrl}/setup/github?token=${setUp.token}`
+}
 
 /** The name under which others reach the service. */
 export const publicHost = ({ PUBLIC_URL: url }: Config): readonly string[] => (url === undefined ? [] : [new URL(url).hostname])
@@ -116,6 +124,11 @@ export function assembleGitHub(
         hasChanges: async (ref) => {
           const found = await standing(ref, tools)
           return found?.tip !== undefined && found.tip !== found.record.base
+        },
+        changes: async (ref) => {
+          const found = await standing(ref, tools)
+          const checkpoints = await tools.journal.checkpoints(ref)
+          return { files: found === undefined ? [] : await threadChangedFiles(found), subjects: checkpoints.map(({ subject }) => subject) }
         },
         unresolved: async (ref, files) => {
           const found = await standing(ref, tools)

@@ -5,7 +5,7 @@ import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
-import { assembleApi, assembleGitHub, openVault, publicHost, setUpOf } from './assemble-github.ts'
+import { assembleApi, assembleGitHub, githubLine, openVault, publicHost, setUpOf } from './assemble-github.ts'
 import { assemblePreviews, linkKey } from './assemble-previews.ts'
 import { assembleQueues, openJournal } from './assemble-queues.ts'
 import type { Upstream } from './agent/upstream.ts'
@@ -59,8 +59,8 @@ export interface Service extends AsyncDisposable {
   readonly sandbox: Sandbox
   /** Aborts when another service has taken over the workspace; nothing more may be written. */
   readonly lost: AbortSignal
-  /** Where a GitHub App can be set up, where there is none yet; whoever has the link may. */
-  readonly setUpUrl: string | undefined
+  /** How GitHub stands, for whoever starts the service. */
+  readonly github: string | undefined
   /** Where dead letters go; `undefined` where the journal keeps them. */
   readonly deadLetterQueue: string | undefined
   /** Resolves when there has been no work for so long that the service is to end. */
@@ -229,7 +229,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   return {
     url: listening?.url,
     previewUrl: showing.url,
-    setUpUrl: setUp === undefined || (await github.api.hasApp()) ? undefined : `${setUp.publicUrl}/setup/github?token=${setUp.token}`,
+    github: await githubLine(config, vault, setUp),
     deadLetterQueue: await worker?.deadLetterQueue().catch(() => undefined), // SQS cannot be asked now; letters wait until it can
     identities,
     sandbox,

@@ -99,7 +99,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (values.PORT !== 'off' && !loopback(values.HOST) && values.API_TOKEN === undefined && values.API_TOKENS_FILE === undefined) {
     problems.push(`HOST: ${values.HOST} can be reached by others, so API_TOKEN or API_TOKENS_FILE must be set`)
   }
-  if (values.PUBLIC_URL !== undefined && values.API_TOKEN === undefined && values.API_TOKENS_FILE === undefined)
+  if (values.PUBLIC_URL !== undefined && given['API_TOKEN'] === undefined && values.API_TOKENS_FILE === undefined)
     problems.push('PUBLIC_URL: others can reach the service, so API_TOKEN or API_TOKENS_FILE must be set')
   const credential = credentialOf(values)
   const real = credential !== undefined || given['ANTHROPIC_BASE_URL'] !== undefined || values.CLAUDE_CODE_USE_BEDROCK

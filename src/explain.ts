@@ -34,6 +34,8 @@ const FOR_PEOPLE = new Set([
 
 /** What to tell a person about an error that ends the program. */
 export function explain(error: unknown): string {
+  if (error instanceof Error && error.name === 'ServiceSaid' && 'status' in error && error.status === 401)
+    return `The service needs a token: API_TOKEN in the environment, or --token-file FILE. (${error.message})`
   if (error instanceof Error && FOR_PEOPLE.has(error.name)) return error.message
   if (error instanceof Error && error.message === 'fetch failed')
     return `The service cannot be reached (${messageOf(error.cause)}). Is it running? Start it with: npm start. Where it is elsewhere, name it by --url.`

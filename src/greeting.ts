@@ -10,7 +10,7 @@ const SANDBOXES = {
 } as const
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
-export function greeting(config: Config, { url, previewUrl, setUpUrl, deadLetterQueue, identities, sandbox }: Service): string {
+export function greeting(config: Config, { url, previewUrl, github, deadLetterQueue, identities, sandbox }: Service): string {
   return [
     `Branchline ${version} is ready ${url === undefined ? 'for messages from queues' : `at ${url}`}`,
     config.simulated
@@ -22,7 +22,7 @@ export function greeting(config: Config, { url, previewUrl, setUpUrl, deadLetter
     ...(previewUrl === undefined ? [] : [`  previews   ${previewsAt(config, previewUrl)}`]),
     `  repository ${config.origin?.url ?? 'the example site'}, for workspaces that do not exist yet`,
     `  workspace  ${config.workspacePath}`,
-    ...(setUpUrl === undefined ? [] : [`  GitHub     no app yet; make one: ${setUpUrl}`]),
+    ...(github === undefined ? [] : [`  GitHub     ${github}`]),
     ...(config.queues === undefined ? [] : queueLines(config.queues, deadLetterQueue)),
     ...(config.journalTable === undefined ? [] : [`  journal    ${config.journalTable.key} in the table ${config.journalTable.table}`]),
     '',

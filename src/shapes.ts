@@ -31,7 +31,7 @@ export const domain = z
   .toLowerCase()
   .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/, 'must be a domain, such as preview.example.com')
 export const publicUrl = z
-  .url({ protocol: /^https?$/, error: 'must be a URL, such as https://branchline.example.com' })
+  .url({ protocol: /^https?$/, error: 'must be a URL, such as https://branchline.example.com', abort: true })
   .refine((text) => URL.parse(text)?.pathname === '/' && URL.parse(text)?.search === '' && URL.parse(text)?.hash === '', 'must have no path, query or fragment')
   .transform((text) => new URL(text).origin)
 export const word = z.string().min(1).max(10_000)

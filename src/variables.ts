@@ -53,7 +53,7 @@ export const VARIABLES = {
   API_TOKEN: {
     group: 'service',
     default: '',
-    about: 'Token that callers show as `Authorization: Bearer …`; it may do everything.',
+    about: 'Token, of 16 characters at least, that callers show as `Authorization: Bearer …`; it may do everything.',
     shape: z.string().min(16, 'must be at least 16 characters').optional(),
     secret: true,
   },

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { readConfig } from '../config.ts'
+import { loopback, readConfig } from '../config.ts'
 import { Client, type Result, type RunEvent } from '../client.ts'
 import { queueClientFor } from './by-queue.ts'
 import { messageOf, printable } from '../observe/text.ts'
@@ -66,7 +66,9 @@ export function clientFor(given: Given): Client {
   const file = given['token-file']
   const url = given.url ?? configuredUrl()
   if (!/^https?:\/\//.test(url)) throw new Usage('--url: must begin with http:// or https://')
-  return new Client({ url, token: file === undefined ? undefined : readFileSync(file, 'utf8').trim() })
+  // The token of the environment is for the service of this machine, and shown to no other.
+  const own = given.url === undefined || loopback(URL.parse(url)?.hostname.replaceAll(/[[\]]/g, '') ?? '')
+  return new Client({ url, token: file !== undefined ? readFileSync(file, 'utf8').trim() : own ? readConfig().API_TOKEN : undefined })
 }
 
 function configuredUrl(): string {

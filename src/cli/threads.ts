@@ -5,7 +5,10 @@ import type { Given } from './options.ts'
 export async function threads(given: Given): Promise<number> {
   const { threads: found, next } = await clientFor(given).threads(given.client, given.user, given.project)
   if (given.json) process.stdout.write(`${JSON.stringify(found)}\n`)
-  else if (found.length === 0) process.stdout.write(`No threads of ${given.client}/${given.user} yet.\n`)
+  else if (found.length === 0)
+    process.stdout.write(
+      `No threads of ${given.client}/${given.user} yet${given.project === undefined ? ' in its project (--project names another one)' : ` in ${given.project}`}.\n`,
+    )
   else {
     const width = Math.max(...found.map((thread) => thread.threadId.length))
     for (const { threadId, state, lastActiveAt, costUsd, branch } of found) {

@@ -64,12 +64,14 @@ export function stepsOf(message: string): readonly Step[] {
 
 /** Who says something on GitHub, where, and in which words. */
 const FRAME = /^(?:GitHub (?:issue|pull request) #\d+ by @\S+|Review (?:of the pull request|comment) by @[\w-]+(?: on [^:\n]+)?|@[\w[\]-]+|Comment by @\S+): ?/
+/** Who is meant, before what is to be done. */
+const MENTION = /^@[\w-]+[,:]?\s+/
 const INSTRUCTION = /^(?:write|replace|run|wait|ask|plan|tick) /i
 
 /** What comes from GitHub has a heading, and a title before its text: its last paragraph that is an instruction counts. */
 function withoutFrame(message: string): string {
   if (!FRAME.test(message)) return message
-  const paragraphs = message.split(/\n\n+/).map((each) => each.replace(FRAME, '').trim())
+  const paragraphs = message.split(/\n\n+/).map((each) => each.replace(FRAME, '').replace(MENTION, '').trim())
   return paragraphs.findLast((each) => INSTRUCTION.test(each)) ?? paragraphs.filter((each) => each !== '').join(' ')
 }
 

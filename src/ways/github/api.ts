@@ -104,10 +104,9 @@ export class GitHubApi {
       if (token === undefined) throw notInstalled(repository)
       return { token, [Symbol.asyncDispose]: async () => {} }
     }
-    const { data } = await this.asApp('POST /app/installations/{installation_id}/access_tokens', {
-      installation_id: installation,
-      repositories: [repository.name],
-      permissions: { ...permissions, metadata: 'read' },
+    const asked = { installation_id: installation, repositories: [repository.name], permissions: { ...permissions, metadata: 'read' as const } }
+    const { data } = await this.asApp('POST /app/installations/{installation_id}/access_tokens', asked).catch((error: unknown) => {
+      throw notThere(error) ? notInstalled(repository) : error
     })
     this.#connection.keepSecret(data.token)
     const revoke = async (): Promise<void> => {
@@ -172,7 +171,9 @@ export class GitHubApi {
       return `token ${this.#connection.token}`
     }
     const { auth } = await this.#authOfApp()
-    const { token } = await auth({ type: 'installation', installationId, repositoryNames: [repository.name], refresh })
+    const { token } = await auth({ type: 'installation', installationId, repositoryNames: [repository.name], refresh }).catch((error: unknown) => {
+      throw notThere(error) ? notInstalled(repository) : error
+    })
     this.#connection.keepSecret(token)
     return `token ${token}`
   }
@@ -195,5 +196,8 @@ export class GitHubApi {
   }
 }
 
+/** No token is to be had there: the installation, or the repository in it, does not exist. */
+const notThere = (error: unknown): boolean => error instanceof Error && 'status' in error && (error.status === 404 || error.status === 422)
+
 const notInstalled = ({ owner, name }: RepositoryName): NoAccess =>
-  new NoAccess(`The GitHub App is not installed in ${owner}/${name}, or does not exist, and GITHUB_TOKEN is not set.`)
+  new NoAccess(`There is no access to ${owner}/${name}: the GitHub App is not installed there, or lacks a permission, and GITHUB_TOKEN is not set.`)

@@ -52,7 +52,7 @@ async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   const unresolved = thread.conflicted.length === 0 ? [] : await desk.works().unresolved(ref, thread.conflicted)
   if (unresolved.length > 0) {
     const why = `${unresolved.join(', ')} still ${unresolved.length === 1 ? 'holds' : 'hold'} conflict markers, so nothing was pushed. Say in a comment how to resolve them.`
-    return tell(ref, thread, place, { ...result, success: false, code: 'rejected', error: why }, { kind: 'failed', error: why }, desk)
+    return tell(ref, thread, place, { ...result, success: false, code: 'rejected', error: why }, { kind: 'failed' }, desk)
   }
   if (thread.conflicted.length > 0) await desk.threads.change(ref, ref.threadId, { conflicted: [] })
   if (result.commit !== undefined || (result.success && thread.pull === undefined && (await desk.works().hasChanges(ref)))) {
@@ -64,12 +64,14 @@ async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
     await failpoint('github.push_asked')
     return
   }
-  await tell(ref, thread, place, result, result.success ? { kind: 'answered' } : { kind: 'failed', error: result.error ?? result.summary }, desk)
+  await tell(ref, thread, place, result, standingOf(result), desk)
 }
+
+const standingOf = ({ success, question }: Result): Standing => ({ kind: question !== undefined ? 'question' : success ? 'answered' : 'failed' })
 
 /** A branch was merged in; where it conflicts, the agent is asked to resolve that. */
 async function deliverMerge(ref: ThreadRef, thread: IssueThread, { merges = '', ...place }: ReplyPlace, result: Result, desk: Desk): Promise<void> {
-  if (!result.success) return tell(ref, thread, place, result, { kind: 'failed', error: result.error ?? result.summary }, desk)
+  if (!result.success) return tell(ref, thread, place, result, { kind: 'failed' }, desk)
   if (result.conflicts === undefined) return
   const commandId = CommandId.parse(`${result.commandId}-resolve`)
   const about = { repository: thread.repository, number: thread.number, base: undefined, settings: limitOf(thread) }
@@ -86,25 +88,24 @@ async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   const result = (await desk.journal.command({ workspace: ref, commandId }))?.result
   if (result === undefined) throw new Error(`the command ${commandId} whose work was pushed is not known`)
   if (!pushed.success) {
-    const failed = { ...pushed, commit: result.commit, branch: result.branch }
-    return tell(ref, thread, place, failed, { kind: 'failed', error: pushed.error ?? pushed.summary }, desk)
+    return tell(ref, thread, place, pushed, { kind: 'failed' }, desk)
   }
   desk.progress.reach(ref, 'branch')
   // What a failed run has left is on the branch to be looked at; it asks for nothing to be merged.
-  if (!result.success) return tell(ref, thread, place, result, { kind: 'failed', error: result.error ?? result.summary }, desk)
+  if (!result.success) return tell(ref, thread, place, result, { kind: 'failed' }, desk)
   let now = thread
   try {
     if (thread.pull === undefined) now = await propose(ref, thread, result, desk)
   } catch (error) {
     if (!(error instanceof GitHubRefused) || error.status === 401) throw error
     const why = `The work is on the branch, and GitHub opens no pull request for it: ${error.message}`
-    return tell(ref, thread, place, { ...result, success: false, code: 'rejected', error: why }, { kind: 'failed', error: why }, desk)
+    return tell(ref, thread, place, { ...result, success: false, code: 'rejected', error: why }, { kind: 'failed' }, desk)
   }
   await failpoint('github.pull_noted')
   desk.progress.reach(ref, 'pull request')
   // The pull request itself answers the issue that it is for.
-  const answered = now.pull?.by === result.commandId && place.place.kind === 'issue'
-  await tell(ref, now, place, result, { kind: 'pull request', summary: result.summary }, desk, answered)
+  const answered = now.pull?.by === result.commandId && place.place.kind === 'issue' && result.question === undefined
+  await tell(ref, now, place, result, result.question === undefined ? { kind: 'pull request', summary: result.summary } : { kind: 'question' }, desk, answered)
 }
 
 const picturesOf = (ref: ThreadRef, { pictures = [] }: Result, { pictureUrl }: Desk): readonly string[] =>
@@ -117,12 +118,13 @@ async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk
   const { repository, base, draft } = thread
   const pictures = picturesOf(ref, result, desk)
   const closes = !thread.onPull && base === undefined
+  const changes = await desk.works().changes(ref)
   const made = await openPullRequest(desk.api, {
     repository,
     head: result.branch ?? `thread-${thread.threadId}`,
     base, // the default branch of today, where it is none
     title: thread.title,
-    body: `${pullRequestText(thread, result, { pictures, closes, previewUrl: undefined })}\n\n${markerOf('pull request', thread.threadId)}`,
+    body: `${pullRequestText(thread, result, { pictures, closes, ...changes })}\n\n${markerOf('pull request', thread.threadId)}`,
     draft,
   })
   await failpoint('github.pull_made')

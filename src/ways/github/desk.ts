@@ -17,6 +17,8 @@ export interface Works {
   readonly park: (ref: ThreadRef) => Promise<void>
   /** Whether the thread's branch has something that the one it began from has not. */
   readonly hasChanges: (ref: ThreadRef) => Promise<boolean>
+  /** What the branch has since it began: its files, and the subjects of its commits, oldest first. */
+  readonly changes: (ref: ThreadRef) => Promise<{ readonly files: readonly string[]; readonly subjects: readonly string[] }>
   /** Which of these files hold conflict markers on the thread's branch. */
   readonly unresolved: (ref: ThreadRef, files: readonly string[]) => Promise<readonly string[]>
   /** The commit that the thread's branch is at. */

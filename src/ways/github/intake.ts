@@ -81,7 +81,7 @@ export class Intake implements AsyncDisposable {
       const why = messageOf(error)
       const hopeless = error instanceof NoAccess || (error instanceof GitHubRefused && error.status !== 401) || Date.now() - entry.at > GIVE_UP_MS
       if (hopeless) {
-        this.#desk.log.error({ event: 'github.given_up', delivery: entry.id, error: why })
+        this.#desk.log.error({ event: 'github.given_up', delivery: entry.id, line: entry.meaning, error: why })
         await this.#desk.journal.bury({ at: Date.now(), reason: why, source: entry.id, body: entry.content })
         await sayGivenUp(entry, why, this.#desk)
         await inbox.drop(entry.n) // sent again, when its reason is gone, it is taken again
@@ -129,7 +129,8 @@ async function dealWithMessage(message: Message, vouched: Options | undefined, d
     return answerOnce(desk.api, answerToOf(message), markerOf('answer', commandIdOf(message)), text, 0)
   }
   if (problem !== undefined) {
-    const text = `Nothing was begun: \`${SETTINGS_PATH}\` on the default branch is not valid. ${quietText(problem, 2000)}`
+    desk.log.warn({ event: 'github.bad_settings', repository: `${owner}/${name}`, problem })
+    const text = `Nothing was begun: \`${SETTINGS_PATH}\` on the default branch cannot be used: ${quietText(problem, 2000)}\n\nMend it, then mention @${slug} in a comment.`
     return answerOnce(desk.api, answerToOf(message), markerOf('settings', `${message.by} ${message.answerTo.id}`), text, 0)
   }
   await handIn(message, { ...settings, ...defined(vouched) }, of, desk)

@@ -89,7 +89,7 @@ export class Missed implements AsyncDisposable {
       if (event === undefined || (event.kind === 'message' && event.actor.isBot)) return true
       const answer = await journal.inbox.put(toldOf(data.guid, { event }, Date.now()))
       if (answer !== 'done') return answer === 'duplicate'
-      log.info({ event: 'github.found_missed', delivery: data.guid, name: data.event })
+      log.info({ event: 'github.found_missed', delivery: data.guid, name: data.event, answered: data.status_code })
       this.#found()
       return true
     } catch (error) {

@@ -35,7 +35,7 @@ export function refusalOf(error: unknown, now: number): unknown {
     const value = response?.headers[name]
     return value === undefined ? undefined : String(value)
   }
-  if (response === undefined) return new GitHubBusy(`GitHub cannot be reached (${message})`, undefined, error.cause)
+  if (response === undefined) return new GitHubBusy('GitHub cannot be reached', undefined, error.cause ?? error)
   const limited = header('retry-after') !== undefined || header('x-ratelimit-remaining') === '0' || LIMIT.test(message)
   if (status === 429 || (status === 403 && limited)) {
     const seconds = Number(header('retry-after'))
@@ -44,5 +44,5 @@ export function refusalOf(error: unknown, now: number): unknown {
     return new GitHubBusy('GitHub takes no more requests for now', now + Math.min(LONGEST_LIMIT_MS, Math.max(1000, wait)))
   }
   if (status >= 500 || status === 408) return new GitHubBusy(`GitHub answered ${status}`, undefined)
-  return new GitHubRefused(status, message)
+  return new GitHubRefused(status, message.replace(/ - https?:\/\/\S+$/, '')) // where GitHub documents its API
 }

@@ -48,12 +48,12 @@ export class BadSettings extends Error {
  */
 export function readSettings(text: string | undefined): Settings {
   if (text === undefined) return Settings.parse({})
-  if (text.length > MAX_CHARACTERS) throw new BadSettings(`must hold at most ${MAX_CHARACTERS} characters`)
+  if (text.length > MAX_CHARACTERS) throw new BadSettings(`it must hold at most ${MAX_CHARACTERS} characters`)
   let content: unknown
   try {
     content = parse(text, { maxAliasCount: 0, uniqueKeys: true, logLevel: 'error' })
   } catch (error) {
-    throw new BadSettings(`is not YAML: ${error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : ''}`)
+    throw new BadSettings(`it is not YAML (${error instanceof Error ? (error.message.split('\n', 1)[0] ?? '').replace(/:$/, '') : ''})`)
   }
   const parsed = Settings.safeParse(content ?? {}, { error: inWords })
   if (parsed.success) return parsed.data

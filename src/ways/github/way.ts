@@ -18,12 +18,16 @@ import type { Vault } from '../../vault/vault.ts'
 const ORDINARY_BYTES = 16 * 1024 * 1024
 const LARGE_BYTES = 32 * 1024 * 1024
 
+/** Between two lines of the log about webhooks that nobody signed. */
+const FORGED_MS = 60_000
+
 /** The way by which GitHub's events become commands, and results go to issues and pull requests. */
 export class GitHubWay implements AsyncDisposable {
   readonly #desk: Desk
   readonly #household: Household
   readonly #intake: Intake
   readonly #missed: Missed
+  #toldAt = -Infinity
 
   constructor(desk: Desk, vault: Vault, { missedMs }: { readonly missedMs: number }) {
     this.#desk = desk
@@ -46,10 +50,18 @@ export class GitHubWay implements AsyncDisposable {
   /** Takes a webhook in. */
   async receive(request: Request): Promise<Answer> {
     const answer = await receive(request, this.#household)
+    if (answer.status === 401) this.#tellForged(answer.message)
     if (answer.recorded === undefined) return answer
     await failpoint('github.recorded')
     this.#intake.ring()
     return answer
+  }
+
+  /** Where the secret is a wrong one, all are refused; forged ones come in floods. */
+  #tellForged(why: string): void {
+    if (performance.now() - this.#toldAt < FORGED_MS) return
+    this.#toldAt = performance.now()
+    this.#desk.log.warn({ event: 'github.bad_signature', why })
   }
 
   /** An issue for which somebody else vouches than its signature; `undefined` where it is none. Nothing is recorded before `record`. */

@@ -10,8 +10,9 @@ export type Standing =
   | { readonly kind: 'working' }
   | { readonly kind: 'pull request'; readonly summary: string }
   | { readonly kind: 'answered' }
+  | { readonly kind: 'question' }
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'failed'; readonly error: string }
+  | { readonly kind: 'failed' }
   | { readonly kind: 'closed' }
 
 interface Shown {
@@ -33,9 +34,12 @@ const SIMULATED = '\n\n*Simulated: a scripted model worked on this, not a real o
 export function progressText({ thread, standing, steps, plan, costUsd, saying, webUrl, simulated }: Shown): string {
   const branch = `thread-${thread.threadId}`
   const link = `[\`${branch}\`](${webUrl}/${thread.repository.owner}/${thread.repository.name}/tree/${branch})`
-  const about = [`Branch ${steps.has('branch') || thread.pull !== undefined ? link : `\`${branch}\``}`, ...(costUsd > 0 ? [money(costUsd)] : [])].join(' · ')
+  const pushed = steps.has('branch') || thread.pull !== undefined
+  const about = [...(pushed ? [`Branch ${link}`] : standing.kind === 'working' ? [`Branch \`${branch}\``] : []), ...(costUsd > 0 ? [money(costUsd)] : [])].join(
+    ' · ',
+  )
   const list = standing.kind === 'working' ? `\n\n${checklist(steps, plan)}${saying === '' ? '' : `\n\n${quietLine(saying, 300)}`}` : ''
-  return `${headline(standing, thread)}\n\n${about}${list}${simulated ? SIMULATED : ''}`
+  return `${headline(standing, thread)}${about === '' ? '' : `\n\n${about}`}${list}${simulated ? SIMULATED : ''}`
 }
 
 function headline(standing: Standing, { pull }: IssueThread): string {
@@ -47,10 +51,12 @@ function headline(standing: Standing, { pull }: IssueThread): string {
       return `**Done:** ${where}\n\n${quietLine(standing.summary.split('\n')[0] ?? '', 300)}`
     case 'answered':
       return `**Answered.** Nothing was changed.${pull === undefined ? '' : ` ${where} is as it was.`}`
+    case 'question':
+      return '**A question for you.** Answer it in a comment; it goes on from there.'
     case 'stopped':
       return '**Stopped.** What was done so far is kept; the next comment goes on from it.'
     case 'failed':
-      return `**This did not work.** ${quietLine(standing.error, 500)}`
+      return '**This did not work.** The answer says why.'
     case 'closed':
       return '**Closed.** The branch and the conversation are kept.'
   }
@@ -72,23 +78,22 @@ const shown = (pictures: readonly string[]): string => pictures.map((url) => `<i
 export function pullRequestText(
   thread: IssueThread,
   result: Result,
-  { pictures, closes, previewUrl }: { readonly pictures: readonly string[]; readonly closes: boolean; readonly previewUrl: string | undefined },
+  {
+    pictures,
+    closes,
+    files,
+    subjects,
+  }: { readonly pictures: readonly string[]; readonly closes: boolean; readonly files: readonly string[]; readonly subjects: readonly string[] },
 ): string {
-  const files = result.filesChanged ?? []
+  const commits = subjects.slice(-MAX_ITEMS).map((subject) => `- ${quietLine(subject, 200)}`)
+  const list = files.slice(0, 100).map((file) => `- \`${quietLine(file.replaceAll('`', "'"), 200)}\``)
   const parts = [
     closes ? `Closes #${thread.number}` : `Asked for in #${thread.number}`,
-    `## What\n\n${quietText(result.summary, 30_000)}`,
+    `## What\n\n${quietText(result.summary, 20_000)}`,
+    ...(commits.length > 1 ? [`In ${subjects.length} commits:\n\n${commits.join('\n')}`] : []),
     `## How it was checked\n\n${checkedText(result)}`,
-    ...(previewUrl === undefined ? [] : [`[Preview](${previewUrl})`]),
     ...(pictures.length === 0 ? [] : [`## How it looks\n\n${shown(pictures)}`]),
-    ...(files.length === 0
-      ? []
-      : [
-          `<details><summary>${files.length} ${files.length === 1 ? 'file' : 'files'}</summary>\n\n${files
-            .slice(0, 100)
-            .map((file) => `- \`${quietLine(file.replaceAll('`', "'"), 200)}\``)
-            .join('\n')}\n</details>`,
-        ]),
+    ...(files.length === 0 ? [] : [`<details><summary>${files.length} ${files.length === 1 ? 'file' : 'files'}</summary>\n\n${list.join('\n')}\n</details>`]),
     ...(result.simulated === true ? [SIMULATED.trim()] : []),
   ]
   return parts.join('\n\n')
@@ -111,9 +116,11 @@ function checkedText({ pageErrors = [], pagesChecked = [] }: Result): string {
 /** What somebody is told who asked for something. */
 export function answerText(result: Result, pull: IssueThread['pull'] | undefined, pictures: readonly string[]): string {
   const simulated = result.simulated === true ? SIMULATED : ''
+  const question = result.question === undefined ? '' : `**A question:** ${quietText(result.question, 10_000)}\n\nAnswer in a comment; it goes on from there.`
   if (result.success && result.commit !== undefined && pull !== undefined)
-    return `Done in ${result.commit.slice(0, 8)} on [#\u200B${pull.number}](${pull.url}).\n\n${quietText(result.summary, 20_000)}${pictures.length === 0 ? '' : `\n\n${shown(pictures)}`}${simulated}`
-  if (result.success) return `${quietText(result.question ?? result.summary, 30_000)}${simulated}`
+    return `Done in ${result.commit.slice(0, 8)} on [#\u200B${pull.number}](${pull.url}).\n\n${quietText(result.summary, 20_000)}${pictures.length === 0 ? '' : `\n\n${shown(pictures)}`}${question === '' ? '' : `\n\n${question}`}${simulated}`
+  if (question !== '') return `${question}${simulated}`
+  if (result.success) return `${quietText(result.summary, 30_000)}${simulated}`
   return `**This did not work.** ${quietText(result.error ?? result.summary, 10_000)}\n\n${whatToDo(result)}${simulated}`
 }
 

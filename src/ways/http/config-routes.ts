@@ -14,10 +14,19 @@ import { route, type Route } from './route.ts'
 const Secret = z.string().min(16, 'must be at least 16 characters').max(500)
 const ConfigBody = z
   .strictObject({
-    appId: z.union([z.int().positive().transform(String), z.string().regex(/^[\w.-]{1,100}$/, 'must be the App ID or the Client ID')]).optional(),
-    privateKey: z.string().max(20_000).optional().describe('As GitHub lets you download it, PEM.'),
+    appId: z
+      .union([
+        z.int().positive().transform(String),
+        z.string().regex(/^(\d{1,20}|Iv[\w.]{5,60})$/, 'must be the App ID, a number, or the Client ID, which begins with Iv'),
+      ])
+      .optional(),
+    privateKey: z
+      .string()
+      .max(20_000, 'must be an RSA private key in PEM, as GitHub lets you download it')
+      .optional()
+      .describe('As GitHub lets you download it, PEM.'),
     webhookSecret: z
-      .union([Secret.transform((secret) => [secret]), z.array(Secret).min(1).max(3)])
+      .union([Secret.transform((secret) => [secret]), z.array(Secret).min(1, 'must hold at least one secret').max(3, 'must hold at most three secrets')])
       .optional()
       .describe('One, or several while one is being replaced: any of them may have signed a webhook.'),
     installationId: z.int().positive().nullable().optional().describe('Where there is only one; else each repository is asked for its own.'),
@@ -122,12 +131,7 @@ async function shown(vault: Vault, { github, tools }: Desk): Promise<z.infer<typ
     ['appId', 'privateKey', 'webhookSecret', 'installationId'].map((field) => vault.get(field)),
   )
   const configured = (await readApp(vault)) !== undefined
-  const itself = configured
-    ? await github.api.itself().catch((error: unknown) => {
-        if (error instanceof GitHubBusy || error instanceof GitHubRefused || error instanceof NoAccess) return { problem: tools.redact(messageOf(error)) }
-        throw error
-      })
-    : undefined
+  const itself = configured ? await lookedUp(installationId, github, tools) : undefined
   return {
     success: true,
     configured,
@@ -136,6 +140,30 @@ async function shown(vault: Vault, { github, tools }: Desk): Promise<z.infer<typ
     ...(privateKey === undefined ? {} : { privateKey: { fingerprint: fingerprintOf(privateKey) } }),
     webhookSecrets: secrets === undefined ? 0 : JSON.parse(secrets).length,
     ...(itself === undefined ? {} : 'problem' in itself ? { problem: itself.problem } : { slug: itself.slug }),
+  }
+}
+
+/** What GitHub says of us, or why it does not know us. */
+async function lookedUp(
+  installationId: string | undefined,
+  { api }: Desk['github'],
+  { redact }: Desk['tools'],
+): Promise<{ readonly slug: string } | { readonly problem: string }> {
+  try {
+    const itself = await api.itself()
+    if (installationId !== undefined) await api.asApp('GET /app/installations/{installation_id}', { installation_id: Number(installationId) })
+    return itself
+  } catch (error) {
+    if (error instanceof GitHubRefused && error.status === 404)
+      return {
+        problem:
+          installationId === undefined
+            ? 'GitHub knows no app with this id and key.'
+            : `GitHub knows no app with this id, or no installation ${installationId} of it.`,
+      }
+    if (error instanceof GitHubRefused && error.status === 401) return { problem: 'GitHub does not take the private key for this app.' }
+    if (error instanceof GitHubBusy || error instanceof GitHubRefused || error instanceof NoAccess) return { problem: redact(messageOf(error)) }
+    throw error
   }
 }
 
