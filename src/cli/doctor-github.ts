@@ -1,8 +1,8 @@
 import { openVault } from '../assemble-github.ts'
 import type { Config } from '../config.ts'
 import { Secrets } from '../observe/redact.ts'
-import { GitHubApi } from '../ways/github/api.ts'
-import { readApp } from '../ways/github/app.ts'
+import { GitHubApi } from '../ways/github/api/api.ts'
+import { readApp } from '../ways/github/api/app.ts'
 import { servicePaths } from '../workspace/paths.ts'
 
 /** How the GitHub App stands; `undefined` where there is no vault to keep one. @throws where GitHub does not know us as it */

@@ -1,6 +1,6 @@
 import { ClientId, ProjectId, threadKey, ThreadId, UserId, type WorkspaceId } from '../../command/ids.ts'
 import type { Memos } from '../../journal/journal.ts'
-import type { GitHubEvent } from './event.ts'
+import type { GitHubEvent } from './in/event.ts'
 
 export type RepositoryFacts = GitHubEvent['repository']
 

@@ -1,5 +1,5 @@
-import type { GitHubApi, RepositoryName } from './api.ts'
-import { GitHubRefused } from './refusals.ts'
+import type { GitHubApi, RepositoryName } from '../api/api.ts'
+import { GitHubRefused } from '../api/refusals.ts'
 
 export interface PullRequestWish {
   readonly repository: RepositoryName

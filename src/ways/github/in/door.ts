@@ -1,4 +1,4 @@
-import type { Told } from '../../journal/journal.ts'
+import type { Told } from '../../../journal/journal.ts'
 import { readBody, type Room } from './body.ts'
 import { lineOf, meaningOf, readEvent, type GitHubEvent } from './event.ts'
 import { isSigned } from './signature.ts'

@@ -1,5 +1,5 @@
 import type { Message } from './event.ts'
-import { shownText } from './text.ts'
+import { shownText } from '../text.ts'
 
 /** What an agent is told of a message: who says it, where, and what, as its page shows it. */
 export function instructionOf(message: Message, isFirst: boolean, before: string | undefined): string {

@@ -1,4 +1,4 @@
-import type { Vault } from '../../vault/vault.ts'
+import type { Vault } from '../../../vault/vault.ts'
 
 /** What makes us a GitHub App; kept in the vault under these names. */
 export interface App {

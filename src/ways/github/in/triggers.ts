@@ -1,6 +1,6 @@
 import type { Message } from './event.ts'
 import type { Settings } from './settings.ts'
-import { shownText } from './text.ts'
+import { shownText } from '../text.ts'
 
 /** What is known here of where a message was written. */
 export interface Known {

@@ -1,7 +1,7 @@
-import type { Result } from '../../command/result.ts'
+import type { Result } from '../../../command/result.ts'
 import { STEP_NAMES, STEPS, type Step } from './steps.ts'
-import { quietLine, quietText } from './text.ts'
-import type { IssueThread } from './threads.ts'
+import { quietLine, quietText } from '../text.ts'
+import type { IssueThread } from '../threads.ts'
 
 export type Plan = readonly { readonly text: string; readonly state: 'pending' | 'in_progress' | 'completed' }[]
 

@@ -1,13 +1,13 @@
-import { CommandId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
-import { answerOnce } from './comments.ts'
-import { settingsOf, type Desk } from './desk.ts'
+import { CommandId, type ThreadRef, type WorkspaceId } from '../../../command/ids.ts'
+import { answerOnce } from '../out/comments.ts'
+import { settingsOf, type Desk } from '../desk.ts'
 import type { GitHubEvent } from './event.ts'
 import { commandOf, taken } from './hand-in.ts'
-import { replyTo } from './place.ts'
+import { replyTo } from '../out/place.ts'
 import { checksInstruction, type FailedCheck } from './prompt.ts'
 import { BadSettings, readSettings, type Settings } from './settings.ts'
-import { markerOf } from './text.ts'
-import type { IssueThread } from './threads.ts'
+import { markerOf } from '../text.ts'
+import type { IssueThread } from '../threads.ts'
 
 type Followed<Kind extends GitHubEvent['kind']> = Extract<GitHubEvent, { kind: Kind }>
 

@@ -1,4 +1,4 @@
-import type { RunEvent } from '../../command/event.ts'
+import type { RunEvent } from '../../../command/event.ts'
 
 /** The ten steps from an issue to its pull request, in order. */
 export const STEPS = ['received', 'verified', 'container', 'workspace', 'analysis', 'solution', 'changes', 'branch', 'pull request', 'clean-up'] as const

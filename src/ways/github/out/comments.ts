@@ -1,6 +1,6 @@
-import type { GitHubApi, RepositoryName } from './api.ts'
-import type { AnswerPlace } from './event.ts'
-import { GitHubRefused } from './refusals.ts'
+import type { GitHubApi, RepositoryName } from '../api/api.ts'
+import type { AnswerPlace } from '../in/event.ts'
+import { GitHubRefused } from '../api/refusals.ts'
 
 /** GitHub's own of a page. */
 const PER_PAGE = 100

@@ -1,6 +1,6 @@
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { inWords } from '../../command/words.ts'
+import { inWords } from '../../../command/words.ts'
 
 /** Where a repository says how it wants to be served; read from its default branch, so that whoever changes it may push there. */
 export const SETTINGS_PATH = '.github/branchline.yml'

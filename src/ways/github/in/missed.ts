@@ -1,9 +1,9 @@
-import { Looking } from '../../observe/looking.ts'
-import { messageOf } from '../../observe/text.ts'
-import type { Desk } from './desk.ts'
+import { Looking } from '../../../observe/looking.ts'
+import { messageOf } from '../../../observe/text.ts'
+import type { Desk } from '../desk.ts'
 import { toldOf } from './door.ts'
 import { readEvent } from './event.ts'
-import { GitHubRefused } from './refusals.ts'
+import { GitHubRefused } from '../api/refusals.ts'
 
 /** GitHub keeps deliveries for three days. */
 const KEPT_MS = 3 * 24 * 60 * 60_000
