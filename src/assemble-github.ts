@@ -34,7 +34,7 @@ export async function openVault({ VAULT_KEY: key }: Config, file: string, secret
   }
   const vault = await Vault.open({ read, write: async (text) => (readOnly ? undefined : writeAtomically(file, text)) }, key, TENANT)
   const app = await readApp(vault)
-  for (const secret of app === undefined ? [] : [app.privateKey, ...app.webhookSecrets]) secrets.add(secret)
+  for (const secret of app === undefined ? [] : [app.privateKey, ...app.webhookSecrets]) secrets.keep(secret)
   return vault
 }
 
@@ -65,7 +65,7 @@ export function assembleApi(config: Config, vault: Vault | undefined, secrets: S
     apiUrl: config.GITHUB_API_URL,
     app: async () => (vault === undefined ? undefined : readApp(vault)),
     token: config.GITHUB_TOKEN,
-    keepSecret: (value) => secrets.add(value),
+    keepToken: (value) => secrets.keepToken(value),
     stop,
   })
   const workflows = config.PUSH_WORKFLOWS ? { workflows: 'write' as const } : {}

@@ -198,7 +198,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       waiting,
       defaults,
       version,
-      github: { ...github, vault, issues, keepSecret: (value) => secrets.add(value), setUp },
+      github: { ...github, vault, issues, keepSecret: (value) => secrets.keep(value), setUp },
       previewLink: showing.access?.link.bind(showing.access),
       pictureLinks,
       stopping: stopping.signal,

@@ -11,7 +11,7 @@ export async function checkGitHub(config: Config): Promise<string | undefined> {
   if (vault === undefined) return undefined
   const app = await readApp(vault)
   if (app === undefined) return 'no app yet: see docs/github.md'
-  const api = new GitHubApi({ apiUrl: config.GITHUB_API_URL, app: async () => app, token: undefined, keepSecret: () => {}, stop: new AbortController().signal })
+  const api = new GitHubApi({ apiUrl: config.GITHUB_API_URL, app: async () => app, token: undefined, keepToken: () => {}, stop: new AbortController().signal })
   const { slug } = await api.itself()
   const { data } = await api.asApp('GET /app/hook/deliveries', { per_page: 20 })
   const failed = data.filter(({ status_code: code }) => code < 200 || code >= 300).length

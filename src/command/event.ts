@@ -1,5 +1,9 @@
 import * as z from 'zod'
 
+/** The ten steps from an issue to its pull request, in order. */
+export const IssueStep = z.enum(['received', 'verified', 'container', 'workspace', 'analysis', 'solution', 'changes', 'branch', 'pull request', 'clean-up'])
+export type IssueStep = z.infer<typeof IssueStep>
+
 const base = {
   id: z.string().describe('`{epoch}.{n}`: grows within a thread.'),
   at: z.number().describe('ms since the epoch.'),
@@ -18,9 +22,7 @@ export const RunEvent = z
     event('plan.changed', { items: z.array(z.object({ text: z.string(), state: z.enum(['pending', 'in_progress', 'completed']) })) }).describe(
       'What the agent means to do, as its own list has it.',
     ),
-    event('step.reached', { step: z.string() }).describe(
-      'Of an issue: `received`, `verified`, `container`, `workspace`, `analysis`, `solution`, `changes`, `branch`, `pull request` or `clean-up`.',
-    ),
+    event('step.reached', { step: IssueStep }).describe('How far the work for an issue has come.'),
     event('agent.said', { text: z.string() }).describe('Text of the agent; deltas joined, at most ten a second.'),
     event('tool.started', { tool: z.string(), toolUseId: z.string(), input: z.string() }).describe('The agent uses a tool; input is cut at 2,000 characters.'),
     event('tool.ended', { toolUseId: z.string(), failed: z.boolean(), output: z.string() }).describe('The tool answered; output is cut at 2,000 characters.'),

@@ -17,7 +17,7 @@ export function keepBounded(journal: Journal, keepMs: number, log: Log): AsyncDi
       try {
         let forgotten = 0
         for (let count = BATCH; count === BATCH && !stop.signal.aborted;) forgotten += count = await journal.forget(Date.now() - keepMs, BATCH)
-        await journal.inbox.forget(Date.now() - TOLD_MS)
+        for (let count = BATCH; count === BATCH && !stop.signal.aborted;) count = await journal.inbox.forget(Date.now() - TOLD_MS, BATCH)
         if (forgotten > 0) log.info({ event: 'commands.forgotten', count: forgotten })
       } catch (error) {
         log.warn({ event: 'commands.not_forgotten', error: messageOf(error) })

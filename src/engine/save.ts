@@ -73,7 +73,12 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
   const mine = commit
   if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores)))
     commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
-  const conflicts = merges === undefined ? [] : await mergeIn(merges)
+  const merged = merges === undefined ? undefined : await mergeTrees(gitDir, commit, merges)
+  const conflicts = merged?.conflicts ?? []
+  if (merged !== undefined && merges !== undefined && conflicts.length > 0) {
+    await spare(staged.skipped, [tip, merges], thread)
+    commit = await commitTree(gitDir, merged.tree, [commit, merges], message(subject), tools.author)
+  }
   if (commit === tip) {
     await adoptIndex(home.checkout, staged.indexFile)
     return { kind: 'nothing', skipped: staged.skipped }
@@ -95,14 +100,6 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
   if ((await tools.journal.saving(refOf(run.command), saving)) === 'lost') throw new Fenced()
   await land(saving, staged.indexFile, thread)
   return { kind: 'committed', commit, subject, files, skipped: staged.skipped, ...(conflicts.length === 0 ? {} : { conflicts }) }
-
-  async function mergeIn(theirs: Sha): Promise<readonly string[]> {
-    const merged = await mergeTrees(gitDir, commit, theirs)
-    if (merged.conflicts.length === 0) return []
-    await spare(staged.skipped, [tip, theirs], thread)
-    commit = await commitTree(gitDir, merged.tree, [commit, theirs], message(subject), tools.author)
-    return merged.conflicts
-  }
 }
 
 /**

@@ -61,8 +61,8 @@ export interface Inbox {
   /** It could not be dealt with: due again at `at`. */
   later(n: number, at: number): Promise<Answer>
   knows(id: string): Promise<boolean>
-  /** Removes what was told before `before` and has been dealt with. */
-  forget(before: number): Promise<Answer>
+  /** Removes at most `limit` entries that were told before `before` and have been dealt with; answers how many. */
+  forget(before: number, limit: number): Promise<number>
 }
 
 /** Small texts by name that a way keeps of a workspace. */

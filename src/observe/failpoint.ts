@@ -35,6 +35,7 @@ export const FAILPOINTS = [
   'result.sent',
   'github.recorded',
   'github.accepted',
+  'github.shown',
   'github.dealt',
   'github.push_asked',
   'github.pull_made',

@@ -48,11 +48,13 @@ it('text for a page or a log holds no control characters and no overrides of dir
 it('secrets that come later are redacted from then on, and a bounded number of them is known', () => {
   const secrets = new Secrets(['the-first-secret'])
   expect(secrets.redact('token-number-7')).toBe('token-number-7')
-  for (let at = 0; at < 300; at += 1) secrets.add(`token-number-${at}-of-many`)
-  secrets.add('token-number-270-of-many')
-  secrets.add('one-more-of-them')
+  secrets.keep('the-key-of-the-vault')
+  for (let at = 0; at < 300; at += 1) secrets.keepToken(`token-number-${at}-of-many`)
+  secrets.keepToken('token-number-270-of-many')
+  secrets.keepToken('one-more-of-them')
   expect(secrets.redact('the-first-secret token-number-299-of-many token-number-270-of-many token-number-0-of-many')).toBe(
     '[redacted] [redacted] [redacted] token-number-0-of-many',
   )
   expect(secrets.isIn(Buffer.from('token-number-299-of-many'))).toBe(true)
+  expect(secrets.redact('the-key-of-the-vault')).toBe('[redacted]') // however many tokens there were since
 })

@@ -6,8 +6,8 @@ export type Redact = (text: string) => string
 
 /** Shorter values would redact ordinary words. */
 const SHORTEST_SECRET = 6
-/** Secrets that come while the service runs, such as tokens of an hour: so many of the last ones are known. */
-const MAX_LATER = 40
+/** Tokens of an hour: so many of the last ones are known. */
+const MAX_TOKENS = 100
 
 const escaped = (value: string): string => value.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
 
@@ -40,19 +40,26 @@ const patternOf = (secrets: readonly string[]): string =>
 
 /** Every live secret, by value: those of the configuration, and those that come later. */
 export class Secrets {
-  readonly #first: readonly string[]
-  readonly #later = new Set<string>()
+  readonly #kept: Set<string>
+  readonly #tokens = new Set<string>()
   #patterns: { readonly text: RegExp | undefined; readonly bytes: RegExp | undefined } | undefined
 
-  constructor(first: readonly string[]) {
-    this.#first = first
+  constructor(secrets: readonly string[]) {
+    this.#kept = new Set(secrets)
   }
 
-  /** From here on it is redacted too. */
-  add(secret: string): void {
-    if (!this.#later.delete(secret)) this.#patterns = undefined
-    this.#later.add(secret) // the last one that was used
-    for (const oldest of this.#later) if (this.#later.size > MAX_LATER) this.#later.delete(oldest)
+  /** From here on it is redacted, as long as the service runs. */
+  keep(secret: string): void {
+    if (this.#kept.has(secret)) return
+    this.#kept.add(secret)
+    this.#patterns = undefined
+  }
+
+  /** A token that ends by itself within the hour. */
+  keepToken(token: string): void {
+    if (!this.#tokens.delete(token)) this.#patterns = undefined
+    this.#tokens.add(token) // the last one that was used
+    for (const oldest of this.#tokens) if (this.#tokens.size > MAX_TOKENS) this.#tokens.delete(oldest)
   }
 
   readonly redact: Redact = (text) => {
@@ -65,7 +72,7 @@ export class Secrets {
 
   #compiled() {
     if (this.#patterns !== undefined) return this.#patterns
-    const all = [...this.#first, ...this.#later]
+    const all = [...this.#kept, ...this.#tokens]
     const [text, bytes] = [patternOf(all), patternOf(all.map((secret) => Buffer.from(secret).toString('latin1')))]
     return (this.#patterns = { text: text === '' ? undefined : new RegExp(text, 'g'), bytes: bytes === '' ? undefined : new RegExp(bytes) })
   }

@@ -18,11 +18,9 @@ export interface Place {
 
 /** A value does not open: another key sealed it, or somebody has changed or moved it. */
 export class NotOpened extends Error {
-  readonly place: Place
-  constructor(place: Place, why: string) {
-    super(`${place.field} in the vault cannot be opened: ${why}`)
+  constructor({ field }: Place, why: string) {
+    super(`${field} in the vault cannot be opened: ${why}`)
     this.name = 'NotOpened'
-    this.place = place
   }
 }
 

@@ -22,7 +22,7 @@ type Values = Readonly<Record<string, Sealed>>
 
 const RECORD = 'values'
 
-/** Credentials at rest, each sealed on its own. One owner at a time; what it hands out is opened anew. */
+/** Credentials at rest, each sealed on its own. One owner at a time. */
 export class Vault {
   readonly #store: VaultStore
   readonly #keys: readonly VaultKey[]

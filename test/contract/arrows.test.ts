@@ -33,6 +33,7 @@ it.each([
   ['journal', "import { ring } from '../queues/doorbell.ts'\nvoid ring\n"],
   ['client', "import { Engine } from '../engine/engine.ts'\nvoid Engine\n"],
   ['vault', "import { readFile } from 'node:fs/promises'\nvoid readFile\n"],
+  ['ways/github/api', "import { readFile } from 'node:fs/promises'\nvoid readFile\n"],
   ['ways/http', "export { Agents } from '../../agent/agents.ts'\n"],
 ])('an import against the arrows in %s is refused by the lint', async (room, content) => expect(await lint(room, content)).toContain('no-restricted-imports'))
 

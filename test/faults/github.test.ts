@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FAILPOINTS } from '../../src/observe/failpoint.ts'
 import { makeFailpoints, standIn, type Failpoints } from '../support/failpoints.ts'
-import { answersOf, progressOf, withGitHub, type WithGitHub } from '../support/issues.ts'
+import { answersOf, commitToOrigin, progressOf, withGitHub, type WithGitHub } from '../support/issues.ts'
 import { ofTheDay } from '../support/by-day.ts'
 import { keepAlive } from '../support/keeper.ts'
 import { temporaryFolder } from '../support/service.ts'
@@ -112,5 +112,32 @@ describe('what GitHub does meanwhile:', () => {
       await expect.poll(() => github.comments(number).length).toBeGreaterThan(0)
       await github.deleteComment(github.comments(number)[0]?.id ?? 0)
     })
+  })
+})
+
+describe('where nothing can be done', () => {
+  it('a pull request from a fork is answered so', async () => {
+    const { github } = on
+    await exec('git', ['-C', github.repository('acme', 'site'), 'branch', 'forked', 'main'])
+    await commitToOrigin(github, 'forked', { 'forked.txt': 'theirs' })
+    const { number } = await github.openPull({ title: 'Forked', head: 'forked', fork: 'stranger' })
+    await github.comment(number, { body: `@${github.app.slug} write forked.txt: mine` })
+    await expect.poll(() => answersOf(github, number)).toHaveLength(1)
+    expect(answersOf(github, number)[0]).toContain('in another repository')
+  })
+
+  it('what GitHub refuses for good is given up, told, and taken again when it is sent again', async () => {
+    const { github, service } = on
+    const refused = github.fault({
+      match: (_, path) => path.endsWith('/collaborators/alice/permission'),
+      status: 403,
+      body: { message: 'Resource not accessible by integration' },
+    })
+    const { number, guid } = await github.openIssue({ title: 'Refused at first', body: 'write given-up.txt: x' })
+    await expect.poll(() => service.output()).toContain('"event":"github.given_up"')
+    refused.remove()
+    const { payload } = github.deliveries.find((each) => each.guid === guid) ?? {}
+    await github.deliver('issues', payload ?? {}, { guid })
+    await expect.poll(() => progressOf(github, number)).toContain('**Done:**')
   })
 })

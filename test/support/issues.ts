@@ -1,9 +1,17 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect } from 'vitest'
 import { clientOf, type Client } from './client.ts'
 import { startGitHub, type GitHub, type GitHubOptions } from './github/github.ts'
+import { commitAll } from './repository.ts'
 import { startModel, type Model } from './model.ts'
 import { startService, type Service, type ServiceOptions } from './service.ts'
+
+const exec = promisify(execFile)
 
 /** A service with a GitHub App of its own, the GitHub it speaks to, and the model. */
 export interface WithGitHub extends AsyncDisposable {
@@ -70,3 +78,16 @@ export const answersOf = (github: GitHub, number: number): readonly string[] =>
     .comments(number)
     .filter(({ body }) => /<!-- branchline (answer|settings)/.test(body))
     .map(({ body }) => body.replaceAll(/\n*<!--.*?-->/g, ''))
+
+/** Commits to a branch of acme/site on GitHub, as somebody else does. */
+export async function commitToOrigin(github: GitHub, branch: string, files: Readonly<Record<string, string>>): Promise<void> {
+  const tree = await mkdtemp(join(tmpdir(), 'branchline-elsewhere-'))
+  await exec('git', ['clone', '-q', '-b', branch, github.repository('acme', 'site'), tree])
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(tree, path)), { recursive: true })
+    await writeFile(join(tree, path), content)
+  }
+  await commitAll(tree, 'from elsewhere')
+  await exec('git', ['-C', tree, 'push', '-q', 'origin', branch])
+  await rm(tree, { recursive: true, force: true })
+}

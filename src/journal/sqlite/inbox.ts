@@ -60,11 +60,15 @@ export class SqliteInbox implements Inbox {
     return this.#reading.prepare('SELECT 1 FROM inbox WHERE id = ?').get(id) !== undefined
   }
 
-  forget(before: number): Promise<Answer> {
-    return this.#writer.write<Answer>((statements) => {
-      statements.prepare('DELETE FROM inbox WHERE content IS NULL AND at < ?').run(before)
-      return 'done'
-    }, 'lost')
+  forget(before: number, limit: number): Promise<number> {
+    return this.#writer.write<number>(
+      (statements) =>
+        Number(
+          statements.prepare('DELETE FROM inbox WHERE n IN (SELECT n FROM inbox WHERE content IS NULL AND at < ? ORDER BY n LIMIT ?)').run(before, limit)
+            .changes,
+        ),
+      0,
+    )
   }
 }
 
@@ -95,8 +99,8 @@ export class SqliteMemos implements Memos {
 
   async recallAll(of: WorkspaceId, beginning: string): Promise<ReadonlyMap<string, string>> {
     const rows = this.#reading
-      .prepare(`SELECT name, text FROM memos WHERE ${WORKSPACE} AND substr(name, 1, ?) = ? ORDER BY name`)
-      .all(...workspaceValues(of), beginning.length, beginning)
+      .prepare(`SELECT name, text FROM memos WHERE ${WORKSPACE} AND name >= ? AND name < ? ORDER BY name`)
+      .all(...workspaceValues(of), beginning, `${beginning}\u{10FFFF}`)
     return new Map(rows.map(({ name, text }) => [String(name), String(text)]))
   }
 

@@ -3,7 +3,7 @@ import type { ThreadRef } from '../../command/ids.ts'
 import type { Acceptance } from '../../engine/acceptance.ts'
 import type { Journal, Reply } from '../../journal/journal.ts'
 import type { Log } from '../../observe/log.ts'
-import type { GitHubApi } from './api/api.ts'
+import { NoAccess, type GitHubApi } from './api/api.ts'
 import type { Progress } from './out/progress.ts'
 import { GitHubRefused } from './api/refusals.ts'
 import { readSettings, SETTINGS_PATH, type Settings } from './in/settings.ts'
@@ -56,4 +56,10 @@ export async function settingsOf({ owner, name }: RepositoryFacts, api: GitHubAp
     if (error instanceof GitHubRefused && error.status === 404) return readSettings(undefined)
     throw error
   }
+}
+
+/** Whether asking GitHub again would not help. Without an app it waits for one; a key that is not taken may be replaced. */
+export async function isForGood(error: unknown, { api }: Desk): Promise<boolean> {
+  if (error instanceof NoAccess) return api.hasApp()
+  return error instanceof GitHubRefused && error.status !== 401
 }

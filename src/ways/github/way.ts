@@ -70,11 +70,12 @@ export class GitHubWay implements AsyncDisposable {
     if (event?.kind !== 'message') return undefined
     const workspace = workspaceOf(event.repository, this.#desk.fixed)
     const known = await this.#desk.threads.ofNumber(workspace, event.repository, event.number)
-    const record = async (): Promise<void> => {
+    const record = async (): Promise<boolean> => {
       const id = `vouched ${commandIdOf(event)}`
       const told = toldOf(id, { event, vouched: options }, Date.now())
-      await this.#desk.journal.inbox.put({ ...told, meaning: id }) // GitHub may have told of it, by somebody who may not ask
+      const answer = await this.#desk.journal.inbox.put({ ...told, meaning: id }) // GitHub may have told of it, by somebody who may not ask
       this.#intake.ring()
+      return answer !== 'lost'
     }
     return { workspace, commandId: commandIdOf(event), threadId: threadIdFor(event, known), record }
   }

@@ -1,11 +1,10 @@
 import * as z from 'zod'
-import { ThreadId } from '../../command/ids.ts'
 import { stateOf, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
 import { requireReach } from './access.ts'
 import { route, type Route } from './route.ts'
 
-const Told = z.object({ success: z.boolean(), message: z.string() }).meta({ id: 'Told' })
+const Received = z.object({ success: z.boolean(), message: z.string() }).meta({ id: 'Received' })
 
 const ProcessIssue = z
   .strictObject({
@@ -41,7 +40,10 @@ export function githubRoutes(desk: Desk): readonly Route[] {
       summary: 'Where GitHub sends its webhooks; their signature is their token',
       role: undefined,
       rawBody: true,
-      answers: { 200: { about: 'A ping was understood.', schema: Told }, 202: { about: 'It is recorded, known already, or of no interest.', schema: Told } },
+      answers: {
+        200: { about: 'A ping was understood.', schema: Received },
+        202: { about: 'It is recorded, known already, or of no interest.', schema: Received },
+      },
       serve: async ({ c }) => {
         const { issues } = desk.github
         if (issues === undefined) throw new Problem(503, 'Not set up', 'No GitHub App is set up here: VAULT_KEY is not set.')
@@ -68,7 +70,7 @@ export function githubRoutes(desk: Desk): readonly Route[] {
             { pointer: '#/payload', detail: 'must hold issue, repository and sender' },
           ])
         requireReach(caller, taken.workspace)
-        await taken.record()
+        if (!(await taken.record())) throw new Problem(503, 'Not recorded', 'The service is being replaced; send it again.', [], { 'retry-after': '30' })
         return c.json({ success: true, commandId: taken.commandId, threadId: taken.threadId }, 202)
       },
     }),
@@ -95,7 +97,7 @@ export function githubRoutes(desk: Desk): readonly Route[] {
             : {
                 command: {
                   commandId: record.command.commandId,
-                  threadId: ThreadId.parse(record.command.threadId),
+                  threadId: record.command.threadId,
                   state: stateOf(record),
                   attempt: record.attempt,
                 },

@@ -126,9 +126,9 @@ export function setUpRoutes(desk: Desk): readonly Route[] {
           throw new Problem(400, 'The request is not valid', 'state: is not of a set-up that was begun here; begin again by the link of the service', [
             { pointer: '#/state', detail: 'is not of a set-up that was begun here' },
           ])
-        states.delete(digest(state).toString('hex'))
         try {
           const made = await convertManifest(desk.github.api.url, code)
+          states.delete(digest(state).toString('hex'))
           await keepApp({ appId: made.appId, privateKey: await toPkcs8(made.privateKey), webhookSecrets: [made.webhookSecret] }, vault, desk)
           desk.tools.log.info({ event: 'github.set_up', appId: made.appId, slug: made.slug })
           return c.json({ success: true, slug: made.slug, installUrl: `${made.url}/installations/new` })

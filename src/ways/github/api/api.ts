@@ -28,10 +28,17 @@ export interface Connection {
   readonly app: () => Promise<App | undefined>
   /** Used where there is no app, or where it is not installed. */
   readonly token: string | undefined
-  /** From here on the value is redacted everywhere. */
-  readonly keepSecret: (value: string) => void
+  /** From here on the token is redacted everywhere. */
+  readonly keepToken: (value: string) => void
   /** Ends what is being asked. */
   readonly stop: AbortSignal
+}
+
+/** The app, as GitHub knows it. */
+interface Itself {
+  readonly id: number
+  /** What it is called in mentions. */
+  readonly slug: string
 }
 
 /** No app is entered, or it is not installed in the repository, and there is no token either. */
@@ -43,6 +50,8 @@ export class NoAccess extends Error {
 }
 
 const TIMEOUT_MS = 20_000
+/** GitHub wants less than a hundred at once (its documentation of secondary limits). */
+const AT_ONCE = 20
 /** How long it is believed that an app is installed where it was found. */
 const INSTALLED_MS = 10 * 60_000
 
@@ -54,8 +63,11 @@ export class GitHubApi {
   readonly #connection: Connection
   readonly #plain: RequestInterface
   #auth: { readonly app: App; readonly auth: Auth } | undefined
-  #itself: { readonly appId: string; readonly slug: string; readonly name: string } | undefined
+  #itself: Itself | undefined
   readonly #installations = new Map<string, { readonly id: number; readonly until: number }>()
+  /** Requests that are under way, and those that wait for their turn. */
+  #underWay = 0
+  readonly #waiting: (() => void)[] = []
   /** GitHub wants to be left alone until then. */
   #pausedUntil = 0
 
@@ -84,11 +96,11 @@ export class GitHubApi {
   }
 
   /** Who we are on GitHub. */
-  async itself(): Promise<{ readonly appId: string; readonly slug: string; readonly name: string }> {
-    const { app } = await this.#authOfApp()
-    if (this.#itself?.appId === app.appId) return this.#itself
+  async itself(): Promise<Itself> {
+    await this.#authOfApp() // another key is another app, until GitHub says otherwise
+    if (this.#itself !== undefined) return this.#itself
     const { data } = await this.asApp('GET /app')
-    return (this.#itself = { appId: app.appId, slug: data?.slug ?? '', name: data?.name ?? '' })
+    return (this.#itself = { id: data?.id ?? 0, slug: data?.slug ?? '' })
   }
 
   /** Whether an app is entered. */
@@ -108,7 +120,7 @@ export class GitHubApi {
     const { data } = await this.asApp('POST /app/installations/{installation_id}/access_tokens', asked).catch((error: unknown) => {
       throw notThere(error) ? notInstalled(repository) : error
     })
-    this.#connection.keepSecret(data.token)
+    this.#connection.keepToken(data.token)
     const revoke = async (): Promise<void> => {
       const authorized = this.#plain.defaults({ headers: { authorization: `token ${data.token}` }, request: { signal: AbortSignal.timeout(TIMEOUT_MS) } })
       await authorized('DELETE /installation/token').catch(() => {}) // it ends by itself within the hour
@@ -134,15 +146,30 @@ export class GitHubApi {
             if (answer.status >= 300) throw new GitHubRefused(answer.status, 'it was moved elsewhere')
             return answer
           }
-          try {
-            return await this.#translated(() => asked(false))
-          } catch (error) {
-            if (!(error instanceof GitHubRefused) || error.status !== 401) throw error
-            return this.#translated(() => asked(true)) // the token was revoked; a new one is minted once
-          }
+          return this.#inTurn(async () => {
+            try {
+              return await this.#translated(() => asked(false))
+            } catch (error) {
+              if (!(error instanceof GitHubRefused) || error.status !== 401) throw error
+              return this.#translated(() => asked(true)) // the token was revoked; a new one is minted once
+            }
+          })
         },
       },
     })
+  }
+
+  /** Not too many at once: what an outage has held back would become a storm. */
+  async #inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
+    if (this.#underWay >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#underWay += 1
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#underWay -= 1
+      else next()
+    }
   }
 
   async #translated<Value>(work: () => Promise<Value>): Promise<Value> {
@@ -160,7 +187,7 @@ export class GitHubApi {
     if (app === undefined) throw new NoAccess('No GitHub App is set up: see docs/github.md.')
     if (this.#auth?.app.appId === app.appId && this.#auth.app.privateKey === app.privateKey) return this.#auth
     this.#installations.clear()
-    this.#connection.keepSecret(app.privateKey)
+    this.#itself = undefined
     return (this.#auth = { app, auth: createAppAuth({ appId: app.appId, privateKey: app.privateKey, request: this.#plain }) })
   }
 
@@ -174,7 +201,7 @@ export class GitHubApi {
     const { token } = await auth({ type: 'installation', installationId, repositoryNames: [repository.name], refresh }).catch((error: unknown) => {
       throw notThere(error) ? notInstalled(repository) : error
     })
-    this.#connection.keepSecret(token)
+    this.#connection.keepToken(token)
     return `token ${token}`
   }
 

@@ -1,5 +1,5 @@
 import { request } from '@octokit/request'
-import { refusalOf } from './refusals.ts'
+import { GitHubRefused, refusalOf } from './refusals.ts'
 
 interface Wish {
   /** Where GitHub reaches this service. */
@@ -48,7 +48,8 @@ export async function convertManifest(apiUrl: string, code: string): Promise<Mad
       request: { signal: AbortSignal.timeout(TIMEOUT_MS) },
       code,
     })
-    return { appId: String(data.id), slug: data.slug ?? '', url: data.html_url, privateKey: data.pem, webhookSecret: data.webhook_secret ?? '' }
+    if (typeof data.webhook_secret !== 'string' || data.webhook_secret === '') throw new GitHubRefused(200, 'the app that was made has no webhook secret')
+    return { appId: String(data.id), slug: data.slug ?? '', url: data.html_url, privateKey: data.pem, webhookSecret: data.webhook_secret }
   } catch (error) {
     throw refusalOf(error, Date.now())
   }

@@ -45,7 +45,6 @@ const Envelope = z.object({
   action: z.string().max(100).optional(),
   sender: Person,
   repository: Repository,
-  installation: z.object({ id: z.int() }).nullish(),
 })
 const ISSUE = z.object({ issue: Issue })
 const LABELED = ISSUE.extend({ label: z.object({ name: z.string().max(200) }) })
@@ -67,7 +66,14 @@ const REVIEW_COMMENT = z.object({
   pull_request: Pull,
 })
 const PULL = z.object({ pull_request: Pull })
-const CHECK = z.object({ check_run: z.object({ id: z.int(), head_sha: z.string().max(64), completed_at: z.string().nullish() }) })
+const CHECK = z.object({
+  check_run: z.object({
+    id: z.int(),
+    head_sha: z.string().max(64),
+    completed_at: z.string().nullish(),
+    check_suite: z.object({ head_branch: z.string().nullish() }).nullish(),
+  }),
+})
 const PUSHED = z.object({ ref: z.string().max(300), after: z.string().max(64) })
 
 /** Where an answer belongs. */
@@ -93,8 +99,10 @@ export interface Message extends Happened {
   /** What was written; of an issue its title and body. */
   readonly text: string
   readonly answerTo: AnswerPlace
-  /** Of a label or an assignment. */
+  /** The label that was given, or the login of whom it was assigned to. */
   readonly name?: string
+  /** Of a comment in a review: its own, where `answerTo` is that of the first one of its discussion. */
+  readonly commentId?: number
   /** When a label or an assignment was given. */
   readonly at?: string
   /** Of a comment in a review: where in the code. */
@@ -165,7 +173,7 @@ export function readEvent(name: string, payload: unknown): GitHubEvent | undefin
         answerTo: { kind: 'review comment', id: comment.in_reply_to_id ?? comment.id },
         code: { path: comment.path, line: comment.line ?? comment.original_line ?? undefined, hunk: comment.diff_hunk },
         actor: { ...base.actor, isBot: base.actor.isBot || isBot(comment.user) || comment.performed_via_github_app != null },
-        name: String(comment.id),
+        commentId: comment.id,
       }
     }
     case 'issues.closed': {
@@ -182,12 +190,14 @@ export function readEvent(name: string, payload: unknown): GitHubEvent | undefin
     }
     case 'check_run.completed': {
       const run = CHECK.safeParse(payload).data?.check_run
+      const branch = run?.check_suite?.head_branch
+      if (branch != null && !isOurs(branch)) return undefined
       return run && { ...base, kind: 'check ended', sha: run.head_sha, checkId: run.id, at: run.completed_at ?? '' }
     }
     case 'push.': {
       const push = PUSHED.safeParse(payload).data
       const branch = /^refs\/heads\/(.+)$/.exec(push?.ref ?? '')?.[1]
-      if (push === undefined || branch === undefined || /^0+$/.test(push.after)) return undefined
+      if (push === undefined || branch === undefined || isOurs(branch) || /^0+$/.test(push.after)) return undefined
       return { ...base, kind: 'pushed', branch, after: push.after }
     }
     default:
@@ -200,7 +210,7 @@ export function meaningOf(event: GitHubEvent): string {
   const at = `github ${event.repository.id}`
   switch (event.kind) {
     case 'message': {
-      const which = event.by === 'review comment' ? event.name : event.answerTo.id
+      const which = event.commentId ?? event.answerTo.id
       return `${at} ${event.by} ${event.number} ${which} ${event.by === 'labeled' || event.by === 'assigned' ? `${event.name} ${event.at}` : ''}`.trimEnd()
     }
     case 'closed':
@@ -227,6 +237,9 @@ export function lineOf(event: GitHubEvent): string {
       return `${at} ${event.branch}`
   }
 }
+
+/** Branches of threads are moved by us alone, and only their checks are of interest. */
+const isOurs = (branch: string): boolean => branch.startsWith('thread-')
 
 const isBot = ({ login, type }: z.infer<typeof Person>): boolean => type !== 'User' || login.endsWith('[bot]')
 

@@ -2,8 +2,7 @@ import { CommandId, type ThreadRef, type WorkspaceId } from '../../../command/id
 import { answerOnce } from '../out/comments.ts'
 import { settingsOf, type Desk } from '../desk.ts'
 import type { GitHubEvent } from './event.ts'
-import { commandOf, taken } from './hand-in.ts'
-import { replyTo } from '../out/place.ts'
+import { submit } from '../submit.ts'
 import { checksInstruction, type FailedCheck } from './prompt.ts'
 import { BadSettings, readSettings, type Settings } from './settings.ts'
 import { markerOf } from '../text.ts'
@@ -70,10 +69,9 @@ async function followChecks({ repository, sha }: Followed<'check ended'>, of: Wo
     return answerOnce(desk.api, place, markerOf('answer', `checks ${thread.checked[0] ?? ''}`), text, 0)
   }
   const commandId = CommandId.parse(`github-${repository.id}-checks-${sha}`)
-  const about = { repository, number: thread.number, base: undefined, settings }
-  const command = { ...commandOf(commandId, checksInstruction(sha, failed), ref, about, desk), delivery: 'queue' as const }
   desk.progress.begin(ref)
-  taken(await desk.works().accept(command, 'github', { way: 'github', from: `${owner}/${name}`, to: replyTo(place), id: commandId }))
+  const task = { commandId, type: 'edit' as const, instruction: checksInstruction(sha, failed), delivery: 'queue' as const }
+  await submit({ ...task, maxCostUsd: settings.maxCostUsd }, ref, thread, place, desk)
   await desk.threads.change(of, thread.threadId, ({ checked }) => ({ checked: [...new Set([...checked, sha])] }))
 }
 
@@ -90,10 +88,8 @@ async function followPushed({ repository, branch, after }: Followed<'pushed'>, o
     const ref: ThreadRef = { ...of, threadId: thread.threadId }
     const pull = thread.pull?.number ?? thread.number
     const commandId = CommandId.parse(`github-${repository.id}-merge-${pull}-${after}`)
-    const about = { repository, number: thread.number, base: undefined, settings }
-    const merge = { ...commandOf(commandId, branch, ref, about, desk), type: 'merge' as const, delivery: 'queue' as const }
     const place = { repository: { owner: repository.owner, name: repository.name }, number: pull, place: { kind: 'issue' as const, id: pull } }
-    taken(await desk.works().accept(merge, 'github', { way: 'github', from: place.repository.name, to: replyTo({ ...place, merges: branch }), id: commandId }))
+    await submit({ commandId, type: 'merge', instruction: branch, delivery: 'queue' }, ref, thread, { ...place, merges: branch }, desk)
     await desk.threads.change(of, thread.threadId, ({ resolved }) => ({ resolved: [...resolved, after].slice(-MAX_CHECKED) }))
   }
 }

@@ -1,24 +1,14 @@
-import type { Command } from '../../../command/command.ts'
 import { CommandId, type ThreadId, type ThreadRef, type WorkspaceId } from '../../../command/ids.ts'
-import type { Acceptance } from '../../../engine/acceptance.ts'
 import { failpoint } from '../../../observe/failpoint.ts'
 import { answerOnce, react, type AnswerTo } from '../out/comments.ts'
 import type { Desk } from '../desk.ts'
+import { submit } from '../submit.ts'
 import type { Message } from './event.ts'
-import { replyTo } from '../out/place.ts'
 import { GitHubRefused } from '../api/refusals.ts'
 import { instructionOf, stillConflicted } from './prompt.ts'
 import type { Settings } from './settings.ts'
 import { markerOf, quietLine, shownText } from '../text.ts'
-import { nextThreadId, type IssueThread, type RepositoryFacts } from '../threads.ts'
-
-/** The service takes nothing in now: it is stopping, or has no room. */
-export class NotNow extends Error {
-  constructor(why: string) {
-    super(why)
-    this.name = 'NotNow'
-  }
-}
+import { nextThreadId, type IssueThread } from '../threads.ts'
 
 /** An issue that is opened with a label, or assigned at once, is told by several events. */
 const TOGETHER_MS = 60_000
@@ -30,8 +20,9 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
   const { repository, number } = message
   const [former, to] = [await desk.threads.ofNumber(of, repository, number), answerToOf(message)]
   const known = former !== undefined && goesOn(former) ? former : undefined
-  const base = message.onPull && former === undefined ? await headOf(message, desk) : undefined
-  if (base === 'elsewhere') {
+  const foreign = message.onPull && former === undefined
+  const base = foreign ? await headOf(message, desk) : undefined
+  if (foreign && base === undefined) {
     const text = 'The branch of this pull request is in another repository, to which nothing can be pushed from here.'
     return answerOnce(desk.api, to, markerOf('answer', commandIdOf(message)), text, 0)
   }
@@ -42,34 +33,21 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
   const isFirst = (await desk.journal.history(ref, { limit: 2 })).every(({ command }) => command.commandId === commandId)
   const instruction = instructionOf(message, isFirst, thread.before) + stillConflicted(thread.conflicted)
   if (thread.checked.length > 0) await desk.threads.change(of, thread.threadId, { checked: [] }) // a person looks after it
-  desk.progress.begin(ref)
-  for (const step of ['received', 'verified'] as const) desk.progress.reach(ref, step)
-  const about = { repository, number, base: thread.base ?? repository.defaultBranch, settings, requestedBy: message.actor }
-  const command = commandOf(commandId, instruction, ref, about, desk)
-  const accepted = await desk
-    .works()
-    .accept(command, 'github', { way: 'github', from: `${repository.owner}/${repository.name}`, to: replyTo(to), id: command.commandId })
-  await failpoint('github.accepted')
-  if (accepted.kind === 'conflict') {
-    desk.log.warn({ event: 'github.conflict', threadId: ref.threadId, commandId: command.commandId })
-    return
+  if ((await desk.journal.command({ workspace: of, commandId })) === undefined) {
+    desk.progress.begin(ref)
+    for (const step of ['received', 'verified'] as const) desk.progress.reach(ref, step)
   }
-  taken(accepted)
-  if (accepted.kind === 'duplicate' && accepted.record.state === 'ended') return // it was seen, and its answer is on its way
+  const what = { commandId, type: 'edit' as const, instruction, delivery: 'interrupt' as const, branch: thread.base ?? repository.defaultBranch }
+  const record = await submit({ ...what, maxCostUsd: settings.maxCostUsd, requestedBy: message.actor }, ref, thread, to, desk)
+  await failpoint('github.accepted')
+  if (record === undefined || (record.known && record.state === 'ended')) return // it was seen, and its answer is on its way
   // It is being worked on, whether or not that can be shown: the comment was deleted, or the issue is locked.
   const refused = (error: unknown): void => {
     if (!(error instanceof GitHubRefused)) throw error
-    desk.log.warn({ event: 'github.not_shown', threadId: ref.threadId, commandId: command.commandId, error: error.message })
+    desk.log.warn({ event: 'github.not_shown', threadId: ref.threadId, commandId, error: error.message })
   }
-  const fresh = known === undefined && accepted.kind === 'accepted'
+  const fresh = known === undefined && !record.known
   await Promise.all([desk.progress.show(ref, { kind: 'working' }, { fresh }).catch(refused), react(desk.api, to).catch(refused)])
-}
-
-/** Where the service did not take it, it is handed in again. @throws NotNow */
-export function taken(accepted: Acceptance): void {
-  if (accepted.kind === 'closed') throw new NotNow('the service is stopping')
-  if (accepted.kind === 'full') throw new NotNow('the disk is full')
-  if (accepted.kind === 'backlog') throw new NotNow('too many results cannot be delivered')
 }
 
 /** A thread whose pull request was closed or merged has come to its end: what is said there later begins another one. */
@@ -78,34 +56,6 @@ const goesOn = ({ pull }: IssueThread): boolean => pull === undefined || pull.st
 /** The thread that a message belongs to, given the one that its issue has. */
 export const threadIdFor = ({ number, onPull }: Message, former: IssueThread | undefined): ThreadId =>
   former === undefined ? nextThreadId(number, onPull, undefined) : goesOn(former) ? former.threadId : nextThreadId(former.number, former.onPull, former)
-
-interface About {
-  readonly repository: RepositoryFacts
-  readonly number: number
-  readonly base: string | undefined
-  readonly settings: Pick<Settings, 'maxCostUsd'>
-  readonly requestedBy?: { readonly login: string; readonly id: number }
-}
-
-export function commandOf(commandId: CommandId, instruction: string, ref: ThreadRef, about: About, desk: Desk): Command {
-  const { repository, number, base, settings, requestedBy } = about
-  const limits = [settings.maxCostUsd, desk.maxCostUsd].filter((each) => each !== undefined)
-  return {
-    ...ref,
-    commandId,
-    sessionId: `${repository.owner}/${repository.name}#${number}`,
-    timestamp: Date.now(),
-    type: 'edit',
-    instruction,
-    mode: 'execute',
-    delivery: 'interrupt',
-    repoUrl: desk.repositoryUrl(repository),
-    attachments: [],
-    ...(limits.length === 0 ? {} : { maxCostUsd: Math.min(...limits) }),
-    ...(base === undefined ? {} : { context: { branch: base } }),
-    ...(requestedBy === undefined ? {} : { userEmail: `${requestedBy.id}+${requestedBy.login}@users.noreply.github.com` }),
-  }
-}
 
 /** The same message has the same id, by whatever delivery it comes. */
 export function commandIdOf(message: Message): CommandId {
@@ -121,15 +71,15 @@ export function commandIdOf(message: Message): CommandId {
     case 'review':
       return CommandId.parse(`github-${repository.id}-${by}-${answerTo.id}`)
     case 'review comment':
-      return CommandId.parse(`github-${repository.id}-review-comment-${message.name}`)
+      return CommandId.parse(`github-${repository.id}-review-comment-${message.commentId}`)
   }
 }
 
-/** The branch of somebody else's pull request, which ours is for then. */
-export async function headOf({ repository: { id, owner, name }, number, head }: Message, { api }: Desk): Promise<string> {
-  if (head !== undefined) return head.own ? head.ref : 'elsewhere'
+/** The branch of a pull request; `undefined` where it is in another repository. */
+export async function headOf({ repository: { id, owner, name }, number, head }: Message, { api }: Desk): Promise<string | undefined> {
+  if (head !== undefined) return head.own ? head.ref : undefined
   const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/pulls/{pull_number}', { owner, repo: name, pull_number: number })
-  return data.head.repo?.id === id ? data.head.ref : 'elsewhere'
+  return data.head.repo?.id === id ? data.head.ref : undefined
 }
 
 async function begin(

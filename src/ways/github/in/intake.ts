@@ -3,14 +3,15 @@ import type { InboxEntry } from '../../../journal/journal.ts'
 import { failpoint } from '../../../observe/failpoint.ts'
 import { Looking } from '../../../observe/looking.ts'
 import { messageOf } from '../../../observe/text.ts'
-import { NoAccess } from '../api/api.ts'
 import { answerOnce } from '../out/comments.ts'
 import { settingsOf, type Desk } from '../desk.ts'
 import type { Content, Options } from './door.ts'
 import type { Message } from './event.ts'
 import { follow } from './follow.ts'
-import { answerToOf, commandIdOf, handIn, headOf, NotNow } from './hand-in.ts'
-import { GitHubBusy, GitHubRefused } from '../api/refusals.ts'
+import { answerToOf, commandIdOf, handIn, headOf } from './hand-in.ts'
+import { NotNow } from '../submit.ts'
+import { GitHubBusy } from '../api/refusals.ts'
+import { isForGood } from '../desk.ts'
 import { BadSettings, readSettings, SETTINGS_PATH, type Settings } from './settings.ts'
 import { markerOf, quietText } from '../text.ts'
 import { workspaceOf, type IssueThread } from '../threads.ts'
@@ -72,18 +73,19 @@ export class Intake implements AsyncDisposable {
 
   async #deal(entry: InboxEntry): Promise<void> {
     const { inbox } = this.#desk.journal
+    let allowed = false
     try {
       const content: Content = JSON.parse(entry.content)
-      await dealWith(content, this.#desk)
+      await dealWith(content, this.#desk, () => (allowed = true))
       await failpoint('github.dealt')
       await inbox.done(entry.n)
     } catch (error) {
       const why = messageOf(error)
-      const hopeless = error instanceof NoAccess || (error instanceof GitHubRefused && error.status !== 401) || Date.now() - entry.at > GIVE_UP_MS
+      const hopeless = (await isForGood(error, this.#desk)) || Date.now() - entry.at > GIVE_UP_MS
       if (hopeless) {
         this.#desk.log.error({ event: 'github.given_up', delivery: entry.id, line: entry.meaning, error: why })
         await this.#desk.journal.bury({ at: Date.now(), reason: why, source: entry.id, body: entry.content })
-        await sayGivenUp(entry, why, this.#desk)
+        if (allowed) await sayGivenUp(entry, why, this.#desk)
         await inbox.drop(entry.n) // sent again, when its reason is gone, it is taken again
         return
       }
@@ -95,8 +97,9 @@ export class Intake implements AsyncDisposable {
   }
 }
 
-async function dealWith({ event, vouched }: Content, desk: Desk): Promise<void> {
-  if (event.kind === 'message') return dealWithMessage(event, vouched, desk)
+/** @param allowed is called when it is for us, of somebody who may ask */
+async function dealWith({ event, vouched }: Content, desk: Desk, allowed: () => void): Promise<void> {
+  if (event.kind === 'message') return dealWithMessage(event, vouched, desk, allowed)
   await follow(event, workspaceOf(event.repository, desk.fixed), desk)
 }
 
@@ -111,7 +114,7 @@ async function sayGivenUp({ content }: InboxEntry, why: string, desk: Desk): Pro
 }
 
 /** Is it meant for us, and may whoever wrote it ask? Then it is handed in. */
-async function dealWithMessage(message: Message, vouched: Options | undefined, desk: Desk): Promise<void> {
+async function dealWithMessage(message: Message, vouched: Options | undefined, desk: Desk, allowed: () => void): Promise<void> {
   const { repository, actor, number } = message
   const { owner, name } = repository
   if (actor.isBot && vouched === undefined) return
@@ -123,6 +126,7 @@ async function dealWithMessage(message: Message, vouched: Options | undefined, d
     desk.log.info({ event: 'github.not_allowed', repository: `${owner}/${name}`, number, login: actor.login, who: settings.who })
     return
   }
+  allowed()
   if (!(await desk.threads.isFor(of, repository))) {
     desk.log.warn({ event: 'github.other_repository', repository: `${owner}/${name}`, projectId: of.projectId })
     const text = 'Nothing was begun: here work is done for another repository of this name, or of this project. Whoever runs the service has to look.'

@@ -14,14 +14,14 @@ interface Written {
   readonly user: { readonly login: string } | null
 }
 
-/** The comment of ours with this marker, newest first; somebody else's with the same marker is not ours. */
+/** The comment of ours with this marker; somebody else's with the same marker is not ours. */
 export async function findComment(
   api: GitHubApi,
   { owner, name }: RepositoryName,
   { number, marker, since, kind }: { readonly number: number; readonly marker: string; readonly since?: number; readonly kind: 'issue' | 'review' },
 ): Promise<number | undefined> {
-  const { appId, slug } = await api.itself()
-  const ours = ({ performed_via_github_app: app, user }: Written): boolean => String(app?.id) === appId || user?.login === `${slug}[bot]`
+  const { id: appId, slug } = await api.itself()
+  const ours = ({ performed_via_github_app: app, user }: Written): boolean => app?.id === appId || user?.login === `${slug}[bot]`
   const request = api.inRepository({ owner, name })
   const shared = { owner, repo: name, per_page: PER_PAGE, ...(since === undefined ? {} : { since: new Date(since).toISOString() }) }
   for (let page = 1; page <= MAX_PAGES; page += 1) {

@@ -3,11 +3,10 @@ import type { Result } from '../../../command/result.ts'
 import type { Delivery } from '../../../journal/journal.ts'
 import { failpoint } from '../../../observe/failpoint.ts'
 import { messageOf } from '../../../observe/text.ts'
-import { NoAccess } from '../api/api.ts'
 import { answerOnce } from './comments.ts'
-import type { Desk } from '../desk.ts'
-import { commandOf, taken } from '../in/hand-in.ts'
-import { readReplyTo, replyTo, type ReplyPlace } from './place.ts'
+import { isForGood, type Desk } from '../desk.ts'
+import { submit } from '../submit.ts'
+import { readReplyTo, type ReplyPlace } from './place.ts'
 import { conflictInstruction } from '../in/prompt.ts'
 import { openPullRequest } from './pull-request.ts'
 import { GitHubRefused } from '../api/refusals.ts'
@@ -35,8 +34,7 @@ export async function deliver({ workspace, threadId, to, result }: Delivery, des
     else await deliverPush(ref, thread, place, result, desk)
   } catch (error) {
     // The issue is locked, deleted, or the app may not write there any more: asking again would not help.
-    const gone = error instanceof NoAccess && (await desk.api.hasApp()) // the app was taken out of the repository
-    if (!gone && !(error instanceof GitHubRefused && error.status !== 401)) throw error
+    if (!(await isForGood(error, desk))) throw error
     desk.log.error({ event: 'github.not_told', threadId, commandId: result.commandId, error: messageOf(error) })
   }
 }
@@ -57,10 +55,7 @@ async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   if (thread.conflicted.length > 0) await desk.threads.change(ref, ref.threadId, { conflicted: [] })
   if (result.commit !== undefined || (result.success && thread.pull === undefined && (await desk.works().hasChanges(ref)))) {
     const commandId = CommandId.parse(`${result.commandId}-push`)
-    const about = { repository: thread.repository, number: thread.number, base: undefined, settings: {} }
-    const push = { ...commandOf(commandId, '', ref, about, desk), type: 'push' as const, delivery: 'queue' as const }
-    const reply = { way: 'github' as const, from: place.repository.name, to: replyTo({ ...place, pushOf: result.commandId }), id: commandId }
-    taken(await desk.works().accept(push, 'github', reply))
+    await submit({ commandId, type: 'push', instruction: '', delivery: 'queue' }, ref, thread, { ...place, pushOf: result.commandId }, desk)
     await failpoint('github.push_asked')
     return
   }
@@ -74,13 +69,12 @@ async function deliverMerge(ref: ThreadRef, thread: IssueThread, { merges = '', 
   if (!result.success) return tell(ref, thread, place, result, { kind: 'failed' }, desk)
   if (result.conflicts === undefined) return
   const commandId = CommandId.parse(`${result.commandId}-resolve`)
-  const about = { repository: thread.repository, number: thread.number, base: undefined, settings: limitOf(thread) }
-  const marked = await desk.works().unresolved(ref, result.conflicts)
+  const marked = await desk.works().unresolved(ref, [...new Set([...thread.conflicted, ...result.conflicts])]) // of an earlier merge too
   const others = result.conflicts.filter((file) => !marked.includes(file))
   await desk.threads.change(ref, ref.threadId, { conflicted: marked })
-  const command = { ...commandOf(commandId, conflictInstruction(merges, marked, others), ref, about, desk), delivery: 'queue' as const }
   desk.progress.begin(ref)
-  taken(await desk.works().accept(command, 'github', { way: 'github', from: place.repository.name, to: replyTo(place), id: commandId }))
+  const task = { commandId, type: 'edit' as const, instruction: conflictInstruction(merges, marked, others), delivery: 'queue' as const }
+  await submit({ ...task, maxCostUsd: thread.maxCostUsd }, ref, thread, place, desk)
 }
 
 async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlace, pushed: Result, desk: Desk): Promise<void> {
@@ -110,8 +104,6 @@ async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
 
 const picturesOf = (ref: ThreadRef, { pictures = [] }: Result, { pictureUrl }: Desk): readonly string[] =>
   pictureUrl === undefined ? [] : pictures.map((path) => pictureUrl(ref, path))
-
-const limitOf = ({ maxCostUsd }: IssueThread) => ({ maxCostUsd })
 
 /** Opens the pull request and notes it. */
 async function propose(ref: ThreadRef, thread: IssueThread, result: Result, desk: Desk): Promise<IssueThread> {

@@ -1,13 +1,12 @@
-import type { RunEvent } from '../../../command/event.ts'
-import type { ThreadRef, WorkspaceId } from '../../../command/ids.ts'
-import { threadKey, type ThreadKey } from '../../../command/ids.ts'
-import type { NewEvent } from '../../../command/event.ts'
+import type { IssueStep, NewEvent, RunEvent } from '../../../command/event.ts'
+import { threadKey, type ThreadKey, type ThreadRef, type WorkspaceId } from '../../../command/ids.ts'
+import { failpoint } from '../../../observe/failpoint.ts'
 import type { Log } from '../../../observe/log.ts'
 import { messageOf } from '../../../observe/text.ts'
 import type { GitHubApi } from '../api/api.ts'
 import { findComment } from './comments.ts'
 import { GitHubRefused } from '../api/refusals.ts'
-import { stepOf, type Step } from './steps.ts'
+import { stepOf } from './steps.ts'
 import { markerOf } from '../text.ts'
 import type { IssueThread, IssueThreads } from '../threads.ts'
 import { progressText, type Plan, type Standing } from './wording.ts'
@@ -27,11 +26,11 @@ export interface ProgressTools {
 
 interface Watched {
   readonly ref: ThreadRef
-  steps: Set<Step>
+  steps: Set<IssueStep>
   plan: Plan
   costUsd: number
   saying: string
-  timer: NodeJS.Timeout | undefined
+  timer: ReturnType<typeof setTimeout> | undefined
   shown: string
 }
 
@@ -47,7 +46,7 @@ export class Progress implements Disposable {
   /** A message for an issue was handed in: the steps begin anew. */
   begin(ref: ThreadRef): void {
     const { clientId, userId, projectId, threadId } = ref
-    const fresh = { steps: new Set<Step>(), plan: [], saying: '' }
+    const fresh = { steps: new Set<IssueStep>(), plan: [], saying: '' }
     const known = this.#watched.get(threadKey(ref))
     if (known !== undefined) Object.assign(known, fresh)
     else this.#watched.set(threadKey(ref), { ref: { clientId, userId, projectId, threadId }, ...fresh, costUsd: 0, timer: undefined, shown: '' })
@@ -65,7 +64,7 @@ export class Progress implements Disposable {
     if (event.type !== 'agent.said' && event.type !== 'run.ended') this.#soon(watched)
   }
 
-  reach(ref: ThreadRef, step: Step): void {
+  reach(ref: ThreadRef, step: IssueStep): void {
     const watched = this.#watched.get(threadKey(ref))
     if (watched === undefined || watched.steps.has(step)) return
     watched.steps.add(step)
@@ -110,7 +109,7 @@ export class Progress implements Disposable {
       if (standing.kind === 'working' && watched !== undefined && this.#watched.get(threadKey(ref)) !== watched) return // it has ended meanwhile
       const thread = await threads.get(ref, ref.threadId)
       if (thread === undefined) return
-      const { steps = new Set<Step>(), plan = [], costUsd = 0, saying = '' } = watched ?? {}
+      const { steps = new Set<IssueStep>(), plan = [], costUsd = 0, saying = '' } = watched ?? {}
       const text = progressText({ thread, standing, steps, plan, costUsd, saying, webUrl, simulated })
       if (watched?.shown === text) return
       await this.#put(ref, thread, text, fresh)
@@ -135,6 +134,7 @@ export class Progress implements Disposable {
       }
     }
     const { data } = await request('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', { ...at, issue_number: number, body })
+    await failpoint('github.shown')
     await threads.change(of, thread.threadId, { sticky: Number(data.id) })
   }
 }

@@ -1,11 +1,7 @@
-import type { RunEvent } from '../../../command/event.ts'
-
-/** The ten steps from an issue to its pull request, in order. */
-export const STEPS = ['received', 'verified', 'container', 'workspace', 'analysis', 'solution', 'changes', 'branch', 'pull request', 'clean-up'] as const
-export type Step = (typeof STEPS)[number]
+import type { IssueStep, RunEvent } from '../../../command/event.ts'
 
 /** How a person reads them. */
-export const STEP_NAMES: Readonly<Record<Step, string>> = {
+export const STEP_NAMES: Readonly<Record<IssueStep, string>> = {
   received: 'Received',
   verified: 'Signature and sender checked',
   container: 'Its turn has come',
@@ -19,12 +15,12 @@ export const STEP_NAMES: Readonly<Record<Step, string>> = {
 }
 
 /** The step that is reached with an event of a run; the first and the last ones are reached elsewhere. */
-export function stepOf(event: RunEvent): Step | undefined {
+export function stepOf(event: RunEvent): IssueStep | undefined {
   return event.type === 'tool.started' && CHANGING.has(event.tool) ? 'solution' : REACHED[event.type]
 }
 
 const CHANGING: ReadonlySet<string> = new Set(['Write', 'Edit', 'NotebookEdit', 'Bash'])
-const REACHED: Readonly<Partial<Record<RunEvent['type'], Step>>> = {
+const REACHED: Readonly<Partial<Record<RunEvent['type'], IssueStep>>> = {
   'run.started': 'container',
   'workspace.ready': 'workspace',
   'agent.said': 'analysis',

@@ -1,5 +1,6 @@
 import type { Result } from '../../../command/result.ts'
-import { STEP_NAMES, STEPS, type Step } from './steps.ts'
+import { IssueStep } from '../../../command/event.ts'
+import { STEP_NAMES } from './steps.ts'
 import { quietLine, quietText } from '../text.ts'
 import type { IssueThread } from '../threads.ts'
 
@@ -18,7 +19,7 @@ export type Standing =
 interface Shown {
   readonly thread: IssueThread
   readonly standing: Standing
-  readonly steps: ReadonlySet<Step>
+  readonly steps: ReadonlySet<IssueStep>
   readonly plan: Plan
   readonly costUsd: number
   readonly saying: string
@@ -63,13 +64,13 @@ function headline(standing: Standing, { pull }: IssueThread): string {
 }
 
 /** What the agent means to do, where it keeps a list; else how far the work has come. */
-function checklist(steps: ReadonlySet<Step>, plan: Plan): string {
+function checklist(steps: ReadonlySet<IssueStep>, plan: Plan): string {
   if (plan.length > 0)
     return plan
       .slice(0, MAX_ITEMS)
       .map(({ text, state }) => `- [${state === 'completed' ? 'x' : ' '}] ${state === 'in_progress' ? `**${quietLine(text, 200)}**` : quietLine(text, 200)}`)
       .join('\n')
-  return STEPS.map((step) => `- [${steps.has(step) ? 'x' : ' '}] ${STEP_NAMES[step]}`).join('\n')
+  return IssueStep.options.map((step) => `- [${steps.has(step) ? 'x' : ' '}] ${STEP_NAMES[step]}`).join('\n')
 }
 
 const shown = (pictures: readonly string[]): string => pictures.map((url) => `<img src="${url}" width="400">`).join(' ')
