@@ -18,7 +18,9 @@ describe('payloads that GitHub has sent', () => {
     const kinds = new Map<string, number>()
     for (const { name, examples } of EXAMPLES) {
       for (const payload of examples) {
-        const event = readEvent(name, payload)
+        // Checks of branches that are none of ours are passed over.
+        const ofOurs: unknown = JSON.parse(JSON.stringify(payload).replaceAll(/"head_branch":"[^"]*"/g, '"head_branch":"thread-issue-1"'))
+        const event = readEvent(name, ofOurs)
         if (event === undefined) continue
         expect(meaningOf(event)).toMatch(/^github \d+ /)
         expect(lineOf(event)).toMatch(/^github \d+ /)
@@ -103,6 +105,13 @@ it.each([
   { ...commented, issue: { ...issue, number: -1 } },
 ])('%j means nothing', (payload) => {
   for (const name of ['issues', 'issue_comment', 'push', 'pull_request', 'check_run']) expect(readEvent(name, payload)).toBeUndefined()
+})
+
+it('checks and pushes of other branches than those of threads, or of those, are passed over', () => {
+  const check = (head_branch: string) => ({ sender: alice, repository, action: 'completed', check_run: { id: 1, head_sha: 'a', check_suite: { head_branch } } })
+  expect(readEvent('check_run', check('main'))).toBeUndefined()
+  expect(readEvent('check_run', check('thread-issue-1'))).toMatchObject({ kind: 'check ended' })
+  expect(readEvent('push', { sender: alice, repository, ref: 'refs/heads/thread-issue-1', after: 'a'.repeat(40) })).toBeUndefined()
 })
 
 it('a branch that was deleted is not one that moved', () => {
