@@ -3,6 +3,7 @@ import type { AgentPlace, AgentSettings } from './agents.ts'
 
 const FLAGS = {
   DISABLE_TELEMETRY: '1',
+  ENABLE_TOOL_SEARCH: 'false', // the tools are few, and what loads them later is not known to every gateway
   DISABLE_AUTOUPDATER: '1',
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
   CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',

@@ -1,7 +1,7 @@
 import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import type { AgentOptions } from './claude-code.ts'
 
-const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep', 'AskUserQuestion', 'TaskCreate', 'TaskUpdate', 'TaskList']
+const TOOLS = ['Bash', 'Read', 'Edit', 'Write', 'Glob', 'Grep', 'AskUserQuestion', 'TaskCreate', 'TaskUpdate']
 const GUIDANCE = [
   'You work in a checkout of your own, on a branch of its own. The service around you saves every file you leave there as one commit when you have finished, and pushes it when it is told to: do not commit, push or switch branches yourself.',
   'Everything you start is ended with your turn, so leave no servers or watchers running.',

@@ -92,7 +92,7 @@ describe('settings of the repository', () => {
   it('are inert in every other workspace', async () => {
     const requests = await requestsOf(other(), 'a', 'write a.txt: one')
     expect(JSON.stringify(requests)).not.toContain('MEMORY-OF-THE-REPOSITORY')
-    expect(toolsOf(requests).toSorted()).toEqual(['AskUserQuestion', 'Bash', 'Edit', 'Glob', 'Grep', 'Read', 'Write'])
+    expect(toolsOf(requests).toSorted()).toEqual(['AskUserQuestion', 'Bash', 'Edit', 'Glob', 'Grep', 'Read', 'TaskCreate', 'TaskUpdate', 'Write'])
     expect(await other().git('ls-tree', '--name-only', 'thread-a')).not.toContain('hooked.txt')
     expect(await starts('repository_tool')).toHaveLength(1)
   })
@@ -135,7 +135,7 @@ describe('settings of the operator', () => {
   it('are taken back', async () => {
     await set({})
     const requests = await requestsOf(other(), 'a', 'write b.txt: five')
-    expect(toolsOf(requests).toSorted()).toEqual(['AskUserQuestion', 'Bash', 'Edit', 'Glob', 'Grep', 'Read', 'Write'])
+    expect(toolsOf(requests).toSorted()).toEqual(['AskUserQuestion', 'Bash', 'Edit', 'Glob', 'Grep', 'Read', 'TaskCreate', 'TaskUpdate', 'Write'])
     expect(JSON.stringify(requests)).not.toContain('WORDS-OF-THE-OPERATOR')
   })
 })

@@ -1,43 +1,42 @@
+import * as z from 'zod'
 import { ClientId, ProjectId, threadKey, ThreadId, UserId, type WorkspaceId } from '../../command/ids.ts'
 import type { Memos } from '../../journal/journal.ts'
 import type { GitHubEvent } from './in/event.ts'
 
 export type RepositoryFacts = GitHubEvent['repository']
 
+const numbers = z.array(z.int()).readonly()
+const texts = z.array(z.string()).readonly().default([])
+
 /** What is known of the thread of an issue, or of a pull request that is not ours. */
-export interface IssueThread {
-  readonly threadId: ThreadId
-  readonly repository: RepositoryFacts
+const IssueThread = z.object({
+  threadId: ThreadId,
+  repository: z.object({ id: z.int(), owner: z.string(), name: z.string(), defaultBranch: z.string() }),
   /** Of the issue or pull request that it began with. */
-  readonly number: number
-  readonly onPull: boolean
-  readonly title: string
+  number: z.int(),
+  onPull: z.boolean(),
+  title: z.string(),
   /** The branch it is for; by default that of the repository. */
-  readonly base?: string
-  readonly draft?: boolean
+  base: z.string().optional(),
+  draft: z.boolean().optional(),
   /** The comment that says how it stands. */
-  readonly sticky?: number
-  /** The pull request that it made. */
-  readonly pull?: {
-    readonly number: number
-    readonly url: string
-    readonly state: 'open' | 'closed' | 'merged'
-    /** The command whose work it was made for. */
-    readonly by: string
-  }
+  sticky: z.int().optional(),
+  /** The pull request that it made; `by` is the command whose work that was. */
+  pull: z.object({ number: z.int(), url: z.string(), state: z.enum(['open', 'closed', 'merged']), by: z.string() }).optional(),
   /** Issues and pull requests whose comments belong to it. */
-  readonly numbers: readonly number[]
+  numbers,
   /** What its messages may cost, as the settings said when it began. */
-  readonly maxCostUsd?: number
+  maxCostUsd: z.number().optional(),
   /** Commits whose failed checks the agent was given. */
-  readonly checked: readonly string[]
+  checked: texts,
   /** Commits of the base whose conflicts it was asked to resolve. */
-  readonly resolved: readonly string[]
+  resolved: texts,
   /** Files that a merge has left in conflict, until they are resolved. */
-  readonly conflicted: readonly string[]
+  conflicted: texts,
   /** The pull request before this thread, of the same issue. */
-  readonly before?: string
-}
+  before: z.string().optional(),
+})
+export type IssueThread = Readonly<z.infer<typeof IssueThread>>
 
 type Once = <Value>(key: string, work: () => Promise<Value>) => Promise<Value>
 
@@ -72,7 +71,7 @@ export class IssueThreads {
 
   async get(of: WorkspaceId, threadId: string): Promise<IssueThread | undefined> {
     const text = await this.#memos.recall(of, nameOf(threadId))
-    return text === undefined ? undefined : JSON.parse(text)
+    return text === undefined ? undefined : IssueThread.parse(JSON.parse(text))
   }
 
   /** The thread that an issue or a pull request has now. */
@@ -88,7 +87,7 @@ export class IssueThreads {
   }
 
   async all(of: WorkspaceId): Promise<readonly IssueThread[]> {
-    return [...(await this.#memos.recallAll(of, nameOf(''))).values()].map((text): IssueThread => JSON.parse(text))
+    return [...(await this.#memos.recallAll(of, nameOf(''))).values()].map((text) => IssueThread.parse(JSON.parse(text)))
   }
 
   /** Changes what is known of a thread; several at once lose nothing. Answers what it is then. */

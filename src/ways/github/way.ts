@@ -96,6 +96,6 @@ export class GitHubWay implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#missed[Symbol.asyncDispose]()
     await this.#intake[Symbol.asyncDispose]()
-    this.#desk.progress[Symbol.dispose]()
+    await this.#desk.progress[Symbol.asyncDispose]()
   }
 }

@@ -35,9 +35,10 @@ interface Watched {
 }
 
 /** Keeps one comment on each issue that says how its work stands, and tells the steps as events. */
-export class Progress implements Disposable {
+export class Progress implements AsyncDisposable {
   readonly #tools: ProgressTools
   readonly #watched = new Map<ThreadKey, Watched>()
+  readonly #writing = new Set<Promise<void>>()
 
   constructor(tools: ProgressTools) {
     this.#tools = tools
@@ -88,18 +89,20 @@ export class Progress implements Disposable {
     await this.#write(ref, standing, watched, fresh)
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const { timer } of this.#watched.values()) clearTimeout(timer)
     this.#watched.clear()
+    await Promise.all(this.#writing)
   }
 
   #soon(watched: Watched): void {
     watched.timer ??= setTimeout(() => {
       watched.timer = undefined
       if (this.#watched.get(threadKey(watched.ref)) !== watched) return
-      this.#write(watched.ref, { kind: 'working' }, watched, false).catch((error: unknown) =>
-        this.#tools.log.warn({ event: 'progress.not_shown', threadId: watched.ref.threadId, error: messageOf(error) }),
-      )
+      const writing = this.#write(watched.ref, { kind: 'working' }, watched, false)
+        .catch((error: unknown) => this.#tools.log.warn({ event: 'progress.not_shown', threadId: watched.ref.threadId, error: messageOf(error) }))
+        .finally(() => this.#writing.delete(writing))
+      this.#writing.add(writing)
     }, this.#tools.everyMs)
   }
 
