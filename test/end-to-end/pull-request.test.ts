@@ -33,10 +33,10 @@ function github(request: IncomingMessage, response: ServerResponse): boolean {
   const url = new URL(request.url ?? '/', 'http://github')
   if (!url.pathname.startsWith('/repos/acme/site')) return false
   const say = (status: number, body: unknown): void => void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-  if (request.headers.authorization !== `Bearer ${TOKEN}`) say(401, { message: 'Bad credentials' })
+  if (request.headers.authorization !== `token ${TOKEN}`) say(401, { message: 'Bad credentials' })
   else if (request.method === 'GET' && url.pathname.endsWith('/pulls')) {
     const at = pulls.findIndex((pull) => `acme:${pull.head}` === url.searchParams.get('head'))
-    say(200, at === -1 ? [] : [{ html_url: `https://github.example/acme/site/pull/${at + 1}`, number: at + 1 }])
+    say(200, at === -1 ? [] : [{ html_url: `https://github.example/acme/site/pull/${at + 1}`, number: at + 1, head: { ref: pulls[at]?.head } }])
   } else if (request.method === 'GET') say(200, { default_branch: 'main' })
   else {
     let body = ''
@@ -79,7 +79,7 @@ it('pushes the branch and opens one pull request, however often it is asked for'
   const first = await client.call('POST', client.thread('feature', 'pull-request'), {})
   expect(first.body).toEqual({ success: true, pullRequestUrl: 'https://github.example/acme/site/pull/1', number: 1, created: true })
   expect((await exec('git', ['-C', bare, 'rev-parse', 'thread-feature'])).stdout.trim()).toBe(edit.commit)
-  expect(pulls).toEqual([{ title: 'Wrote feature.txt', body: '- Wrote feature.txt', head: 'thread-feature', base: 'main' }])
+  expect(pulls).toEqual([{ title: 'Wrote feature.txt', body: '- Wrote feature.txt', head: 'thread-feature', base: 'main', draft: false }])
   expect((await client.call('POST', client.thread('feature', 'pull-request'), {})).body).toMatchObject({ number: 1, created: false })
   expect(service.output()).not.toContain(TOKEN)
 })
