@@ -5,6 +5,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ofTheDay } from '../support/by-day.ts'
 import { clientOf, type Client } from '../support/client.ts'
 import { makeFailpoints, standIn } from '../support/failpoints.ts'
 import { commitAll, makeRepository } from '../support/repository.ts'
@@ -103,7 +104,7 @@ describe('a repository', () => {
     return join(client.repository, 'objects', sha.slice(0, 2), sha.slice(2))
   }
 
-  it.each([
+  const damages: readonly (readonly [string, () => Promise<unknown>])[] = [
     ['an empty branch file', async () => writeFile(join(client.repository, 'refs/heads/thread-one'), '')],
     ['a branch that is gone', async () => rm(join(client.repository, 'refs/heads/thread-one'))],
     ['no HEAD', async () => rm(join(client.repository, 'HEAD'))],
@@ -114,7 +115,8 @@ describe('a repository', () => {
       'stale locks',
       async () => Promise.all(['HEAD.lock', 'packed-refs.lock', 'refs/heads/thread-one.lock'].map((name) => writeFile(join(client.repository, name), ''))),
     ],
-  ])('with %s is mended or made anew, and every file of its threads is there', async (_, damage) => {
+  ]
+  it.each(ofTheDay(damages, 3))('with %s is mended or made anew, and every file of its threads is there', async (_, damage) => {
     await service.kill()
     await damage()
     await service.restart()

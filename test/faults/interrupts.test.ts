@@ -13,7 +13,7 @@ import { readRecords } from './records.ts'
 /** What a run passes from its beginning to its end. */
 const POINTS = FAILPOINTS.slice(FAILPOINTS.indexOf('run.begun'), FAILPOINTS.indexOf('run.ended') + 1)
 /** From here on the agent has done what it was asked for. */
-const CHOSEN = ofTheDay(POINTS, 4)
+const CHOSEN = ofTheDay(POINTS, 8)
 const DONE = POINTS.slice(POINTS.indexOf('agent.answered'))
 /** Passed by taking a thread back, not by an edit. */
 const OF_UNDO: readonly Failpoint[] = ['save.checked_out']
