@@ -101,7 +101,7 @@ describe('what GitHub does meanwhile:', () => {
     planted.remove()
     // git is not the API, and a token that is no longer needed is taken back whenever that is. What was on its way came at once.
     const early = github.requests.filter(
-      ({ path, at }) => at > asked + 200 && at < asked + 1900 && !path.startsWith('/acme/site.git/') && path !== '/installation/token',
+      ({ path, at }) => at > asked + 800 && at < asked + 1900 && !path.startsWith('/acme/site.git/') && path !== '/installation/token',
     )
     expect(early.map(({ method, path }) => `${method} ${path}`)).toEqual([])
   })
