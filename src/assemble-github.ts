@@ -121,10 +121,6 @@ export function assembleGitHub(
         accept: (command, way, reply) => engine().accept(command, way, reply),
         interrupt: (ref) => engine().interrupt(ref),
         park: (ref) => park(ref, engine(), tools),
-        hasChanges: async (ref) => {
-          const found = await standing(ref, tools)
-          return found?.tip !== undefined && found.tip !== found.record.base
-        },
         changes: async (ref) => {
           const found = await standing(ref, tools)
           const checkpoints = await tools.journal.checkpoints(ref)

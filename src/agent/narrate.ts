@@ -5,6 +5,8 @@ import { Plan } from './plan.ts'
 
 const MAX_SHOWN = 2000
 const FLUSH_MS = 100
+/** What the agent means to do is told as a plan. */
+const PLANNING: ReadonlySet<string> = new Set(['TaskCreate', 'TaskUpdate'])
 
 /**
  * Turns what the agent's process says into events of ours: text joined, at most ten pieces a second, tools with their input
@@ -47,7 +49,7 @@ export class Narrator implements Disposable {
       if (block.type !== 'tool_use') continue
       // A question is told as one, by the end of its turn.
       if (block.name === 'AskUserQuestion') this.#questions.add(block.id)
-      else if (block.name.startsWith('Task')) {
+      else if (PLANNING.has(block.name)) {
         this.#planning.add(block.id)
         if (this.#plan.called(block.name, block.id, block.input)) this.#say({ type: 'plan.changed', items: this.#plan.items })
       } else this.#say({ type: 'tool.started', tool: block.name, toolUseId: block.id, input: printable(JSON.stringify(block.input), MAX_SHOWN) })

@@ -26,7 +26,7 @@ function entered(given: Given): object {
     ...(given['app-id'] === undefined ? {} : { appId: given['app-id'] }),
     ...(key === undefined ? {} : { privateKey: contentOf('private-key-file', key) }),
     ...(secret === undefined ? {} : { webhookSecret: secretsIn(contentOf('webhook-secret-file', secret)) }),
-    ...(installation === undefined ? {} : { installationId: Number(installation) }),
+    ...(installation === undefined ? {} : { installationId: wholeNumber('installation-id', installation) }),
   }
   if (Object.keys(fields).length === 0) throw new Usage('config set: say what, by --app-id, --private-key-file, --webhook-secret-file or --installation-id')
   return fields
@@ -38,6 +38,11 @@ function contentOf(option: string, file: string): string {
   } catch (error) {
     throw new Usage(`--${option}: ${file} cannot be read (${error instanceof Error ? error.message : String(error)})`)
   }
+}
+
+function wholeNumber(option: string, text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new Usage(`--${option}: must be a whole number, as GitHub shows it`)
+  return Number(text)
 }
 
 const secretsIn = (text: string): readonly string[] => text.split(/\s+/).filter((each) => each !== '')

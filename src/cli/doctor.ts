@@ -56,8 +56,8 @@ export async function doctor(): Promise<number> {
 }
 
 async function github(config: Config): Promise<Finding> {
-  const found = await checkGitHub(config)
-  return found === undefined || found.startsWith('no app') ? note(found ?? 'no vault') : ok(found)
+  const { app, text } = await checkGitHub(config)
+  return app ? ok(text) : note(text)
 }
 
 async function git(): Promise<Finding> {

@@ -6,7 +6,6 @@ import type { Log } from '../../observe/log.ts'
 import { NoAccess, type GitHubApi } from './api/api.ts'
 import type { Progress } from './out/progress.ts'
 import { GitHubRefused } from './api/refusals.ts'
-import { readSettings, SETTINGS_PATH, type Settings } from './in/settings.ts'
 import type { Fixed, IssueThreads, RepositoryFacts } from './threads.ts'
 
 /** What the engine does for the GitHub way. */
@@ -15,8 +14,6 @@ export interface Works {
   readonly interrupt: (ref: ThreadRef) => Promise<string | undefined>
   /** The work tree is given up until the next message; branch and conversation stay. */
   readonly park: (ref: ThreadRef) => Promise<void>
-  /** Whether the thread's branch has something that the one it began from has not. */
-  readonly hasChanges: (ref: ThreadRef) => Promise<boolean>
   /** What the branch has since it began: its files, and the subjects of its commits, oldest first. */
   readonly changes: (ref: ThreadRef) => Promise<{ readonly files: readonly string[]; readonly subjects: readonly string[] }>
   /** Which of these files hold conflict markers on the thread's branch. */
@@ -39,23 +36,6 @@ export interface Desk {
   /** Where pictures can be seen by whoever looks at a pull request; `undefined` where nobody can. */
   readonly pictureUrl: ((ref: ThreadRef, path: string) => string) | undefined
   readonly log: Log
-}
-
-/** The settings of a repository, from its default branch. @throws BadSettings, GitHubBusy, NoAccess */
-export async function settingsOf({ owner, name }: RepositoryFacts, api: GitHubApi): Promise<Settings> {
-  try {
-    const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/contents/{path}', {
-      owner,
-      repo: name,
-      path: SETTINGS_PATH,
-      headers: { accept: 'application/vnd.github.raw+json' },
-    })
-    const text: unknown = data
-    return readSettings(typeof text === 'string' ? text : JSON.stringify(text))
-  } catch (error) {
-    if (error instanceof GitHubRefused && error.status === 404) return readSettings(undefined)
-    throw error
-  }
 }
 
 /** Whether asking GitHub again would not help. Without an app it waits for one; a key that is not taken may be replaced. */

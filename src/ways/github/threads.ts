@@ -29,8 +29,6 @@ const IssueThread = z.object({
   maxCostUsd: z.number().optional(),
   /** Commits whose failed checks the agent was given. */
   checked: texts,
-  /** Commits of the base whose conflicts it was asked to resolve. */
-  resolved: texts,
   /** Files that a merge has left in conflict, until they are resolved. */
   conflicted: texts,
   /** The pull request before this thread, of the same issue. */

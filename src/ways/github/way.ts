@@ -15,8 +15,8 @@ import { Missed } from './in/missed.ts'
 import type { Vault } from '../../vault/vault.ts'
 
 /** Memory that webhooks may take together before their signature is checked, in bytes: ordinary ones, and those that are larger. */
-const ORDINARY_BYTES = 16 * 1024 * 1024
-const LARGE_BYTES = 32 * 1024 * 1024
+const ROOM_FOR_ORDINARY_BYTES = 16 * 1024 * 1024
+const ROOM_FOR_LARGE_BYTES = 32 * 1024 * 1024
 
 /** Between two lines of the log about webhooks that nobody signed. */
 const FORGED_MS = 60_000
@@ -35,7 +35,7 @@ export class GitHubWay implements AsyncDisposable {
     this.#household = {
       secrets: async () => (await readApp(vault))?.webhookSecrets,
       record: (told) => desk.journal.inbox.put(told),
-      rooms: { ordinary: new Room(ORDINARY_BYTES), large: new Room(LARGE_BYTES) },
+      rooms: { ordinary: new Room(ROOM_FOR_ORDINARY_BYTES), large: new Room(ROOM_FOR_LARGE_BYTES) },
     }
     this.#missed = new Missed(desk, () => this.#intake.ring(), missedMs)
   }
@@ -51,7 +51,7 @@ export class GitHubWay implements AsyncDisposable {
   async receive(request: Request): Promise<Answer> {
     const answer = await receive(request, this.#household)
     if (answer.status === 401) this.#tellForged(answer.message)
-    if (answer.recorded === undefined) return answer
+    if (answer.recorded !== true) return answer
     await failpoint('github.recorded')
     this.#intake.ring()
     return answer

@@ -18,14 +18,13 @@ export interface Household {
   readonly record: (told: Told) => Promise<'done' | 'duplicate' | 'lost'>
   /** Forged bodies that are large keep out no ordinary one. */
   readonly rooms: { readonly ordinary: Room; readonly large: Room }
-  readonly receiveMs?: number
 }
 
 export interface Answer {
   readonly status: 200 | 202 | 400 | 401 | 408 | 413 | 415 | 503
   readonly message: string
-  /** What GitHub calls the delivery, where it was recorded. */
-  readonly recorded?: string
+  /** There is something to deal with. */
+  readonly recorded?: true
 }
 
 /** What is kept of a delivery. */
@@ -53,7 +52,7 @@ export const toldOf = (id: string, content: Content, at: number): Told => ({
  * Takes a webhook in: its signature is checked over the raw bytes before anything in it is looked at, it is recorded durably, and then
  * answered. What it asks for is done later.
  */
-export async function receive(request: Request, { secrets, record, rooms, receiveMs = RECEIVE_MS }: Household): Promise<Answer> {
+export async function receive(request: Request, { secrets, record, rooms }: Household): Promise<Answer> {
   const [signature, id, name] = ['x-hub-signature-256', 'x-github-delivery', 'x-github-event'].map((header) => request.headers.get(header) ?? '')
   if (!/^sha256=[0-9a-f]{64}$/.test(signature ?? '')) return { status: 401, message: 'X-Hub-Signature-256: must be sha256= and 64 hex digits' }
   if (id === undefined || !/^[0-9a-zA-Z-]{8,64}$/.test(id)) return { status: 400, message: 'X-GitHub-Delivery: must be the id of the delivery' }
@@ -66,12 +65,12 @@ export async function receive(request: Request, { secrets, record, rooms, receiv
 
   // Without a length it is taken for a large one.
   const ordinary = Number(request.headers.get('content-length') ?? Infinity) <= ORDINARY_BYTES
-  const body = await readBody(request, ordinary ? ORDINARY_BYTES : MAX_BYTES, receiveMs, ordinary ? rooms.ordinary : rooms.large)
+  const body = await readBody(request, ordinary ? ORDINARY_BYTES : MAX_BYTES, RECEIVE_MS, ordinary ? rooms.ordinary : rooms.large)
   switch (body.kind) {
     case 'too large':
       return { status: 413, message: `body: must be at most ${MAX_BYTES / 1024 / 1024} MB` }
     case 'too slow':
-      return { status: 408, message: `body: must arrive within ${receiveMs / 1000} s` }
+      return { status: 408, message: `body: must arrive within ${RECEIVE_MS / 1000} s` }
     case 'no room':
       return { status: 503, message: 'Too much is being received; send it again' }
     case 'cut off':
@@ -89,7 +88,7 @@ export async function receive(request: Request, { secrets, record, rooms, receiv
   if (event.kind === 'message' && event.actor.isBot) return { status: 202, message: 'nothing is done for a bot' }
   const answer = await record(toldOf(id, { event }, Date.now()))
   if (answer === 'lost') return { status: 503, message: 'The service is being replaced; send it again' }
-  return { status: 202, message: answer === 'done' ? 'recorded' : 'known already', ...(answer === 'done' ? { recorded: id } : {}) }
+  return answer === 'done' ? { status: 202, message: 'recorded', recorded: true } : { status: 202, message: 'known already' }
 }
 
 function parsed(bytes: Uint8Array): unknown {

@@ -1,10 +1,10 @@
 import { CommandId, type ThreadRef, type WorkspaceId } from '../../../command/ids.ts'
 import { answerOnce } from '../out/comments.ts'
-import { settingsOf, type Desk } from '../desk.ts'
+import type { Desk } from '../desk.ts'
 import type { GitHubEvent } from './event.ts'
 import { submit } from '../submit.ts'
 import { checksInstruction, type FailedCheck } from './prompt.ts'
-import { BadSettings, readSettings, type Settings } from './settings.ts'
+import { BadSettings, readSettings, type Settings, settingsOf } from './settings.ts'
 import { markerOf } from '../text.ts'
 import type { IssueThread } from '../threads.ts'
 
@@ -78,8 +78,7 @@ async function followChecks({ repository, sha }: Followed<'check ended'>, of: Wo
 /** The branch that pull requests are for has moved on: each is looked at for conflicts. */
 async function followPushed({ repository, branch, after }: Followed<'pushed'>, of: WorkspaceId, desk: Desk): Promise<void> {
   const threads = (await desk.threads.all(of)).filter(
-    ({ pull, base, repository: its, resolved }) =>
-      its.id === repository.id && pull?.state === 'open' && (base ?? repository.defaultBranch) === branch && !resolved.includes(after),
+    ({ pull, base, repository: its }) => its.id === repository.id && pull?.state === 'open' && (base ?? repository.defaultBranch) === branch,
   )
   if (threads.length === 0) return
   const settings = await settingsOr(repository, desk)
@@ -90,7 +89,6 @@ async function followPushed({ repository, branch, after }: Followed<'pushed'>, o
     const commandId = CommandId.parse(`github-${repository.id}-merge-${pull}-${after}`)
     const place = { repository: { owner: repository.owner, name: repository.name }, number: pull, place: { kind: 'issue' as const, id: pull } }
     await submit({ commandId, type: 'merge', instruction: branch, delivery: 'queue' }, ref, thread, { ...place, merges: branch }, desk)
-    await desk.threads.change(of, thread.threadId, ({ resolved }) => ({ resolved: [...resolved, after].slice(-MAX_CHECKED) }))
   }
 }
 

@@ -102,7 +102,6 @@ async function begin(
     numbers: [...new Set([...(former?.numbers ?? []), number])],
     checked: [],
     conflicted: [],
-    resolved: [],
     ...(maxCostUsd === undefined ? {} : { maxCostUsd }),
     ...(base === undefined ? (former?.base === undefined ? {} : { base: former.base }) : { base }),
     ...(former?.pull === undefined ? {} : { before: former.pull.url }),

@@ -1,5 +1,7 @@
 import { parse } from 'yaml'
 import * as z from 'zod'
+import type { GitHubApi, RepositoryName } from '../api/api.ts'
+import { GitHubRefused } from '../api/refusals.ts'
 import { inWords } from '../../../command/words.ts'
 
 /** Where a repository says how it wants to be served; read from its default branch, so that whoever changes it may push there. */
@@ -62,4 +64,21 @@ export function readSettings(text: string | undefined): Settings {
     return `${field === '' ? 'the file' : field}: ${issue.code === 'unrecognized_keys' ? 'is not a setting' : issue.message}`
   })
   throw new BadSettings(problems.join('; '))
+}
+
+/** The settings of a repository, from its default branch. @throws BadSettings, GitHubBusy, NoAccess */
+export async function settingsOf({ owner, name }: RepositoryName, api: GitHubApi): Promise<Settings> {
+  try {
+    const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/contents/{path}', {
+      owner,
+      repo: name,
+      path: SETTINGS_PATH,
+      headers: { accept: 'application/vnd.github.raw+json' },
+    })
+    const text: unknown = data
+    return readSettings(typeof text === 'string' ? text : JSON.stringify(text))
+  } catch (error) {
+    if (error instanceof GitHubRefused && error.status === 404) return readSettings(undefined)
+    throw error
+  }
 }

@@ -53,7 +53,9 @@ async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
     return tell(ref, thread, place, { ...result, success: false, code: 'rejected', error: why }, { kind: 'failed' }, desk)
   }
   if (thread.conflicted.length > 0) await desk.threads.change(ref, ref.threadId, { conflicted: [] })
-  if (result.commit !== undefined || (result.success && thread.pull === undefined && (await desk.works().hasChanges(ref)))) {
+  // Or a run before it, that failed, has left something that was not proposed.
+  const proposes = result.success && thread.pull === undefined && (await desk.works().changes(ref)).files.length > 0
+  if (result.commit !== undefined || proposes) {
     const commandId = CommandId.parse(`${result.commandId}-push`)
     await submit({ commandId, type: 'push', instruction: '', delivery: 'queue' }, ref, thread, { ...place, pushOf: result.commandId }, desk)
     await failpoint('github.push_asked')
@@ -81,9 +83,7 @@ async function deliverPush(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   const commandId = CommandId.parse(place.pushOf)
   const result = (await desk.journal.command({ workspace: ref, commandId }))?.result
   if (result === undefined) throw new Error(`the command ${commandId} whose work was pushed is not known`)
-  if (!pushed.success) {
-    return tell(ref, thread, place, pushed, { kind: 'failed' }, desk)
-  }
+  if (!pushed.success) return tell(ref, thread, place, pushed, { kind: 'failed' }, desk)
   desk.progress.reach(ref, 'branch')
   // What a failed run has left is on the branch to be looked at; it asks for nothing to be merged.
   if (!result.success) return tell(ref, thread, place, result, { kind: 'failed' }, desk)
