@@ -208,6 +208,8 @@ describe('the command line', () => {
     expect((await config()).out).toMatch(new RegExp(`^app +${github.app.id}, @${github.app.slug}\nkey +SHA256:`))
     expect((await config('clear')).out).toMatch(/^app +none\nsecrets +0\nmissing +app id, private key, webhook secret\n$/)
     expect(await config('set')).toMatchObject({ code: 1, err: expect.stringContaining('--app-id') })
+    for (const id of ['abc', '0', '1.5', '-1', ''])
+      expect(await config('set', `--installation-id=${id}`)).toMatchObject({ code: 1, err: expect.stringContaining('--installation-id') })
     expect(await config('set', '--private-key-file', '/no/such')).toMatchObject({ code: 1, err: expect.stringContaining('cannot be read') })
     const files = ['--private-key-file', join(folder, 'key.pem'), '--webhook-secret-file', join(folder, 'secret')]
     expect((await config('set', '--app-id', String(github.app.id), ...files)).out).toContain(`@${github.app.slug}`)
