@@ -1,3 +1,4 @@
+import { backOff } from '../observe/back-off.ts'
 import { failpoint } from '../observe/failpoint.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { threadKey } from '../command/ids.ts'
@@ -27,7 +28,11 @@ export class Outbox implements AsyncDisposable {
   readonly #ways: Readonly<Record<Way, Deliver>>
   readonly #log: Log
   readonly #lines = new Map<string, Promise<void>>()
-  readonly #looking = new Looking(() => this.#look().catch((error: unknown) => this.#log.error({ event: 'outbox.failed', error: messageOf(error) })), LOOK_MS)
+  readonly #looking = new Looking(
+    () => this.#look(),
+    LOOK_MS,
+    (error) => this.#log.error({ event: 'outbox.failed', error: messageOf(error) }),
+  )
 
   constructor(journal: Journal, ways: Readonly<Record<Way, Deliver>>, log: Log) {
     this.#journal = journal
@@ -88,9 +93,9 @@ export class Outbox implements AsyncDisposable {
       await failpoint('result.sent')
       return true
     } catch (error) {
-      const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(delivery.tries, 10)) * (0.5 + Math.random() / 2)
+      const wait = backOff(delivery.tries, FIRST_RETRY_MS, LONGEST_RETRY_MS)
       this.#log.warn({ event: 'result.undelivered', commandId: delivery.result.commandId, tries: delivery.tries + 1, error: messageOf(error) })
-      await this.#journal.outboxRefused(delivery.eventId, Date.now() + Math.round(wait))
+      await this.#journal.outboxRefused(delivery.eventId, Date.now() + wait)
       return false
     }
   }

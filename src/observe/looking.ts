@@ -4,14 +4,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 export class Looking implements AsyncDisposable {
   readonly #look: () => Promise<void>
   readonly #everyMs: number
+  readonly #failed: (error: unknown) => void
   readonly #stop = new AbortController()
   #ring = new AbortController()
   #working: Promise<void> | undefined
 
-  /** @param look must not throw. @param everyMs 0: only when it is rung. */
-  constructor(look: () => Promise<void>, everyMs: number) {
+  /** @param everyMs 0: only when it is rung. @param failed hears why a look failed; the next one comes in its time. */
+  constructor(look: () => Promise<void>, everyMs: number, failed: (error: unknown) => void) {
     this.#look = look
     this.#everyMs = everyMs
+    this.#failed = failed
   }
 
   /** Nothing more is to be begun. */
@@ -35,7 +37,7 @@ export class Looking implements AsyncDisposable {
   async #work(): Promise<void> {
     while (!this.stopped) {
       this.#ring = new AbortController()
-      await this.#look()
+      await this.#look().catch(this.#failed)
       await pause(this.#everyMs, AbortSignal.any([this.#stop.signal, this.#ring.signal]))
     }
   }

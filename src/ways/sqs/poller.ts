@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ReceiveMessageCommand, type Message, type SQSClient } from '@aws-sdk/client-sqs'
+import { backOff } from '../../observe/back-off.ts'
 
 export interface Polling {
   readonly client: SQSClient
@@ -57,8 +58,7 @@ export async function poll(polling: Polling, stop: AbortSignal): Promise<void> {
       if (stop.aborted) break
       failures += 1
       polling.failed(error, failures)
-      const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2)
-      await delay(wait, undefined, { signal: stop }).catch(() => {}) // stopped
+      await delay(backOff(failures, FIRST_RETRY_MS, LONGEST_RETRY_MS), undefined, { signal: stop }).catch(() => {}) // stopped
     }
   }
   await taking

@@ -1,5 +1,6 @@
 import type { WorkspaceId } from '../../../command/ids.ts'
 import type { InboxEntry } from '../../../journal/journal.ts'
+import { backOff } from '../../../observe/back-off.ts'
 import { failpoint } from '../../../observe/failpoint.ts'
 import { Looking } from '../../../observe/looking.ts'
 import { messageOf } from '../../../observe/text.ts'
@@ -31,8 +32,9 @@ export class Intake implements AsyncDisposable {
   readonly #desk: Desk
   readonly #busy = new Map<string, Promise<void>>()
   readonly #looking = new Looking(
-    () => this.#look().catch((error: unknown) => this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })),
+    () => this.#look(),
     LOOK_MS,
+    (error) => this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) }),
   )
 
   constructor(desk: Desk) {
@@ -89,10 +91,10 @@ export class Intake implements AsyncDisposable {
         await inbox.drop(entry.n) // sent again, when its reason is gone, it is taken again
         return
       }
-      const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(entry.tries, 10)) * (0.5 + Math.random() / 2)
+      const wait = backOff(entry.tries, FIRST_RETRY_MS, LONGEST_RETRY_MS)
       const until = error instanceof GitHubBusy ? error.until : undefined
       this.#desk.log.warn({ event: 'github.later', delivery: entry.id, tries: entry.tries + 1, error: why, ...(error instanceof NotNow ? {} : { err: error }) })
-      await inbox.later(entry.n, Math.max(until ?? 0, Date.now() + Math.round(wait)))
+      await inbox.later(entry.n, Math.max(until ?? 0, Date.now() + wait))
     }
   }
 }

@@ -30,8 +30,9 @@ export class Missed implements AsyncDisposable {
     this.#desk = desk
     this.#found = found
     this.#looking = new Looking(
-      () => this.#lookIfSetUp().catch((error: unknown) => desk.log.warn({ event: 'github.log_not_read', error: messageOf(error) })),
+      () => this.#lookIfSetUp(),
       everyMs,
+      (error) => desk.log.warn({ event: 'github.log_not_read', error: messageOf(error) }),
     )
   }
 
