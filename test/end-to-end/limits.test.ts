@@ -12,8 +12,8 @@ beforeAll(async () => {
       ANTHROPIC_BASE_URL: model.url,
       ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a',
       CONCURRENCY: '1',
-      RUN_TIMEOUT: '0.05',
-      RUN_LIMIT: '0.1',
+      RUN_TIMEOUT: '0.08',
+      RUN_LIMIT: '0.3', // so much longer that a slow start of an agent does not let the limit come before the silence
       INTERRUPT_GRACE_MS: '1500',
     },
   })
@@ -26,7 +26,8 @@ afterAll(async () => {
 
 describe('a stuck run', () => {
   it('ends after RUN_TIMEOUT without a sign of life; what was done is committed', async () => {
-    const id = await client.post('silent', 'run echo kept > kept.txt; sleep 30; echo never')
+    await client.run('silent', 'write begun.txt: here') // its agent is alive from here on: nothing but the command below is silent
+    const id = await client.post('silent', 'write kept.txt: kept then run sleep 60; echo never')
     expect(await client.result(id)).toMatchObject({
       success: false,
       code: 'timeout',
