@@ -2,6 +2,7 @@ import type { Config } from './config.ts'
 import type { Tools } from './engine/tools.ts'
 import type { Journal } from './journal/journal.ts'
 import { openSqliteJournal } from './journal/sqlite/open.ts'
+import type { Log } from './observe/log.ts'
 import type { SqsWorker } from './ways/sqs/worker.ts'
 
 /** The journal, in a file of the workspace or in a table. What speaks to AWS is loaded only where it is needed. */
@@ -37,4 +38,18 @@ export async function assembleQueues(config: Config, tools: Tools): Promise<SqsW
     },
     tools,
   )
+}
+
+/** What is told when the service ends for want of work: ECS, where it runs this container. */
+export function goneOf(
+  { ECS_CLUSTER: cluster, ECS_SERVICE: service, AWS_REGION: region }: Config,
+  worker: SqsWorker | undefined,
+  log: Log,
+): () => Promise<void> {
+  if (cluster === undefined || service === undefined) return async () => {}
+  return async () => {
+    await worker?.finish()
+    const { giveUpTask } = await import('./ways/sqs/give-up-task.ts')
+    await giveUpTask({ cluster, service, region }, async () => (await worker?.isAwaited()) ?? false, log)
+  }
 }

@@ -1,17 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
 import { assembleApi, assembleGitHub, githubLine, openVault, publicHost, setUpOf } from './assemble-github.ts'
 import { assemblePreviews, linkKey } from './assemble-previews.ts'
-import { assembleQueues, openJournal } from './assemble-queues.ts'
+import { assembleQueues, goneOf, openJournal } from './assemble-queues.ts'
+import { assembleMetrics, assembleTraces } from './assemble-watching.ts'
 import type { Upstream } from './agent/upstream.ts'
 import { SettingsFile } from './agent/settings.ts'
-import type { RunEvent } from './command/event.ts'
-import { threadKey, type ThreadKey, type ThreadRef } from './command/ids.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
 import { Engine } from './engine/engine.ts'
@@ -25,7 +24,7 @@ import type { Delivery } from './journal/journal.ts'
 import { keepHealthFile } from './observe/health-file.ts'
 import { protectTask } from './engine/task-protection.ts'
 import { SYSTEM_PATH } from './git/git.ts'
-import { EventLog } from './observe/event-log.ts'
+import { eventLogs } from './observe/event-logs.ts'
 import { Egress } from './network/egress.ts'
 import { machineProxy } from './network/machine-proxy.ts'
 import { openLog, type Log } from './observe/log.ts'
@@ -109,6 +108,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   }
   const showing = parts.use(await assemblePreviews(config, { own: paths.own, npm, path, env: networks.agents, sandbox, journal, log, askerOf }))
 
+  const traces = parts.use(await assembleTraces(config))
   const tools: Tools = {
     root,
     journal,
@@ -151,11 +151,15 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
     remoteFor: github.remoteFor,
     pushWorkflows: config.PUSH_WORKFLOWS,
     room: new Room(root, paths.own, config.DISK_RESERVE_MB * 1_000_000),
-    events: eventLogs(paths.events, journal.epoch, redact, (ref, event) => issues?.hear(ref, event)),
+    events: eventLogs(paths.events, journal.epoch, redact, (ref, event) => {
+      issues?.hear(ref, event)
+      traces.hear(ref, event)
+    }),
     stopping: stopping.signal,
     prepared: new Map(),
     once: oneAtATime(),
   }
+  const { metrics } = parts.use(assembleMetrics(config, tools))
   const waiting = new Waiting()
   const worker = await assembleQueues(config, tools)
   if (worker !== undefined) parts.use(worker)
@@ -181,7 +185,8 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
 
   const lastLook = async (): Promise<boolean> => (await worker?.lastLook()) ?? false
   const stay = async (): Promise<void> => worker?.stay()
-  const idle = new Idle(engine, tools, { afterMs: config.AUTO_SHUTDOWN_MINUTES, push: config.PUSH_ON_SHUTDOWN, lastLook, stay })
+  const gone = goneOf(config, worker, log)
+  const idle = new Idle(engine, tools, { afterMs: config.AUTO_SHUTDOWN_MINUTES, push: config.PUSH_ON_SHUTDOWN, lastLook, stay, gone })
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
   const setUp = setUpOf(config, vault)
@@ -198,6 +203,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       waiting,
       defaults,
       version,
+      metrics,
       github: { ...github, vault, issues, keepSecret: (value) => secrets.keep(value), setUp },
       previewLink: showing.access?.link.bind(showing.access),
       pictureLinks,
@@ -276,24 +282,5 @@ async function makeFolders(root: string): Promise<void> {
     for (const folder of [store, templates]) await mkdir(folder, { recursive: true, mode: 0o755 })
   } catch (error) {
     throw new BadConfiguration([`WORKSPACE_PATH: ${root} cannot be used as a folder (${messageOf(error)})`])
-  }
-}
-
-function eventLogs(
-  folder: string,
-  epoch: number,
-  redact: (text: string) => string,
-  hear: (ref: ThreadRef, event: RunEvent) => void,
-): (ref: ThreadRef) => EventLog {
-  const logs = new Map<ThreadKey, EventLog>()
-  return (ref) => {
-    const key = threadKey(ref)
-    const known = logs.get(key)
-    if (known !== undefined) return known
-    const made = new EventLog(join(folder, createHash('sha256').update(key).digest('hex')), ref.threadId, epoch, redact)
-    const { clientId, userId, projectId, threadId } = ref
-    made.listen((event) => hear({ clientId, userId, projectId, threadId }, event))
-    logs.set(key, made)
-    return made
   }
 }

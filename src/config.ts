@@ -106,6 +106,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (values.SIMULATION === false && !real) {
     problems.push('SIMULATION: is false, so ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, CLAUDE_CODE_OAUTH_TOKEN or CLAUDE_CODE_USE_BEDROCK must be set')
   }
+  if ((values.ECS_CLUSTER === undefined) !== (values.ECS_SERVICE === undefined))
+    problems.push(`${values.ECS_CLUSTER === undefined ? 'ECS_CLUSTER' : 'ECS_SERVICE'}: is needed, because the other one of ECS_CLUSTER and ECS_SERVICE is set`)
   const inAws = values.CLAUDE_CODE_USE_BEDROCK ? 'CLAUDE_CODE_USE_BEDROCK' : queues !== undefined ? 'a queue' : values.JOURNAL_TABLE && 'JOURNAL_TABLE'
   if (inAws !== undefined && given['AWS_REGION'] === undefined) problems.push(`AWS_REGION: ${inAws} is set, so the region must be too, such as us-east-1`)
   if (typeof values.ASTRO_PORT === 'number' && values.ASTRO_PORT !== 0 && values.ASTRO_PORT === values.PORT) {
@@ -221,5 +223,6 @@ function secretsOf(values: Values, repoUrl: string | undefined, origin: Remote |
   const url = repoUrl === undefined ? null : URL.parse(repoUrl)
   const inUrl = url === null ? [] : [decodeURIComponent(url.password), url.password === '' ? decodeURIComponent(url.username) : '']
   const basic = typeof origin?.authorization === 'string' ? origin.authorization.replace(/^Basic /, '') : ''
-  return [...own, ...inUrl, basic].filter((value) => typeof value === 'string' && value !== '')
+  const headers = Object.values(values.OTEL_EXPORTER_OTLP_HEADERS)
+  return [...own, ...headers, ...inUrl, basic].filter((value) => typeof value === 'string' && value !== '')
 }

@@ -2,9 +2,8 @@ import { assemble } from './assemble.ts'
 import { readConfig } from './config.ts'
 import { explain } from './explain.ts'
 import { greeting } from './greeting.ts'
+import { raisePowers } from './process/powers.ts'
 
-/** How long stopping may take before what is left is abandoned; recovery finishes it at the next start. */
-const DRAIN_MS = 25_000
 /** A Ctrl-C reaches us from the terminal and once more from npm. */
 const SAME_SIGNAL_MS = 1000
 
@@ -14,8 +13,8 @@ const SAME_SIGNAL_MS = 1000
  * @param httpOnly takes no messages from queues, whatever the environment says
  */
 export async function serve({ httpOnly = false } = {}): Promise<number> {
-  // Who read this may have gone, and what runs here has to be stopped all the same.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  await raisePowers()
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {}) // who read them may have gone
   const stop = new AbortController()
   let begun = false
   try {
@@ -35,7 +34,7 @@ export async function serve({ httpOnly = false } = {}): Promise<number> {
         ? 'Stopping: there was nothing to do for a while. Everything is saved.\n'
         : `Stopping (${signal}): what runs is saved and goes on at the next start.\n`,
     )
-    setTimeout(() => process.exit(1), DRAIN_MS).unref()
+    setTimeout(() => process.exit(1), config.DRAIN_SECONDS * 1000).unref()
   } catch (error) {
     if (stop.signal.aborted && !begun) return 0
     process.stderr.write(`${explain(error)}\n`)

@@ -81,6 +81,19 @@ export const QUEUE_VARIABLES = {
     about: '`all` pushes the branches of the threads that were worked in before such an end.',
     shape: z.enum(['none', 'all']).default('none'),
   },
+  DRAIN_SECONDS: {
+    group: 'service',
+    default: '25',
+    about: 'How long stopping may take, in seconds, before what is left is abandoned; the next start finishes it. Less than whoever stops the service waits.',
+    shape: whole(1, 3600).default(25),
+  },
+  ECS_CLUSTER: {
+    group: 'service',
+    default: '',
+    about: 'With ECS_SERVICE: the service of ECS that runs this container; at the end for want of work its desired count is set to 0.',
+    shape: word.optional(),
+  },
+  ECS_SERVICE: { group: 'service', default: '', about: 'See ECS_CLUSTER.', shape: word.optional() },
   ECS_AGENT_URI: {
     group: 'service',
     default: 'set by ECS',

@@ -44,3 +44,15 @@ export const hosts = z.string().transform((text, context) => {
     return z.NEVER
   }
 })
+/** As OpenTelemetry has them: `name=value,name=value`, values percent-encoded. */
+export const headers = z.string().transform((text, context): Readonly<Record<string, string>> => {
+  const pairs = text.split(',').map((pair) => /^\s*([\w!#$%&'*+.^`|~-]+)=([\x21-\x7e]*)\s*$/.exec(pair))
+  try {
+    if (pairs.every((pair) => pair !== null))
+      return Object.fromEntries(pairs.map(([, name = '', value = '']) => [name.toLowerCase(), decodeURIComponent(value)]))
+  } catch {
+    // no percent-encoding
+  }
+  context.addIssue({ code: 'custom', message: 'must be name=value, divided by commas, values percent-encoded' })
+  return z.NEVER
+})

@@ -5,6 +5,7 @@ import { GITHUB_VARIABLES } from './github-variables.ts'
 import { PREVIEW_VARIABLES } from './preview-variables.ts'
 import { QUEUE_VARIABLES } from './queue-variables.ts'
 import { flag, hosts, milliseconds, minutes, portOrOff, publicUrl, usd, whole, word } from './shapes.ts'
+import { WATCHING_VARIABLES } from './watching-variables.ts'
 
 /**
  * Every environment variable of the service: group, default as the README shows it, meaning, shape.
@@ -284,6 +285,7 @@ export const VARIABLES = {
   ...PREVIEW_VARIABLES,
   ...QUEUE_VARIABLES,
   ...GITHUB_VARIABLES,
+  ...WATCHING_VARIABLES,
 } as const
 
 export type Name = keyof typeof VARIABLES

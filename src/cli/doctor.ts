@@ -10,6 +10,7 @@ import { checkGitHub } from './doctor-github.ts'
 import { checkQueues } from './doctor-queues.ts'
 import { messageOf } from '../observe/text.ts'
 import { findIdentities } from '../process/identity.ts'
+import { raisePowers } from '../process/powers.ts'
 import { findSandbox, programFolders } from '../process/sandbox.ts'
 import { run } from '../process/run.ts'
 import { findNpm } from '../workspace/npm.ts'
@@ -26,6 +27,7 @@ const MIN_FREE_BYTES = 2_000_000_000
 
 /** Looks at everything the service needs on this machine. Answers 1 where something would keep it from working. */
 export async function doctor(): Promise<number> {
+  await raisePowers()
   let config: Config
   try {
     config = readConfig()

@@ -1,21 +1,9 @@
-import { forCalls } from '../queues/aws.ts'
+import { setDesiredCount, type EcsService } from '../queues/ecs-service.ts'
 
-/** The ECS service that runs the container of a user and project. */
-export interface EcsService {
-  readonly cluster: string
-  readonly service: string
-  readonly region?: string | undefined
-}
+export type { EcsService }
 
 /** Starts the container of an ECS service that has stopped; does nothing where it runs. Give it to `connect` as `wake`. */
-export function wakeService({ cluster, service, region }: EcsService): () => Promise<void> {
-  return async () => {
-    const { ECSClient, UpdateServiceCommand } = await import('@aws-sdk/client-ecs')
-    const client = new ECSClient(forCalls(region))
-    try {
-      await client.send(new UpdateServiceCommand({ cluster, service, desiredCount: 1 }))
-    } finally {
-      client.destroy()
-    }
-  }
-}
+export const wakeService =
+  (service: EcsService): (() => Promise<void>) =>
+  () =>
+    setDesiredCount(service, 1)

@@ -12,6 +12,8 @@ export interface IdleRules {
   readonly lastLook: () => Promise<boolean>
   /** Tells senders that the service goes on after all. */
   readonly stay: () => Promise<void>
+  /** Nothing is accepted any more: tells whoever would start it again. */
+  readonly gone: () => Promise<void>
 }
 
 const MOST_BETWEEN_LOOKS_MS = 15_000
@@ -97,6 +99,7 @@ export class Idle implements AsyncDisposable {
         await this.#rules.stay()
       }
     }
+    if (left) await this.#rules.gone()
     return left
   }
 }

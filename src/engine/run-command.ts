@@ -12,6 +12,7 @@ import { messageOf } from '../observe/text.ts'
 import { endingOf, Unfinished } from './reasons.ts'
 import { resultOf } from './result.ts'
 import { save, type Saved } from './save.ts'
+import { measure, secondsSince } from '../observe/measure.ts'
 import type { Tools } from './tools.ts'
 
 /** How a run left its command: with its result, or queued again. */
@@ -29,6 +30,7 @@ export type Ran =
  * @throws Fenced where another service has taken over; Unfinished, and errors of the journal, after which recovery goes on from the record
  */
 export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSignal): Promise<Ran> {
+  const began = performance.now()
   const head = await headStart(run, tools, stop)
   const thread = await prepare(run, tools, stop)
   if ('kind' in thread) {
@@ -36,6 +38,7 @@ export async function runCommand(run: CommandRecord, tools: Tools, stop: AbortSi
     await head?.ending.catch(() => {}) // the thread itself could not be made ready, which is what counts
     return conclude(run, thread, NOTHING, undefined, tools)
   }
+  measure('thread_switch_seconds', secondsSince(began), {})
   await failpoint('run.prepared')
   tools.events(run.command).append({ type: 'workspace.ready', branch: thread.home.branch, commandId: run.command.commandId })
   const ending = await carryOut(run, thread, tools, stop, head)
@@ -108,6 +111,7 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   const givenUp = ending.kind === 'recovered' || (ending.kind === 'failed' && ending.mayPass) ? result.error : undefined
   const ended = await tools.journal.end(of, result, { heir, read: readBy(run, ending, tools), heirOfUnread, restores, givenUp })
   if (ended.outcome === 'lost') throw new Fenced()
+  if (givenUp !== undefined) measure('dead_letters_total', 1, { why: 'given_up' })
   await failpoint('run.ended')
   return { kind: 'ended', result, steered: ended.steered, ...(saved.kind === 'committed' ? { subject: saved.subject } : {}) }
 }

@@ -1,6 +1,7 @@
 import { Account, type Budgets, type Use } from '../agent/account.ts'
 import type { Spent } from '../command/spending.ts'
 import { refOf, type CommandRecord } from '../journal/journal.ts'
+import { measure } from '../observe/measure.ts'
 import { messageOf } from '../observe/text.ts'
 import type { Tools } from './tools.ts'
 
@@ -15,6 +16,7 @@ export async function openAccount(run: CommandRecord, tools: Tools): Promise<Acc
     try {
       const tokens = { input: Math.ceil(input), output: Math.ceil(output), cacheRead: Math.ceil(cacheRead), cacheWrite: Math.ceil(cacheWrite + cacheWriteHour) }
       const spent = await tools.journal.spend(of, today(), { costUsd, tokens })
+      measure('cost_usd_total', costUsd, {})
       const runId = `${command.commandId}#${run.attempt}`
       if (costUsd > 0)
         tools.events(command).append({ type: 'cost.counted', commandId: command.commandId, runId, costUsd: spent.command, totalCostUsd: spent.thread })
@@ -24,7 +26,14 @@ export async function openAccount(run: CommandRecord, tools: Tools): Promise<Acc
       return undefined // the account remembers it for as long as the run lasts
     }
   }
-  return new Account({ budgets: budgetsOf(command.maxCostUsd, tools.budgets), spent: await tools.journal.spent(of, today()), free: tools.simulated, record })
+  const account = new Account({
+    budgets: budgetsOf(command.maxCostUsd, tools.budgets),
+    spent: await tools.journal.spent(of, today()),
+    free: tools.simulated,
+    record,
+  })
+  if (run.attempt === 1) void account.asked.then(() => measure('first_model_request_seconds', (Date.now() - run.acceptedAt) / 1000, {}))
+  return account
 }
 
 /** A message may ask for less than the operator allows, never for more. */

@@ -1,6 +1,7 @@
 import { threadKey, type ThreadRef } from '../command/ids.ts'
 import type { Result } from '../command/result.ts'
 import type { CommandRecord } from '../journal/journal.ts'
+import { measure } from '../observe/measure.ts'
 import { messageOf } from '../observe/text.ts'
 import { writeThreadView } from '../workspace/views.ts'
 import { showCommit, tipOf } from '../workspace/thread-home.ts'
@@ -40,6 +41,9 @@ export function tellEnd(record: CommandRecord, result: Result, tools: Tools): vo
     summary,
     ...(code === undefined ? {} : { code }),
   })
+  measure('runs_total', 1, { type: command.type, outcome: success ? 'completed' : (code ?? 'failed') })
+  if (result.interrupted === true) measure('interrupts_total', 1, {})
+  measure('run_seconds', (durationMs ?? 0) / 1000, { type: command.type })
   tools.log.info({
     event: 'command.ended',
     ...about(record),

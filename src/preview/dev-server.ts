@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { messageOf } from '../observe/text.ts'
 import { endAll, type Slot } from '../process/end-all.ts'
 import type { Sandbox } from '../process/sandbox.ts'
+import { measure, secondsSince } from '../observe/measure.ts'
 import { start, type Child } from '../process/start.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import type { AstroLaunch } from './launch-astro.ts'
@@ -72,6 +73,7 @@ export class DevServer implements AsyncDisposable {
   #round = new AbortController()
   #supervising: Promise<void> | undefined
   #state: ServerState = 'stopped'
+  #startedAt = 0
   #port = 0
   /** Something has answered at the port: what is printed from here on is no address any more. */
   #answered = false
@@ -281,6 +283,8 @@ export class DevServer implements AsyncDisposable {
   #set(state: ServerState): void {
     if (this.#state === state) return
     this.#state = state
+    if (state === 'starting') this.#startedAt = performance.now()
+    else if (state === 'ready') measure('preview_start_seconds', secondsSince(this.#startedAt), {})
     this.#changed()
   }
 }

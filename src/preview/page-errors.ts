@@ -1,3 +1,4 @@
+import { measureChange } from './change-time.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { printable } from '../observe/text.ts'
 import type { OutputLine } from './output.ts'
@@ -177,7 +178,10 @@ export class PageErrors implements Disposable {
       this.#said = { at: performance.now(), error, message: data }
       // Said of a page that somebody looks at; our own looks hear it too.
       if (![...this.#broken.values()].some((known) => known.message === error.message && known.line === error.line)) this.#lookSoon([...this.#visited])
-    } else if ((message.type === 'full-reload' || message.type === 'update') && this.#broken.size > 0) this.#lookSoon([...this.#broken.keys()])
+    } else if (message.type === 'full-reload' || message.type === 'update') {
+      void measureChange(message, this.#watched.workTree)
+      if (this.#broken.size > 0) this.#lookSoon([...this.#broken.keys()])
+    }
   }
 
   #lookSoon(pages: readonly string[]): void {
@@ -198,6 +202,8 @@ export class PageErrors implements Disposable {
 interface ViteMessage {
   readonly type?: unknown
   readonly err?: unknown
+  readonly updates?: unknown
+  readonly triggeredBy?: unknown
 }
 
 function parsed(data: string): ViteMessage {

@@ -1,3 +1,4 @@
+import { hasPowers, WITHOUT_POWERS } from './powers.ts'
 import { run } from './run.ts'
 import type { Identity } from './start.ts'
 
@@ -22,11 +23,11 @@ export interface Identities {
 /** Users that count as those of agents, from the one that installs upwards: enough for 65,535 threads. */
 const USERS = 131_072
 
-const separate = (firstUser: number): Identities => ({
+const separate = (firstUser: number, through: readonly string[]): Identities => ({
   level: 'separate',
-  agent: (slotNumber) => ({ uid: firstUser + 2 * slotNumber, gid: firstUser + 2 * slotNumber }),
-  preview: (slotNumber) => ({ uid: firstUser + 2 * slotNumber + 1, gid: firstUser + 2 * slotNumber }),
-  install: (slotNumber) => ({ uid: firstUser - 1, gid: slotNumber === undefined ? firstUser - 1 : firstUser + 2 * slotNumber }),
+  agent: (slotNumber) => ({ uid: firstUser + 2 * slotNumber, gid: firstUser + 2 * slotNumber, through }),
+  preview: (slotNumber) => ({ uid: firstUser + 2 * slotNumber + 1, gid: firstUser + 2 * slotNumber, through }),
+  install: (slotNumber) => ({ uid: firstUser - 1, gid: slotNumber === undefined ? firstUser - 1 : firstUser + 2 * slotNumber, through }),
   owns: (uid) => uid >= firstUser - 1 && uid < firstUser - 1 + USERS,
 })
 
@@ -47,7 +48,7 @@ export class IsolationUnavailable extends Error {
  * @throws IsolationUnavailable where `isolation` is `require` and it cannot
  */
 export async function findIdentities(isolation: 'auto' | 'require', firstUser: number, reachable: readonly string[]): Promise<Identities> {
-  const wanted = separate(firstUser)
+  const wanted = separate(firstUser, process.getuid?.() === 0 ? [] : WITHOUT_POWERS)
   const reason = await obstacle(wanted, reachable)
   if (reason === undefined) return wanted
   if (isolation === 'require') throw new IsolationUnavailable(reason)
@@ -56,7 +57,7 @@ export async function findIdentities(isolation: 'auto' | 'require', firstUser: n
 
 async function obstacle(wanted: Identities, reachable: readonly string[]): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'users are switched on Linux only'
-  if (process.getuid?.() !== 0) return 'the service is not root'
+  if (process.getuid?.() !== 0 && !(await hasPowers())) return 'the service is not root, and has not the capabilities that would do'
   for (const path of reachable) {
     for (const as of [wanted.agent(0), wanted.install()]) {
       try {

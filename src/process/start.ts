@@ -6,6 +6,8 @@ export type Child = ChildProcess
 export interface Identity {
   readonly uid?: number | undefined
   readonly gid?: number | undefined
+  /** Program and arguments that it is started by, where the service has something that has to be taken off first. */
+  readonly through?: readonly string[] | undefined
 }
 
 export interface StartOptions {
@@ -36,6 +38,7 @@ export function start(file: string, args: readonly string[], options: StartOptio
   const identity = as.uid === undefined || as.gid === undefined ? {} : { uid: as.uid, gid: as.gid }
   // process.umask() is the whole process's, and other threads of it write files meanwhile; so the child sets its own.
   const before = [...(umask === undefined ? [] : [`umask ${umask.toString(8)}`]), ...(contained && as.uid !== undefined ? [LIMITS] : [])]
-  const [program, programArgs] = before.length === 0 ? [file, args] : ['/bin/sh', ['-c', [...before, 'exec "$@"'].join('; '), 'sh', file, ...args]]
-  return spawn(program, [...programArgs], { cwd, env, stdio, detached, windowsHide: true, ...identity })
+  const shell = before.length === 0 ? [] : ['/bin/sh', '-c', [...before, 'exec "$@"'].join('; '), 'sh']
+  const [program = file, ...rest] = [...(as.through ?? []), ...shell, file, ...args]
+  return spawn(program, rest, { cwd, env, stdio, detached, windowsHide: true, ...identity })
 }

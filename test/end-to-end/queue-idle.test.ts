@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -144,6 +144,46 @@ it('ECS is asked to leave the task alone while a run is active, and told when it
   } finally {
     agent.close()
   }
+})
+
+describe('the service of ECS that runs it', () => {
+  /** ECS, as far as it is told how many tasks there are to be; `meanwhile` happens before it answers. */
+  async function ecs(meanwhile: () => Promise<void> = async () => {}) {
+    const asked: unknown[] = []
+    const hear = async (request: IncomingMessage, answer: ServerResponse): Promise<void> => {
+      asked.push(JSON.parse((await request.setEncoding('utf8').toArray()).join('')))
+      await meanwhile()
+      answer.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end('{"service":{}}')
+    }
+    const server = createServer((request, answer) => void hear(request, answer))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
+    return { asked, env: { ECS_CLUSTER: 'sites', ECS_SERVICE: 'acme', AWS_ENDPOINT_URL_ECS: url }, [Symbol.dispose]: () => server.close() }
+  }
+  const told = (desiredCount: number) => ({ cluster: 'sites', service: 'acme', desiredCount })
+
+  it('is told that no task is wanted any more when it ends for want of work', async () => {
+    using service = await ecs()
+    const { start } = await worker({ AUTO_SHUTDOWN_MINUTES: SOON, ...service.env })
+    await using container = await start()
+    expect(await container.ended).toBe(0)
+    expect(service.asked).toEqual([told(0)])
+  })
+
+  it('is asked for a task again where a message has come just before it was told', async () => {
+    let late: Promise<string> | undefined
+    let sender = async (): Promise<string> => ''
+    using service = await ecs(async () => void (await (late ??= sender())))
+    const { talk, start } = await worker({ AUTO_SHUTDOWN_MINUTES: SOON, ...service.env })
+    sender = () => talk.send('late', 'write a.txt: A')
+    await using container = await start()
+    expect(await container.ended).toBe(0)
+    expect(service.asked).toEqual([told(0), told(1)])
+    await container.restart()
+    expect(await talk.result((await late) ?? '')).toMatchObject({ success: true })
+  })
 })
 
 describe('QUEUE_ACK=result', () => {

@@ -1,13 +1,16 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { routePath } from 'hono/route'
 import { ShuttingDown } from '../../engine/reasons.ts'
 import { NotRecorded } from '../../journal/journal.ts'
+import { measure, secondsSince } from '../../observe/measure.ts'
 import { messageOf } from '../../observe/text.ts'
 import { requireRole, type Callers } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import type { Desk } from './desk.ts'
 import { configRoutes } from './config-routes.ts'
+import { metricsRoute } from './metrics-route.ts'
 import { githubRoutes } from './github-routes.ts'
 import { guard, type GuardOptions } from './guard.ts'
 import { refuseAgents, type IsAgent } from './no-agents.ts'
@@ -23,6 +26,9 @@ import { threadRoutes } from './thread-routes.ts'
 /** Ten attachments of 5 MB as base64 would be 67 MB; what a person sends fits in this. */
 const MAX_BODY_BYTES = 20 * 1024 * 1024
 
+/** Asked by what watches the service, whether or not anybody is there. */
+const OF_MACHINES = new Set(['/health', '/metrics'])
+
 interface AppOptions extends GuardOptions {
   readonly isAgent: IsAgent
   /** Somebody has asked for something else than whether the service is well. */
@@ -32,6 +38,7 @@ interface AppOptions extends GuardOptions {
 export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono {
   const routes: readonly Route[] = [
     ...serviceRoutes(desk, () => document),
+    metricsRoute(desk.metrics),
     ...commandRoutes(desk),
     ...threadRoutes(desk),
     ...previewRoutes(desk),
@@ -52,6 +59,11 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
   app.notFound(() => {
     throw new Problem(404, 'Not found', 'There is no such route; /openapi.json lists them.')
   })
+  app.use(async (c, next) => {
+    const began = performance.now()
+    await next()
+    measure('http_request_seconds', secondsSince(began), { method: c.req.method, route: routePath(c, -1), status: String(c.res.status) })
+  })
   app.use(refuseAgents(options.isAgent))
   app.use(guard(options))
   const raw = new Set(routes.filter(({ rawBody }) => rawBody === true).map(({ url }) => url))
@@ -66,7 +78,7 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
     app.on(method, url.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
       const caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))
       if (role !== undefined) requireRole(caller, role)
-      if (url !== '/health') options.touched()
+      if (!OF_MACHINES.has(url)) options.touched()
       return serve(c, caller)
     })
   }

@@ -10,6 +10,7 @@ import { requireReach, type Caller } from './access.ts'
 import type { PictureLinks } from './picture-links.ts'
 import { Problem } from './problem.ts'
 import type { Vault } from '../../vault/vault.ts'
+import type { Metrics } from '../../observe/metrics.ts'
 import type { GitHubApi } from '../github/api/api.ts'
 import type { GitHubWay } from '../github/way.ts'
 import type { GitHubAccess } from '../../workspace/origin.ts'
@@ -30,6 +31,7 @@ export interface Desk {
   readonly waiting: Waiting
   readonly defaults: Defaults
   readonly version: string
+  readonly metrics: Metrics
   readonly github: {
     readonly api: GitHubApi
     readonly access: GitHubAccess

@@ -102,6 +102,12 @@ export class Container implements Listening {
     return this.#followed.lastLook()
   }
 
+  async finish(): Promise<void> {}
+
+  async isAwaited(): Promise<boolean> {
+    return false // the row says that it stops, and senders wake it as long as that is so
+  }
+
   async stay(): Promise<void> {
     if (this.#state === 'stopping') await this.#say('running')
   }

@@ -1,5 +1,5 @@
 import type { ThreadId } from '../../command/ids.ts'
-import { poll, pollOnce, type Polling } from './poller.ts'
+import { peek, poll, pollOnce, type Polling } from './poller.ts'
 import type { Source } from './take.ts'
 
 /** The queues that are listened to, and how. */
@@ -10,6 +10,10 @@ export interface Listening extends AsyncDisposable {
   outputOf(threadId: ThreadId): string | undefined
   /** Tells senders that nobody will listen soon, and looks once more. Answers whether there was anything; then it goes on. */
   lastLook(): Promise<boolean>
+  /** Begins no poll any more; resolves when what came with the last one is recorded, or given back. */
+  finish(): Promise<void>
+  /** Whether a message lies there, which stays where it is; not where senders see that nobody listens, and call again. */
+  isAwaited(): Promise<boolean>
   /** Tells senders that it goes on after a last look. */
   stay(): Promise<void>
   readonly counts: { readonly queues: number; readonly polled: number }
@@ -27,10 +31,11 @@ export class Pair implements Listening {
   readonly #polling: Polling
   readonly #stop = new AbortController()
   #working: Promise<void> | undefined
+  #finishing = false
 
   constructor(source: Source, pollingOf: PollingOf) {
     this.#source = source
-    this.#polling = pollingOf(source, () => {})
+    this.#polling = { ...pollingOf(source, () => {}), wanted: () => !this.#finishing }
   }
 
   async start(): Promise<void> {
@@ -43,6 +48,16 @@ export class Pair implements Listening {
 
   async lastLook(): Promise<boolean> {
     return (await pollOnce({ ...this.#polling, waitSeconds: LOOK_SECONDS }, this.#stop.signal)) > 0
+  }
+
+  /** Not by breaking a poll off: a message that is on its way would be hidden for a while. */
+  async finish(): Promise<void> {
+    this.#finishing = true
+    await this.#working
+  }
+
+  async isAwaited(): Promise<boolean> {
+    return peek(this.#polling)
   }
 
   async stay(): Promise<void> {}

@@ -28,12 +28,18 @@ export async function pollOnce(polling: Polling, stop: AbortSignal): Promise<num
   return messages.length
 }
 
+/** Whether a message lies in a queue. It stays visible, and counts as received once more. */
+export async function peek({ client, url }: Polling): Promise<boolean> {
+  const { Messages = [] } = await client.send(new ReceiveMessageCommand({ QueueUrl: url, WaitTimeSeconds: 1, VisibilityTimeout: 0 }))
+  return Messages.length > 0
+}
+
 async function receive({ client, url, waitSeconds, answered }: Polling, stop: AbortSignal): Promise<readonly Message[]> {
   const request = new ReceiveMessageCommand({
     QueueUrl: url,
     MaxNumberOfMessages: BATCH,
     WaitTimeSeconds: waitSeconds,
-    MessageSystemAttributeNames: ['ApproximateReceiveCount'],
+    MessageSystemAttributeNames: ['ApproximateReceiveCount', 'SentTimestamp'],
   })
   const { Messages = [] } = await client.send(request, { abortSignal: stop })
   answered(Messages.length)

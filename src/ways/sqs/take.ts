@@ -10,6 +10,7 @@ import type { Result } from '../../command/result.ts'
 import type { Acceptance } from '../../engine/acceptance.ts'
 import { refOf, type DeadLetter, type Refused, type Reply } from '../../journal/journal.ts'
 import type { Log } from '../../observe/log.ts'
+import { measure } from '../../observe/measure.ts'
 import { messageOf } from '../../observe/text.ts'
 import { isFifo } from '../../queues/aws.ts'
 import type { Held } from './held.ts'
@@ -67,12 +68,19 @@ async function takeInOrder(line: readonly Message[], source: Source, intake: Int
       return 'later'
     })
     fates.set(message, fate)
+    tellTaken(message, fate)
     if (fate === 'delete' || fate === 'held') continue
     // Those behind it must not overtake it.
     const seconds = fate === 'give back' ? 0 : Math.min(LATEST_SECONDS, 2 ** receivesOf(message))
     for (const back of line.slice(at)) await giveBack(source.url, back, seconds, intake)
     return
   }
+}
+
+function tellTaken({ Attributes }: Message, fate: Fate): void {
+  const sentAt = Number(Attributes?.['SentTimestamp'])
+  if (Number.isFinite(sentAt)) measure('queue_message_age_seconds', Math.max(0, Date.now() - sentAt) / 1000, {})
+  measure('queue_messages_total', 1, { fate: fate === 'delete' || fate === 'held' ? 'taken' : 'again' })
 }
 
 const receivesOf = ({ Attributes }: Message): number => Number(Attributes?.['ApproximateReceiveCount'] ?? 1)

@@ -8,6 +8,7 @@ import { workspaceOrigin } from '../../engine/inspect.ts'
 import type { Deliver } from '../../engine/outbox.ts'
 import type { Tools } from '../../engine/tools.ts'
 import type { DeadLetter, Refused } from '../../journal/journal.ts'
+import { measure } from '../../observe/measure.ts'
 import { messageOf } from '../../observe/text.ts'
 import { forCalls, forPolls } from '../../queues/aws.ts'
 import { answer } from './answers.ts'
@@ -120,6 +121,16 @@ export class SqsWorker implements AsyncDisposable {
     return (await this.#listening?.lastLook()) ?? false
   }
 
+  /** Begins no poll any more. */
+  async finish(): Promise<void> {
+    await this.#listening?.finish()
+  }
+
+  /** Whether a message has come after the last look, whose sender would not call again. */
+  async isAwaited(): Promise<boolean> {
+    return (await this.#listening?.isAwaited()) ?? false
+  }
+
   /** It goes on after all. */
   async stay(): Promise<void> {
     await this.#listening?.stay()
@@ -172,6 +183,7 @@ export class SqsWorker implements AsyncDisposable {
     const commandId = CommandId.safeParse(refused?.result.commandId).data
     const known = refused === undefined || commandId === undefined || (await journal.command({ workspace: refused.thread, commandId })) !== undefined
     await journal.bury(letter, known ? undefined : refused)
+    measure('dead_letters_total', 1, { why: 'refused' })
     this.#letters.ring()
     this.#ring()
   }

@@ -1,0 +1,43 @@
+import type { RunEvent } from './command/event.ts'
+import type { ThreadRef } from './command/ids.ts'
+import type { Config } from './config.ts'
+import type { Tools } from './engine/tools.ts'
+import { writeEmbeddedMetrics } from './observe/embedded-metrics.ts'
+import { Metrics } from './observe/metrics.ts'
+import { usageOf } from './process/usage.ts'
+import { version } from './version.ts'
+
+/** What is told of the events of threads, for traces; nothing is loaded where nobody takes them. */
+export async function assembleTraces(config: Config): Promise<AsyncDisposable & { readonly hear: (ref: ThreadRef, event: RunEvent) => void }> {
+  const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT
+  if (endpoint === undefined) return { hear: () => {}, [Symbol.asyncDispose]: async () => {} }
+  const { Traces } = await import('./observe/traces.ts')
+  const traces = new Traces({ endpoint, headers: config.OTEL_EXPORTER_OTLP_HEADERS, version })
+  return { hear: traces.hear.bind(traces), [Symbol.asyncDispose]: () => traces[Symbol.asyncDispose]() }
+}
+
+/** Keeps what is measured, and writes it into the log where that is wanted. */
+export function assembleMetrics(config: Config, tools: Pick<Tools, 'prepared' | 'previews' | 'identities'>): AsyncDisposable & { readonly metrics: Metrics } {
+  const { prepared, previews, identities } = tools
+  const metrics = new Metrics()
+  const states = (): readonly string[] => [...prepared.values()].map(({ home }) => previews.standing(home.slot.slot).state)
+  metrics.gauge('container_threads', () => prepared.size)
+  metrics.gauge('previews_healthy', () => states().filter((state) => state === 'ready').length)
+  metrics.gauge('previews_unhealthy', () => states().filter((state) => state === 'failed' || state === 'broken').length)
+  const own = usageOf(({ pid }) => pid === process.pid)
+  const children = usageOf(({ uid, slot }) => (identities.level === 'separate' ? identities.owns(uid) : slot !== undefined))
+  metrics.gauge('service_cpu_percent', async () => (await own()).cpuPercent)
+  metrics.gauge('service_memory_bytes', () => process.memoryUsage.rss())
+  metrics.gauge('children_cpu_percent', async () => (await children()).cpuPercent)
+  metrics.gauge('children_memory_bytes', async () => (await children()).memoryBytes)
+  metrics.start()
+  const who = { client: config.CLIENT_ID, project: config.PROJECT_ID, user: config.USER_ID }
+  const lines = config.METRICS_EMF ? writeEmbeddedMetrics(metrics, who, (line) => process.stdout.write(line)) : undefined
+  return {
+    metrics,
+    [Symbol.asyncDispose]: async () => {
+      await lines?.[Symbol.asyncDispose]()
+      metrics[Symbol.dispose]()
+    },
+  }
+}
