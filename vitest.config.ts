@@ -30,6 +30,8 @@ export default defineConfig({
       fromOutside('queues', 38_000, QUEUES),
       fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB]),
       fromOutside('github', 46_000, GITHUB),
+      // Against the container image: what it is, and that it does what the program does that is started from a checkout.
+      fromOutside('image', 50_000, ['test/image/**/*.test.ts', 'test/end-to-end/queues.test.ts']),
     ],
     reporters: ['default', './test/support/closing-line.ts'],
   },

@@ -36,15 +36,25 @@ const PASSED_ON = [
 /** Read by Amazon's own way of finding credentials; here for redaction alone. */
 const AWS_SECRETS = ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']
 
+/** What only a look at this machine, or at somebody else's, can tell of a configuration. */
+export interface Place {
+  readonly workspacePath: string
+  /** Where no credential is given for it. */
+  readonly openOrigin: string | undefined
+}
+
 /** The environment has problems; all of them. */
 export class BadConfiguration extends Error {
   readonly problems: readonly string[]
-  constructor(problems: readonly string[]) {
+  /** Where the service was to work, as far as that is known. */
+  readonly place: Place | undefined
+  constructor(problems: readonly string[], place?: Place) {
     super(
       `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
     )
     this.name = 'BadConfiguration'
     this.problems = problems
+    this.place = place
   }
 }
 
@@ -54,7 +64,7 @@ const TABLE_LEASE_SECONDS = 30
 /** npm's, where its environment names no other. */
 const REGISTRY = 'https://registry.npmjs.org'
 
-export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW' | 'LEASE_TTL_SECONDS'> {
+export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW' | 'LEASE_TTL_SECONDS'>, Place {
   /** Where messages come from besides HTTP. */
   readonly queues: Queues | undefined
   /** The table that keeps the journal, and under which name. */
@@ -63,7 +73,6 @@ export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW' | 'LEAS
   readonly leaseTtlMs: number
   /** Hosts that agents, installs and builds may reach; `undefined` for any. */
   readonly egress: readonly EgressRule[] | undefined
-  readonly workspacePath: string
   readonly simulated: boolean
   readonly upstream: MessagesApi | BedrockAccess
   readonly origin: Remote | undefined
@@ -120,7 +129,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (values.AGENT_SETTINGS_FILE !== undefined) {
     problems.push(...settingsProblems(values.AGENT_SETTINGS_FILE).map((problem) => `AGENT_SETTINGS_FILE: ${problem}`))
   }
-  if (problems.length > 0) throw new BadConfiguration(problems)
+  const place = {
+    workspacePath: resolve(values.WORKSPACE_PATH ?? '.'), // undefined where it is no text that a path can be
+    openOrigin: origin?.authorization === undefined && values.VAULT_KEY === undefined && /^https?:/.test(origin?.url ?? '') ? origin?.url : undefined,
+  }
+  if (problems.length > 0) throw new BadConfiguration(problems, place)
   const { REPO_URL, EGRESS_ALLOW, LEASE_TTL_SECONDS, ...rest } = { ...values, ...who }
   const [table, key] = [values.JOURNAL_TABLE, containerOf(values)]
   const always = [REGISTRY, environment['npm_config_registry'], origin?.url, githubUrl(values.GITHUB_API_URL)]
@@ -134,7 +147,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     queues,
     journalTable: table === undefined || key === undefined ? undefined : { table, key },
     leaseTtlMs: (LEASE_TTL_SECONDS ?? (table === undefined ? 0 : TABLE_LEASE_SECONDS)) * 1000,
-    workspacePath: resolve(values.WORKSPACE_PATH),
+    ...place,
     simulated: values.SIMULATION ?? !real,
     upstream: values.CLAUDE_CODE_USE_BEDROCK ? bedrockAccess(values) : { kind: 'anthropic', url: values.ANTHROPIC_BASE_URL, credential },
     origin,

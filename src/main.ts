@@ -1,5 +1,5 @@
 import { assemble } from './assemble.ts'
-import { readConfig } from './config.ts'
+import { configToStart } from './config-to-start.ts'
 import { explain } from './explain.ts'
 import { greeting } from './greeting.ts'
 import { raisePowers } from './process/powers.ts'
@@ -20,7 +20,7 @@ export async function serve({ httpOnly = false } = {}): Promise<number> {
   try {
     const told = toldToStop() // one that comes while it starts counts too
     void told.then(() => stop.abort())
-    const config = readConfig(undefined, { httpOnly })
+    const config = await configToStart({ httpOnly })
     await using service = await assemble(config, stop.signal)
     begun = true
     process.stdout.write(greeting(config, service))

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clientOf, type Client } from '../support/client.ts'
+import { NO_IMAGE } from '../support/image.ts'
 import { SLOWLY, startModel, type Model } from '../support/model.ts'
 import { startQueueServer, type QueuePair, type QueueServer } from '../support/queue-server.ts'
 import { talkBy, wire, WORKER, type QueueTalk } from '../support/queue-talk.ts'
@@ -14,7 +15,7 @@ afterAll(async () => {
   await model[Symbol.asyncDispose]()
 })
 
-describe.each([
+describe.skipIf(process.env[NO_IMAGE] !== undefined).each([
   ['standard queues', false],
   ['FIFO queues', true],
 ])('by %s', (_, fifo) => {

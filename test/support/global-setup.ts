@@ -4,20 +4,30 @@ import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { installBrowser } from './browser.ts'
 import { randomBytes } from 'node:crypto'
+import { buildImage, NO_IMAGE, noImage, removeContainers, TESTED_IMAGE } from './image.ts'
 
 /** Every process that a test starts carries this variable; none may be left when all have run. */
 export const MARK = 'BRANCHLINE_TEST_MARK'
 
-export async function setup({ name }: Pick<TestProject, 'name'>): Promise<() => void> {
+export async function setup({ name }: Pick<TestProject, 'name'>): Promise<() => Promise<void>> {
   if (name === 'previews') await installBrowser()
+  if (name === 'image') await tellImage()
   const mark = `${MARK}=${randomBytes(8).toString('hex')}`
   process.env[MARK] = mark.slice(MARK.length + 1)
-  return () => {
+  return async () => {
+    if (name === 'image' && process.env[TESTED_IMAGE] !== undefined) await removeContainers()
     for (const folder of readdirSync(tmpdir()))
       if (folder.startsWith(`branchline-installed-${process.env[MARK]}-`)) rmSync(join(tmpdir(), folder), { recursive: true, force: true })
     const left = processesWith(mark).filter((pid) => pid !== process.pid)
     if (left.length > 0) throw new Error(`processes were left behind: ${left.join(', ')}`)
   }
+}
+
+/** Builds it once for all tests against it, which are skipped with the reason where that cannot be done. */
+async function tellImage(): Promise<void> {
+  const missing = await noImage()
+  if (missing !== undefined) process.env[NO_IMAGE] = missing
+  else process.env[TESTED_IMAGE] = JSON.stringify(await buildImage())
 }
 
 function processesWith(mark: string): readonly number[] {

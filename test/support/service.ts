@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { check } from '../faults/checker.ts'
+import { startContainer, type Container } from './container.ts'
 import { MARK } from './global-setup.ts'
+import { testedImage } from './image.ts'
 import { makeRepository } from './repository.ts'
 
 const exec = promisify(execFile)
@@ -70,30 +72,38 @@ export async function startService({
   const origin = example || workspace !== undefined ? {} : { REPO_URL: await makeRepository(join(folder, 'origin')) }
   const store = join(folder, 'workspace', '.branchline', 'store')
   if (installed) await bring(INSTALLED(), store)
-  let [child, url, output] = [undefined as ChildProcess | undefined, '', '']
+  const image = testedImage()
+  if (image !== undefined) await exec('chown', ['-R', image.user, folder])
+  let [child, container, url, output] = [undefined as ChildProcess | undefined, undefined as Container | undefined, '', '']
   const start = async (more: Readonly<Record<string, string>> = {}): Promise<void> => {
-    child = spawn(node, [MAIN, ...args], {
-      env: {
+    const ours = {
+      [MARK]: process.env[MARK] ?? '',
+      PORT: '0',
+      FIRST_USER_ID,
+      ...origin,
+      WORKSPACE_PATH: join(folder, 'workspace'),
+      MIN_RUN_MS: '0',
+      RETRY_BASE_MS: '50',
+      DISK_RESERVE_MB: '0',
+      SPARE_AGENT: 'false',
+      ASTRO_PORT: 'off',
+      ...env,
+      ...more,
+    }
+    if (image !== undefined) {
+      await container?.remove()
+      container = startContainer(image, { env: { HOST: '127.0.0.1', ...ours }, volumes: [[folder, folder]] })
+      child = container.child
+    } else {
+      const machine = {
         PATH: process.env['PATH'] ?? '',
         HOME: folder,
         npm_execpath: process.env['npm_execpath'] ?? '',
         NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
         ...network(),
-        [MARK]: process.env[MARK] ?? '',
-        PORT: '0',
-        FIRST_USER_ID,
-        ...origin,
-        WORKSPACE_PATH: join(folder, 'workspace'),
-        MIN_RUN_MS: '0',
-        RETRY_BASE_MS: '50',
-        DISK_RESERVE_MB: '0',
-        SPARE_AGENT: 'false',
-        ASTRO_PORT: 'off',
-        ...env,
-        ...more,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+      }
+      child = spawn(node, [MAIN, ...args], { env: { ...machine, ...ours }, stdio: ['ignore', 'pipe', 'pipe'] })
+    }
     const ready = Promise.withResolvers<string>()
     const hear = (chunk: Buffer): void => {
       output += chunk.toString('utf8')
@@ -110,7 +120,8 @@ export async function startService({
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
     const exited = once(child, 'exit')
-    child.kill(signal)
+    if (container === undefined) child.kill(signal)
+    else await container.signal(signal)
     await exited
     return child.exitCode
   }
@@ -140,6 +151,7 @@ export async function startService({
     },
     [Symbol.asyncDispose]: async () => {
       await end('SIGTERM')
+      await container?.remove()
       const left = await processesBelow(folder)
       if (left.length > 0) throw new Error(`processes of the service are left: ${left.join(', ')}\n${output.slice(-2000)}`)
       const canaries = Object.values(env).flatMap((value) => /CANARY-[\w-]+/.exec(value) ?? [])
