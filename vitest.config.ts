@@ -24,12 +24,29 @@ export default defineConfig({
   test: {
     pool: 'forks', // tests start, stop and signal processes
     projects: [
-      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts'], isolate: false, testTimeout: 30_000 } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts', 'bench/**/*.test.ts'], isolate: false, testTimeout: 30_000 },
+      },
       fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB]),
       fromOutside('previews', 34_000, [PREVIEWS]),
       fromOutside('queues', 38_000, QUEUES),
       fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB]),
       fromOutside('github', 46_000, GITHUB),
+      // One synthesis of the stacks takes 400 MB, and loading the CDK some seconds.
+      {
+        extends: true,
+        test: {
+          name: 'aws',
+          include: ['deploy/aws/*.test.ts'],
+          fileParallelism: false,
+          maxWorkers: 1,
+          isolate: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          globalSetup: ['test/support/aws-setup.ts'],
+        },
+      },
       // Against the container image: what it is, and that it does what the program does that is started from a checkout.
       fromOutside('image', 50_000, ['test/image/**/*.test.ts', 'test/end-to-end/queues.test.ts']),
     ],

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installPackages } from '../deploy/aws/programs.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
@@ -11,12 +12,13 @@ const CHECKS: readonly (readonly [name: string, program: string, ...args: string
   ['format', bin('oxfmt'), ...(fix ? [] : ['--check']), '.'],
   ['lint and types', bin('oxlint'), '--type-aware', '--type-check'],
   ['unused code', bin('knip'), '--no-progress'],
-  ['lockfiles', process.execPath, 'scripts/complete-lock.js', '--check', '.', 'examples/site'],
+  ['lockfiles', process.execPath, 'scripts/complete-lock.js', '--check', '.', 'examples/site', 'deploy/aws'],
   ['documents', process.execPath, 'scripts/documents.ts', ...(fix ? ['--fix'] : [])],
 ]
 
 /** Runs all checks; answers the names of those that failed. */
 export function check(): readonly string[] {
+  installPackages({ root, aws: join(root, 'deploy', 'aws') }) // a package of its own, whose types are checked too
   const failed: string[] = []
   for (const [name, program, ...args] of CHECKS) {
     const began = performance.now()

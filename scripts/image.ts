@@ -1,6 +1,6 @@
 // Builds and pushes the container image, by docker, podman or buildah, whichever is there.
 //   npm run image:build [-- TAG]      localhost/branchline:TAG; by default the version of package.json
-//   npm run image:push [-- TAG]       builds it and pushes it to the registry, for PLATFORM (linux/arm64 or linux/amd64) if that is set
+//   npm run image:push [-- TAG]       builds it and pushes it to the registry, for IMAGE_PLATFORM (linux/arm64 or linux/amd64) if that is set
 // The registry is REGISTRY_URI, or the output of the stack that `npm run deploy:aws` has made.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import about from '../package.json' with { type: 'json' }
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const DOCKERFILE = join('deploy', 'image', 'Dockerfile')
 /** What the deployment has written down: stack, output, value. */
-const OUTPUTS = join(root, 'deploy', 'aws', 'registry-outputs.json')
+const OUTPUTS = join(root, 'deploy', 'aws', 'outputs.json')
 
 function fail(text: string): never {
   process.stderr.write(`branchline: ${text}\n`)
@@ -58,7 +58,7 @@ const [verb, tag = about.version, ...more] = process.argv.slice(2)
 if ((verb !== 'build' && verb !== 'push') || more.length > 0 || !/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(tag))
   fail('usage: npm run image:build [-- TAG], npm run image:push [-- TAG]')
 const { program, build } = builder()
-const platform = process.env['PLATFORM']
+const platform = process.env['IMAGE_PLATFORM']
 const local = `localhost/branchline:${tag}`
 run(program, [...build, ...(platform ? ['--platform', platform] : []), '--file', DOCKERFILE, '--tag', local, '.'])
 if (verb === 'push') {

@@ -1,5 +1,5 @@
 // Every check and every test: `npm test`. It ends with what failed, a line each, and the count; a failed check counts as a failed test.
-//   npm test -- unit         one project alone: unit, end-to-end, previews, queues, github or faults
+//   npm test -- unit         one project alone: unit, end-to-end, previews, aws, image, queues, github or faults
 //   npm test -- crash        the files whose name holds that word
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 /** Two sets side by side, which take about as long: much of the time is waiting. */
 const SETS = [
   ['unit', 'end-to-end', 'previews'],
-  ['faults', 'queues', 'github'],
+  ['image', 'aws', 'faults', 'queues', 'github'],
 ] as const
 /** What closing-line.ts tells of single tests. */
 const TOLD = /^(?:failed|failed check|skipped): .*$/gm

@@ -49,6 +49,8 @@ const WAIT_SECONDS = 20
 /** How often a container that does not run is looked at, and woken again. */
 const WAKE_MS = 5000
 const LOOK_MS = 30_000
+/** ECS takes five such calls a second of all containers of an account. */
+const WOKEN_MS = 60_000
 /** A container says every minute that it runs. */
 const SILENT_MS = 3 * 60_000
 
@@ -84,6 +86,7 @@ export class QueueClient implements AsyncDisposable {
   readonly #options: QueueOptions
   readonly #parts: Parts
   readonly #stop = new AbortController()
+  #wokenAt = Number.NEGATIVE_INFINITY
   readonly #sending = new Map<ThreadId, Promise<void>>()
   /** Rejects when the connection is closed. */
   readonly #closed: Promise<never>
@@ -173,7 +176,11 @@ export class QueueClient implements AsyncDisposable {
     const { rows, calls } = this.#parts
     const { wake, onProgress } = this.#options
     if (rows === undefined) {
-      await wake?.() // a pair of queues does not say whether anybody listens
+      // A pair of queues does not say whether anybody listens; one that was woken just now has not ended for want of work since.
+      if (wake !== undefined && performance.now() - this.#wokenAt > WOKEN_MS) {
+        await wake()
+        this.#wokenAt = performance.now()
+      }
       return 'unknown'
     }
     // The message is in its queue: that the table or the bell fails for a moment loses nothing, and to wake what runs does nothing.

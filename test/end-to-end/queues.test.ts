@@ -120,4 +120,18 @@ describe.skipIf(process.env[NO_IMAGE] !== undefined).each([
     expect(await talk.result(commandId)).toMatchObject({ success: false, code: 'rejected', error: expect.stringContaining('type: must be one of edit') })
     await queues.messages(pair.dlq ?? '')
   })
+  it('what came is counted, with its age', async () => {
+    const shown = await (await fetch(`${service.url}/metrics`)).text()
+    const value = (line: string): number =>
+      Number(
+        shown
+          .split('\n')
+          .find((each) => each.startsWith(`branchline_${line} `))
+          ?.split(' ')
+          .at(-1),
+      )
+    expect(value('queue_messages_total{fate="taken"}')).toBeGreaterThan(10)
+    expect(value('queue_message_age_seconds_count')).toBeGreaterThan(10)
+    expect(value('dead_letters_total{why="refused"}')).toBeGreaterThan(5)
+  })
 })
