@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { ofTheDay } from './test/support/by-day.ts'
 
 /** The program from outside: one service at a time, by users of this project's own, since others may run beside it. */
 const fromOutside = (name: string, firstUserId: number, include: string[], exclude: string[] = []) => ({
@@ -18,6 +19,9 @@ const fromOutside = (name: string, firstUserId: number, include: string[], exclu
 })
 const PREVIEWS = 'test/end-to-end/preview*.test.ts'
 const QUEUES = ['test/end-to-end/queue*.test.ts', 'test/end-to-end/mail-front-end.test.ts', 'test/faults/queues.test.ts']
+/** Long ones that break one thing in many ways: a third of them each day, all where all tests are taken. */
+const LONG = ['bounds', 'disk', 'hostile', 'model', 'processes', 'queues', 'sweep', 'wedged'].map((name) => `test/faults/${name}.test.ts`)
+const NOT_TODAY = LONG.filter((file) => !ofTheDay(LONG, 3).includes(file))
 const GITHUB = ['test/end-to-end/github*.test.ts', 'test/faults/github.test.ts']
 
 export default defineConfig({
@@ -30,8 +34,8 @@ export default defineConfig({
       },
       fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB]),
       fromOutside('previews', 34_000, [PREVIEWS]),
-      fromOutside('queues', 38_000, QUEUES),
-      fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB]),
+      fromOutside('queues', 38_000, QUEUES, NOT_TODAY),
+      fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB, ...NOT_TODAY]),
       fromOutside('github', 46_000, GITHUB),
       // One synthesis of the stacks takes 400 MB, and loading the CDK some seconds.
       {

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { acceptWhileSaving } from './accept-while-saving.ts'
 import { accepts } from './accepts.ts'
+import { image } from './image.ts'
 import { interrupt } from './interrupt.ts'
 import { modelRequest } from './model-request.ts'
 import { broker } from './broker.ts'
@@ -44,6 +45,7 @@ const SUBJECTS: readonly Subject[] = [
   githubWebhooks,
   githubFlood,
   githubIssues,
+  image,
 ]
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, json: { type: 'string' } } })

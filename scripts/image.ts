@@ -66,6 +66,6 @@ if (verb === 'push') {
   logIn(program, uri)
   run(program, ['tag', local, `${uri}:${tag}`])
   // zstd is pulled and unpacked faster; docker itself pushes what it has.
-  run(program, ['push', ...(program === 'docker' ? [] : ['--compression-format', 'zstd']), `${uri}:${tag}`])
+  run(program, ['push', ...(program === 'docker' ? [] : ['--compression-format', 'zstd', '--compression-level', '9']), `${uri}:${tag}`])
   process.stdout.write(`${uri}:${tag}\n`)
 } else process.stdout.write(`${local}\n`)

@@ -1,7 +1,4 @@
-import { assemble } from './assemble.ts'
-import { configToStart } from './config-to-start.ts'
 import { explain } from './explain.ts'
-import { greeting } from './greeting.ts'
 import { raisePowers } from './process/powers.ts'
 
 /** A Ctrl-C reaches us from the terminal and once more from npm. */
@@ -13,7 +10,8 @@ const SAME_SIGNAL_MS = 1000
  * @param httpOnly takes no messages from queues, whatever the environment says
  */
 export async function serve({ httpOnly = false } = {}): Promise<number> {
-  await raisePowers()
+  await raisePowers() // before the rest is loaded, because it may start all over
+  const [{ configToStart }, { assemble }, { greeting }] = await Promise.all([import('./config-to-start.ts'), import('./assemble.ts'), import('./greeting.ts')])
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {}) // who read them may have gone
   const stop = new AbortController()
   let begun = false

@@ -1,6 +1,6 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
-import { defaultProvider } from '@aws-sdk/credential-provider-node'
-import { SignatureV4 } from '@smithy/signature-v4'
+import type { defaultProvider as DefaultProvider } from '@aws-sdk/credential-provider-node'
+import type { SignatureV4 } from '@smithy/signature-v4'
 
 /** What the operator says of the models of Amazon Bedrock. */
 export interface BedrockAccess {
@@ -63,14 +63,13 @@ export class Bedrock {
   readonly url: string
   readonly region: string
   readonly #bearer: string | undefined
-  readonly #credentials = defaultProvider()
-  readonly #signer: SignatureV4
+  /** What signs, with where it has credentials from; loaded when it is first needed. */
+  #signing: Promise<{ readonly credentials: ReturnType<typeof DefaultProvider>; readonly signer: SignatureV4 }> | undefined
 
   constructor({ url, region, bearer }: BedrockAccess) {
     this.url = url
     this.region = region
     this.#bearer = bearer
-    this.#signer = new SignatureV4({ service: 'bedrock', region, credentials: this.#credentials, sha256: Sha256, applyChecksum: false })
   }
 
   /**
@@ -81,7 +80,7 @@ export class Bedrock {
   async check(): Promise<void> {
     if (this.#bearer !== undefined) return
     try {
-      await this.#credentials()
+      await (await this.#signed()).credentials()
     } catch (error) {
       throw new NoAwsCredentials(error)
     }
@@ -95,7 +94,8 @@ export class Bedrock {
       if (value !== undefined) kept[name] = String(value)
     }
     if (this.#bearer !== undefined) return { ...kept, authorization: `Bearer ${this.#bearer}` }
-    const signed = await this.#signer.sign({
+    const { signer } = await this.#signed()
+    const signed = await signer.sign({
       method,
       protocol: url.protocol,
       hostname: url.hostname,
@@ -105,6 +105,16 @@ export class Bedrock {
       body,
     })
     return signed.headers
+  }
+
+  #signed() {
+    return (this.#signing ??= this.#load())
+  }
+
+  async #load() {
+    const [{ defaultProvider }, { SignatureV4: Signer }] = await Promise.all([import('@aws-sdk/credential-provider-node'), import('@smithy/signature-v4')])
+    const credentials = defaultProvider()
+    return { credentials, signer: new Signer({ service: 'bedrock', region: this.region, credentials, sha256: Sha256, applyChecksum: false }) }
   }
 }
 

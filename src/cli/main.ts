@@ -1,13 +1,8 @@
-import { serve } from '../main.ts'
 import { version } from '../version.ts'
-import { config } from './config.ts'
-import { doctor } from './doctor.ts'
 import { explain, Usage } from '../explain.ts'
-import { health } from './health.ts'
 import { HELP, parsed } from './options.ts'
-import { send } from './send.ts'
-import { threads } from './threads.ts'
 
+/** Each command loads what it needs: `health` is asked every half a minute in a container. */
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parsed(args)
   const [verb, ...rest] = positionals
@@ -15,19 +10,19 @@ async function main(args: readonly string[]): Promise<number> {
   if (values.help || verb === 'help' || verb === undefined) return print(HELP)
   switch (verb) {
     case 'serve':
-      return serve()
+      return (await import('../main.ts')).serve()
     case 'send':
-      return send(rest.join(' '), values)
+      return (await import('./send.ts')).send(rest.join(' '), values)
     case 'threads':
-      return threads(values)
+      return (await import('./threads.ts')).threads(values)
     case 'dlq':
-      return (await import('./dlq.ts')).dlq(rest, values) // what speaks to AWS is loaded only where it is needed
+      return (await import('./dlq.ts')).dlq(rest, values)
     case 'config':
-      return config(rest, values)
+      return (await import('./config.ts')).config(rest, values)
     case 'health':
-      return health(values.json)
+      return (await import('./health.ts')).health(values.json)
     case 'doctor':
-      return doctor()
+      return (await import('./doctor.ts')).doctor()
     default:
       throw new Usage(`There is no command ${JSON.stringify(verb)}.\n\n${HELP}`)
   }

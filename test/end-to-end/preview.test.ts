@@ -3,9 +3,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Page } from 'playwright-core'
 import { findBrowser, openBrowser } from '../support/browser.ts'
+import { inFull } from '../support/by-day.ts'
 import { clientOf, type Client } from '../support/client.ts'
 import { ask, devServersBelow, previewUrl, showing, shown } from '../support/previews.ts'
 import { startService, type Service } from '../support/service.ts'
+
+const TURNS = inFull(30, 100)
 
 const browser = findBrowser()
 const why = browser === undefined ? ' (skipped: there is no Chromium)' : ''
@@ -59,13 +62,13 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     await page.close()
   })
 
-  it('is one beside others: two threads, looked at in turn a hundred times, never show the text of the other', async () => {
+  it(`is one beside others: two threads, looked at in turn ${TURNS} times, never show the text of the other`, async () => {
     await shown(client, 'one')
     expect(await shown(client, 'two')).toMatchObject({ success: true, previewUrl: url('two') })
     // What is served is looked at, so that a page is there as soon as it has come.
     await using plain = await openBrowser(browser ?? '', { javaScriptEnabled: false })
     const page = await plain.newPage()
-    for (let turn = 0; turn < 100; turn += 1) {
+    for (let turn = 0; turn < TURNS; turn += 1) {
       const [mine, other] = turn % 2 === 0 ? ['one', 'two'] : ['two', 'one']
       await page.goto(url(mine), { waitUntil: 'domcontentloaded' })
       const heading = await page.locator('h1').innerText()

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -58,6 +58,16 @@ export async function buildImage(): Promise<Image> {
   const { OCIv1 } = JSON.parse(await buildah('inspect', '--type', 'image', 'localhost/branchline:test'))
   const { Env: env, User: user, Entrypoint, Cmd } = OCIv1.config
   return { root, env, user, command: [...(Entrypoint ?? []), ...(Cmd ?? [])] }
+}
+
+/** What whoever pulls the image gets, compressed by zstd. */
+export async function compressedBytes(): Promise<number> {
+  const archive = join(STORE, 'image.tar')
+  await rm(archive, { force: true })
+  await buildah('push', '--quiet', '--compression-format', 'zstd', '--compression-level', '9', 'localhost/branchline:test', `oci-archive:${archive}`)
+  const { size } = await stat(archive)
+  await rm(archive)
+  return size
 }
 
 /** Under which the image is told to the tests that are to run against it. */
