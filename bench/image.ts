@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { chown, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startContainer, type Container } from '../test/support/container.ts'
-import { buildImage, compressedBytes, noImage, removeContainers, type Image } from '../test/support/image.ts'
+import { buildImage, compressedBytes, noImage, removeLaidOut, type Image } from '../test/support/image.ts'
 import { temporaryFolder } from '../test/support/service.ts'
 import { inTurns, type Subject } from './support.ts'
 
@@ -36,7 +36,7 @@ export const image: Subject<'unpacked' | 'withoutAgent' | 'pulled' | 'healthy' |
     const pulled = (await compressedBytes()) / MB
     const starts = await inTurns(ROUNDS, { ours: () => started(built, ENV), bare: () => started(built, ENV, ['tini', '--', 'node', '-e', BARE_SERVER]) })
     const memory = await used(built)
-    await removeContainers()
+    await removeLaidOut()
     return {
       unpacked: { ours: [unpacked], baseline: [BEFORE.unpackedMb] },
       withoutAgent: { ours: [unpacked - agentMb], baseline: [BEFORE.unpackedMb] },

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { installBrowser } from './browser.ts'
 import { randomBytes } from 'node:crypto'
-import { buildImage, NO_IMAGE, noImage, removeContainers, TESTED_IMAGE } from './image.ts'
+import { buildImage, NO_IMAGE, noImage, removeLaidOut, TESTED_IMAGE } from './image.ts'
 
 /** Every process that a test starts carries this variable; none may be left when all have run. */
 export const MARK = 'BRANCHLINE_TEST_MARK'
@@ -15,7 +15,7 @@ export async function setup({ name }: Pick<TestProject, 'name'>): Promise<() => 
   const mark = `${MARK}=${randomBytes(8).toString('hex')}`
   process.env[MARK] = mark.slice(MARK.length + 1)
   return async () => {
-    if (name === 'image' && process.env[TESTED_IMAGE] !== undefined) await removeContainers()
+    if (name === 'image' && process.env[TESTED_IMAGE] !== undefined) await removeLaidOut()
     for (const folder of readdirSync(tmpdir()))
       if (folder.startsWith(`branchline-installed-${process.env[MARK]}-`)) rmSync(join(tmpdir(), folder), { recursive: true, force: true })
     const left = processesWith(mark).filter((pid) => pid !== process.pid)

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -10,6 +10,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** Layers are kept from one run of the tests to the next. */
 const STORE = '/var/tmp/branchline-image'
 const PROGRAMS = { buildah: '/usr/bin/buildah', runc: '/usr/sbin/runc', mmdebstrap: '/usr/bin/mmdebstrap' }
+/** What laid out images are called, with the process that laid them out. */
+const MINE = 'branchline-test-'
 const LARGE = 512 * 1024 * 1024
 const PULL_MS = 20_000
 
@@ -48,12 +50,12 @@ export async function noImage(): Promise<string | undefined> {
 /** Builds the image of this checkout, as `docker build` would, and lays it out. */
 export async function buildImage(): Promise<Image> {
   await mkdir(STORE, { recursive: true })
-  await removeContainers()
+  await removeAbandoned()
   const base = await baseImage()
   const ignored = join('deploy', 'image', 'Dockerfile.dockerignore')
   const how = ['--isolation', 'chroot', '--pull-never', '--format', 'docker', '--layers', '--ignorefile', ignored, '--build-arg', `NODE_IMAGE=${base}`]
   await buildah('bud', ...how, '-f', join('deploy', 'image', 'Dockerfile'), '-t', 'localhost/branchline:test', '.')
-  const container = await buildah('from', '--pull-never', 'localhost/branchline:test')
+  const container = await buildah('from', '--pull-never', '--name', `${MINE}${process.pid}`, 'localhost/branchline:test')
   const root = await buildah('mount', container)
   const { OCIv1 } = JSON.parse(await buildah('inspect', '--type', 'image', 'localhost/branchline:test'))
   const { Env: env, User: user, Entrypoint, Cmd } = OCIv1.config
@@ -81,8 +83,15 @@ export const testedImage = (): Image | undefined => {
   return told === undefined ? undefined : JSON.parse(told)
 }
 
-/** Nothing of the image stays mounted. */
-export const removeContainers = async (): Promise<void> => void (await buildah('rm', '--all'))
+/** What this process has laid out is not mounted any more. */
+export const removeLaidOut = async (): Promise<void> => void (await buildah('rm', `${MINE}${process.pid}`))
+
+/** The same of processes that were killed; other runs of the tests may go on beside this one. */
+async function removeAbandoned(): Promise<void> {
+  const names = (await buildah('containers', '--noheading', '--format', '{{.ContainerName}}')).split('\n')
+  const abandoned = names.filter((name) => name.startsWith(MINE) && !existsSync(`/proc/${name.slice(MINE.length)}`))
+  if (abandoned.length > 0) await buildah('rm', ...abandoned)
+}
 
 /** `node:24-slim` itself where it can be pulled, else one like it: a minimal Debian, with Node and npm from the npm registry. */
 async function baseImage(): Promise<string> {
@@ -104,8 +113,8 @@ async function baseImage(): Promise<string> {
 const STAND_IN = 'localhost/node:24-slim'
 
 async function standIn(): Promise<string> {
-  const [folder, npm] = [join(STORE, 'base'), join(STORE, 'npm')]
-  for (const each of [folder, npm]) await rm(each, { recursive: true, force: true })
+  const making = await mkdtemp(join(STORE, 'making-'))
+  const [folder, npm] = [join(making, 'base'), join(making, 'npm')]
   // As Debian's own slim images: without documentation but for licences, and without the archives of apt.
   const slim = ['usr/share/doc/*', 'usr/share/man/*', 'usr/share/locale/*'].flatMap((path) => ['--dpkgopt', `path-exclude=/${path}`])
   const keep = ['--dpkgopt', 'path-include=/usr/share/doc/*/copyright', '--aptopt', 'Acquire::Languages "none"', '--aptopt', 'Dir::Cache::pkgcache ""']
@@ -128,6 +137,6 @@ async function standIn(): Promise<string> {
   const trust = certificates === undefined ? [] : ['--env', 'NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt']
   await buildah('config', '--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...trust, '--cmd', 'node', container)
   await buildah('commit', '--quiet', '--rm', container, STAND_IN)
-  for (const each of [folder, npm]) await rm(each, { recursive: true, force: true })
+  await rm(making, { recursive: true, force: true })
   return STAND_IN
 }
