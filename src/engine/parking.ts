@@ -1,3 +1,4 @@
+import { failpoint } from '../observe/failpoint.ts'
 import { rename, rm } from 'node:fs/promises'
 import { threadKey, type ThreadRef } from '../command/ids.ts'
 import { endAll } from '../process/end-all.ts'
@@ -20,7 +21,9 @@ export async function park(ref: ThreadRef, engine: Engine, tools: Tools): Promis
 
 async function parkNow(ref: ThreadRef, engine: Engine, tools: Tools): Promise<void> {
   const found = await standing(ref, tools)
-  if (found?.record.base === undefined || !(await exists(found.paths.workTree))) return // nothing of it is there
+  if (found?.record.base === undefined) return
+  const { workTree } = found.paths
+  if (!(await exists(workTree)) && !(await exists(asideOf(workTree)))) return // nothing of it is there
   const thread = await engine.inTurn(ref, (stop) => prepareThread(ref, {}, tools, stop))
   if (await engine.inTurn(ref, () => hasUncommitted(thread, tools))) await askFor(engine, thread, 'commit', 'Saved before the thread was parked')
   await engine.previews.stop(ref)
@@ -31,11 +34,15 @@ async function parkNow(ref: ThreadRef, engine: Engine, tools: Tools): Promise<vo
     for (const each of [slot, previewSlot(thread.record, tools)]) await endAll(each, new Set())
     tools.prepared.delete(threadKey(ref))
     // Moved first: where half of it was removed, the rest would look as if files had been deleted.
-    const aside = `${paths.workTree}.making`
+    const aside = asideOf(paths.workTree)
     await removeTree(aside)
     await rename(paths.workTree, aside)
+    await failpoint('park.moved')
     for (const folder of [aside, paths.agent.folder, paths.given, paths.build.folder, paths.preview.folder, paths.preview.built]) await removeTree(folder)
     await rm(paths.index, { force: true })
     tools.log.info({ event: 'thread.parked', ...ref })
   })
 }
+
+/** Where a work tree that is made anew is removed first. */
+const asideOf = (workTree: string): string => `${workTree}.making`

@@ -41,6 +41,7 @@ export const FAILPOINTS = [
   'github.pull_made',
   'github.pull_noted',
   'github.answered',
+  'park.moved',
   'push.fixed',
   'push.sent',
   'push.refused',

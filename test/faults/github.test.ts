@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -57,6 +58,57 @@ describe('a service that is killed at', () => {
     await worked(`killed at ${name}`)
     expect(failpoints.armed(name), `${name} was never passed`).toBe(false)
   })
+})
+
+describe('a service that is killed while', () => {
+  const restarting = () => keepAlive(on.service, () => on.github.sendTo(`${on.service.url}/webhook/github`))
+  const inWorkspace = async (...args: string[]): Promise<string> => (await exec('git', ['-C', join(on.service.workspace, 'acme', 'github', 'site'), ...args])).stdout.trim()
+  async function proposed(title: string, name: string): Promise<{ readonly number: number; readonly pull: number }> {
+    const { number } = await on.github.openIssue({ title, body: `write ${name}: theirs` })
+    await done(number)
+    const found = (await on.github.pulls()).find(({ pull: { head } }) => head === `thread-issue-${number}`)
+    return { number, pull: found?.number ?? 0 }
+  }
+
+  it('a thread is parked parks it after all, and its next message finds every file', async () => {
+    const { github, service, client } = on
+    const { number } = await proposed('Parked', 'parked.txt')
+    const { body } = await client.call('POST', '/api/init', { clientId: 'acme', userId: 'github', projectId: 'site', threadId: `issue-${number}` })
+    const { projectPath } = body.workspace
+    failpoints.kill('park.moved')
+    {
+      await using _kept = restarting()
+      await github.closeIssue(number)
+      await expect
+        .poll(() => service.output(), { timeout: 60_000 })
+        .toContain(`"event":"thread.parked","clientId":"acme","userId":"github","projectId":"site","threadId":"issue-${number}"`)
+    }
+    expect(failpoints.armed('park.moved')).toBe(false)
+    expect([existsSync(projectPath), existsSync(`${projectPath}.making`)]).toEqual([false, false])
+    const again = await client.call('POST', '/api/init', { clientId: 'acme', userId: 'github', projectId: 'site', threadId: `issue-${number}` })
+    expect(await readFile(join(again.body.workspace.projectPath, 'parked.txt'), 'utf8')).toBe('theirs')
+  })
+
+  it.each(ofTheDay(['save.committed', 'save.noted', 'save.moved', 'save.checked_out'] as const, 2))(
+    'the merge of a conflicting base is saved, at %s, merges it once',
+    async (name) => {
+      const { github } = on
+      const file = `conflict-${name}.txt`
+      const { number, pull } = await proposed(`Conflict at ${name}`, file)
+      await commitToOrigin(github, 'main', { [file]: 'ours' })
+      failpoints.kill(name)
+      {
+        await using _kept = restarting()
+        await github.pushed('main')
+        await expect.poll(() => answersOf(github, pull), { timeout: 60_000 }).toHaveLength(1)
+      }
+      expect(failpoints.armed(name), `${name} was never passed`).toBe(false)
+      const branch = `thread-issue-${number}`
+      expect(await inWorkspace('rev-list', '--merges', '--count', `refs/remotes/origin/main..${branch}`)).toBe('1')
+      expect(await inWorkspace('merge-base', '--is-ancestor', 'refs/remotes/origin/main', branch)).toBe('')
+      expect(await inWorkspace('log', '--format=%s', branch)).toContain(`Wrote ${file}`)
+    },
+  )
 })
 
 describe('what GitHub does meanwhile:', () => {
