@@ -8,7 +8,7 @@ const fromOutside = (name: string, firstUserId: number, include: string[], exclu
     name,
     include,
     exclude,
-    env: { FIRST_TEST_USER_ID: String(firstUserId) },
+    env: { TEST_PROJECT: name, FIRST_TEST_USER_ID: String(firstUserId) },
     fileParallelism: false,
     maxWorkers: 1,
     testTimeout: 90_000,

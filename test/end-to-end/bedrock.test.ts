@@ -1,12 +1,16 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startBedrock, type FakeBedrock } from '../support/bedrock.ts'
 import { clientOf, type Client } from '../support/client.ts'
+import { noSeparateUsers } from '../support/separate.ts'
 import { startModel, type Model } from '../support/model.ts'
 import { startService, type Service } from '../support/service.ts'
 
 const KEYS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'CANARY-aws-secret-4c1d', sessionToken: 'CANARY-aws-session-9e2b' }
+const separate = noSeparateUsers()
 const PROFILE = 'arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0'
 
 let [model, bedrock, service, client]: [Model, FakeBedrock, Service, Client] = [undefined!, undefined!, undefined!, undefined!]
@@ -53,6 +57,44 @@ it('no AWS credential reaches a build', async () => {
   const manifest = { name: 'x', scripts: { build: 'env | grep -q ^PATH= && ! env | grep -q ^AWS_' } }
   await client.run('c', `write package.json: ${JSON.stringify(manifest)}`)
   expect(await client.run('c', '', { type: 'build' })).toMatchObject({ success: true })
+})
+
+it(`the role of a container is the broker's alone${separate === undefined ? '' : ` (without users of their own: ${separate})`}`, async () => {
+  const asked: string[] = []
+  const { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: Token } = KEYS
+  const role = createServer((request, answer) => {
+    asked.push(request.url ?? '')
+    answer
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ AccessKeyId, SecretAccessKey, Token, Expiration: new Date(Date.now() + 3_600_000).toISOString() }))
+  })
+  role.listen(0, '127.0.0.1')
+  await once(role, 'listening')
+  const address = role.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/v2/credentials/CANARY-role-address`
+  try {
+    await using container = await startService({
+      env: {
+        CLAUDE_CODE_USE_BEDROCK: '1',
+        AWS_REGION: 'eu-central-1',
+        ANTHROPIC_BEDROCK_BASE_URL: bedrock.url,
+        ANTHROPIC_MODEL: PROFILE,
+        AWS_CONTAINER_CREDENTIALS_FULL_URI: url,
+        AWS_EC2_METADATA_DISABLED: 'true',
+      },
+    })
+    const before = bedrock.requests.length
+    const hunt = separate === undefined ? "; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep CREDENTIALS" : ''
+    const { success, summary } = await clientOf(container).run('role', `run env${hunt}; true`)
+    expect(success).toBe(true)
+    expect(summary).not.toMatch(/CANARY-role|AWS_CONTAINER|AKIDEXAMPLE/)
+    expect(new Set(asked)).toEqual(new Set(['/v2/credentials/CANARY-role-address']))
+    const since = bedrock.requests.slice(before)
+    expect(since.length).toBeGreaterThan(1)
+    expect(since.flatMap(({ problem }) => problem ?? [])).toEqual([])
+  } finally {
+    role.close()
+  }
 })
 
 it('the service does not start without AWS credentials, and says why', () => {

@@ -15,7 +15,7 @@ afterAll(async () => {
   await model[Symbol.asyncDispose]()
 })
 
-describe.skipIf(process.env[NO_IMAGE] !== undefined).each([
+describe.skipIf(process.env['TEST_PROJECT'] === 'image' && process.env[NO_IMAGE] !== undefined).each([
   ['standard queues', false],
   ['FIFO queues', true],
 ])('by %s', (_, fifo) => {

@@ -62,7 +62,8 @@ describe('a service that is killed at', () => {
 
 describe('a service that is killed while', () => {
   const restarting = () => keepAlive(on.service, () => on.github.sendTo(`${on.service.url}/webhook/github`))
-  const inWorkspace = async (...args: string[]): Promise<string> => (await exec('git', ['-C', join(on.service.workspace, 'acme', 'github', 'site'), ...args])).stdout.trim()
+  const inWorkspace = async (...args: string[]): Promise<string> =>
+    (await exec('git', ['-C', join(on.service.workspace, 'acme', 'github', 'site'), ...args])).stdout.trim()
   async function proposed(title: string, name: string): Promise<{ readonly number: number; readonly pull: number }> {
     const { number } = await on.github.openIssue({ title, body: `write ${name}: theirs` })
     await done(number)

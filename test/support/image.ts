@@ -77,10 +77,10 @@ export const TESTED_IMAGE = 'BRANCHLINE_TESTED_IMAGE'
 /** Why there is none. */
 export const NO_IMAGE = 'BRANCHLINE_NO_IMAGE'
 
-/** The image that services are to be started from; `undefined` where they are started from this checkout. */
+/** The image that services are to be started from, in the project of that name; `undefined` where they are started from this checkout. */
 export const testedImage = (): Image | undefined => {
   const told = process.env[TESTED_IMAGE]
-  return told === undefined ? undefined : JSON.parse(told)
+  return told === undefined || process.env['TEST_PROJECT'] !== 'image' ? undefined : JSON.parse(told)
 }
 
 /** What this process has laid out is not mounted any more. */
