@@ -1,0 +1,131 @@
+/** What `docker run` was told. */
+export interface Run {
+  readonly name: string
+  readonly image: string
+  readonly command: readonly string[]
+  readonly detached: boolean
+  readonly remove: boolean
+  readonly env: Readonly<Record<string, string>>
+  /** A name or a path, and where it is inside. */
+  readonly volumes: readonly (readonly [from: string, to: string])[]
+  /** Of this machine, and of the container. */
+  readonly ports: readonly (readonly [host: string, inside: string])[]
+  readonly readOnly: boolean
+  readonly tmpfs: readonly string[]
+  readonly user: string | undefined
+  /** Those that are left; the usual ones unless something was said. */
+  readonly capabilities: readonly string[] | undefined
+  readonly noNewPrivileges: boolean
+  readonly memoryBytes: number | undefined
+  readonly stopSeconds: number | undefined
+}
+
+const SWITCHES = new Set(['-d', '--rm', '--read-only'])
+const WITH_VALUE = new Set([
+  '--name',
+  '-e',
+  '--env-file',
+  '-v',
+  '-p',
+  '--tmpfs',
+  '--user',
+  '--cap-drop',
+  '--cap-add',
+  '--security-opt',
+  '--memory',
+  '--restart',
+  '--stop-timeout',
+])
+const RESTARTS = ['no', 'on-failure', 'always', 'unless-stopped']
+const UNITS: Readonly<Record<string, number>> = { b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
+
+/** Reads the arguments of `docker run`; what it does not know it refuses. */
+export async function parseRun(args: readonly string[], callers: Readonly<Record<string, string>>, read: (file: string) => Promise<string>): Promise<Run> {
+  const { switches, values, rest } = divided(args)
+  const [image, ...command] = rest
+  if (image === undefined) throw new Error('run: names no image')
+  const all = (flag: string): readonly string[] => values.get(flag) ?? []
+  const last = (flag: string): string | undefined => all(flag).at(-1)
+  const restart = last('--restart')
+  if (restart !== undefined && !RESTARTS.includes(restart)) throw new Error(`--restart: ${restart}`)
+  if (restart !== undefined && switches.has('--rm')) throw new Error('--restart and --rm do not go together')
+  for (const option of all('--security-opt')) if (option !== 'no-new-privileges') throw new Error(`--security-opt: ${option}`)
+  const files = await Promise.all(all('--env-file').map(read))
+  return {
+    name: last('--name') ?? `container-${Math.random().toString(16).slice(2)}`,
+    image,
+    command,
+    detached: switches.has('-d'),
+    remove: switches.has('--rm'),
+    env: Object.fromEntries([...files.flatMap(linesOf), ...all('-e')].flatMap((text) => variable(text, callers))),
+    volumes: all('-v').map(volume),
+    ports: all('-p').map(port),
+    readOnly: switches.has('--read-only'),
+    tmpfs: all('--tmpfs'),
+    user: last('--user'),
+    capabilities: capabilities(all('--cap-drop'), all('--cap-add')),
+    noNewPrivileges: all('--security-opt').length > 0,
+    memoryBytes: bytes(last('--memory')),
+    stopSeconds: seconds(last('--stop-timeout')),
+  }
+}
+
+/** Flags stand before the image; what is behind it is the program's. */
+function divided(args: readonly string[]) {
+  const [switches, values] = [new Set<string>(), new Map<string, string[]>()]
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at] ?? ''
+    if (!arg.startsWith('-')) return { switches, values, rest: args.slice(at) }
+    const [, long, inside] = /^(--[a-z-]+)=(.*)$/s.exec(arg) ?? []
+    const flag = long ?? arg
+    if (SWITCHES.has(flag) && inside === undefined) switches.add(flag)
+    else if (WITH_VALUE.has(flag)) {
+      const value = inside ?? args[(at += 1)]
+      if (value === undefined) throw new Error(`${flag}: has no value`)
+      values.set(flag, [...(values.get(flag) ?? []), value])
+    } else throw new Error(`${arg}: is not known`)
+  }
+  return { switches, values, rest: [] }
+}
+
+const linesOf = (text: string): readonly string[] => text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'))
+
+/** `NAME=value`, or `NAME` for the caller's own, which is left out where the caller has none. */
+function variable(text: string, callers: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {
+  const at = text.indexOf('=')
+  if (at > 0) return [[text.slice(0, at), text.slice(at + 1)]]
+  const own = callers[text]
+  return own === undefined ? [] : [[text, own]]
+}
+
+function volume(text: string): readonly [from: string, to: string] {
+  const [from, to, how, ...more] = text.split(':')
+  if (!from || !to?.startsWith('/') || more.length > 0 || (how !== undefined && how !== 'ro')) throw new Error(`-v: ${text}`)
+  return [from, to]
+}
+
+function port(text: string): readonly [host: string, inside: string] {
+  const [, host, inside] = /^127\.0\.0\.1:(\d+):(\d+)$/.exec(text) ?? []
+  if (host === undefined || inside === undefined) throw new Error(`-p: ${text} is not for this machine alone`)
+  return [host, inside]
+}
+
+function capabilities(dropped: readonly string[], added: readonly string[]): readonly string[] | undefined {
+  if (dropped.length === 0 && added.length === 0) return undefined
+  if (dropped.join() !== 'ALL') throw new Error(`--cap-drop: ${dropped.join()}`)
+  return added.flatMap((text) => text.split(','))
+}
+
+function bytes(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const [, amount, unit] = /^(\d+)([bkmg])$/.exec(text) ?? []
+  const size = unit === undefined ? undefined : UNITS[unit]
+  if (size === undefined) throw new Error(`--memory: ${text}`)
+  return Number(amount) * size
+}
+
+function seconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d+$/.test(text)) throw new Error(`--stop-timeout: ${text}`)
+  return Number(text)
+}
