@@ -30,7 +30,10 @@ export async function storeOf(place: Wanting, tools: Tools, stop: AbortSignal): 
   const manifests = await readManifests(place.workTree)
   if (manifests === undefined) return
   const options = installOptions(place, tools, stop)
-  await tools.once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options))
+  await unlessStopped(
+    tools.once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options)),
+    stop,
+  )
 }
 
 /**
@@ -43,7 +46,10 @@ export async function ensureDependencies(place: Wanting, tools: Tools, stop: Abo
   const manifests = await readManifests(place.workTree)
   if (manifests === undefined || (await areInstalled(place.workTree, manifests))) return
   const options = installOptions(place, tools, stop)
-  await tools.once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options))
+  await unlessStopped(
+    tools.once(`dependencies ${manifests.key}`, () => storeDependencies(manifests, options)),
+    stop,
+  )
   await tools.previews.standStill(place.slot) // until the turn is over, or the agent begins
   await linkDependencies(place.workTree, manifests.key, place.slotNumber, options)
   tools.previews.restart(place.slot)
@@ -75,3 +81,17 @@ const installOptions = ({ tell }: Wanting, tools: Tools, stop: AbortSignal): Ins
   onProgress: tell,
   stop,
 })
+
+/** An install may be somebody else's, who wants it for longer. @throws what `stop` is aborted with */
+async function unlessStopped(install: Promise<void>, stop: AbortSignal): Promise<void> {
+  install.catch(() => {}) // whoever began it is told
+  const stopped = Promise.withResolvers<never>()
+  const tell = (): void => stopped.reject(stop.reason)
+  stop.addEventListener('abort', tell, { once: true })
+  try {
+    stop.throwIfAborted()
+    await Promise.race([install, stopped.promise])
+  } finally {
+    stop.removeEventListener('abort', tell)
+  }
+}
