@@ -32,7 +32,14 @@ export function assembleMetrics(config: Config, tools: Pick<Tools, 'prepared' | 
   metrics.gauge('children_memory_bytes', async () => (await children()).memoryBytes)
   metrics.start()
   const who = { client: config.CLIENT_ID, project: config.PROJECT_ID, user: config.USER_ID }
-  const lines = config.METRICS_EMF ? writeEmbeddedMetrics(metrics, who, (line) => process.stdout.write(line)) : undefined
+  const lines = config.METRICS_EMF
+    ? writeEmbeddedMetrics(metrics, {
+        namespace: config.METRICS_NAMESPACE,
+        everyMs: config.METRICS_SECONDS * 1000,
+        who,
+        write: (line) => void process.stdout.write(line),
+      })
+    : undefined
   return {
     metrics,
     [Symbol.asyncDispose]: async () => {

@@ -79,7 +79,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
 
   const binary = config.CLAUDE_CODE_PATH ?? findClaudeCode()
   const npm = findNpm(config.npmCli)
-  const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, [root, binary, process.execPath, dirname(npm)])
+  const identities = await findIdentities(config.ISOLATION, config.FIRST_USER_ID, { workspace: root, programs: [binary, process.execPath, dirname(npm)] })
   const sandbox = await findSandbox(config.SANDBOX, identities.agent(0), { workspace: root, programs: programFolders(process.execPath, binary, npm) })
   const journal = parts.use(await openJournal(config, paths.own, stop))
   const vault = await openVault(config, paths.vault, secrets)
@@ -228,7 +228,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   parts.use(keepHealthFile(paths.health, async () => ({ status: await engine.health(), epoch: journal.epoch, queues: worker?.health })))
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   parts.defer(() => worker?.stopListening())
-  await worker?.start(engine, () => outbox.ring())
+  await worker?.start(engine, { ring: () => outbox.ring(), touched: () => idle.touch() })
   await issues?.start()
   parts.use(idle).start()
   const started = parts.move()

@@ -130,10 +130,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     problems.push(...settingsProblems(values.AGENT_SETTINGS_FILE).map((problem) => `AGENT_SETTINGS_FILE: ${problem}`))
   }
   const place = {
-    workspacePath: resolve(values.WORKSPACE_PATH ?? '.'), // undefined where it is no text that a path can be
+    workspacePath: resolve(values.WORKSPACE_PATH ?? ''),
     openOrigin: origin?.authorization === undefined && values.VAULT_KEY === undefined && /^https?:/.test(origin?.url ?? '') ? origin?.url : undefined,
   }
-  if (problems.length > 0) throw new BadConfiguration(problems, place)
+  if (problems.length > 0) throw new BadConfiguration(problems, parsed['WORKSPACE_PATH'] === undefined ? undefined : place)
   const { REPO_URL, EGRESS_ALLOW, LEASE_TTL_SECONDS, ...rest } = { ...values, ...who }
   const [table, key] = [values.JOURNAL_TABLE, containerOf(values)]
   const always = [REGISTRY, environment['npm_config_registry'], origin?.url, githubUrl(values.GITHUB_API_URL)]

@@ -1,13 +1,23 @@
 import * as z from 'zod'
-import { flag, headers } from './shapes.ts'
+import { flag, headers, whole } from './shapes.ts'
 
 /** Environment variables of what watches the service, as those of `variables.ts`. */
 export const WATCHING_VARIABLES = {
   METRICS_EMF: {
     group: 'service',
     default: 'false',
-    about: 'Whether what is measured is written as a line a minute on standard output, in the embedded metric format of CloudWatch.',
+    about: 'Whether what is measured is written as lines on standard output, in the embedded metric format of CloudWatch.',
     shape: flag.default(false),
+  },
+  METRICS_SECONDS: { group: 'service', default: '60', about: 'Seconds between two such lines.', shape: whole(1, 3600).default(60) },
+  METRICS_NAMESPACE: {
+    group: 'service',
+    default: 'Branchline',
+    about: 'Namespace of CloudWatch that they are for.',
+    shape: z
+      .string()
+      .regex(/^[\w./#:-]{1,255}$/, 'must be 1 to 255 letters, digits or . - _ / # :')
+      .default('Branchline'),
   },
   OTEL_EXPORTER_OTLP_ENDPOINT: {
     group: 'service',

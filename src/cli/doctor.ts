@@ -119,7 +119,7 @@ async function port({ HOST, PORT }: Config): Promise<Finding> {
 async function sandbox({ CLAUDE_CODE_PATH, SANDBOX, ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {
   if (SANDBOX === 'off') return note('agents see the files of this machine as their user does; set SANDBOX=bubblewrap to hide them')
   const [binary, npm] = [CLAUDE_CODE_PATH ?? findClaudeCode(), findNpm(npmCli)]
-  const identities = await findIdentities(ISOLATION, FIRST_USER_ID, [workspacePath, binary, process.execPath, dirname(npm)])
+  const identities = await findIdentities(ISOLATION, FIRST_USER_ID, { workspace: workspacePath, programs: [binary, process.execPath, dirname(npm)] })
   const { level } = await findSandbox(SANDBOX, identities.agent(0), { workspace: workspacePath, programs: programFolders(process.execPath, binary, npm) })
   return ok(
     level === 'processes'
@@ -129,12 +129,10 @@ async function sandbox({ CLAUDE_CODE_PATH, SANDBOX, ISOLATION, FIRST_USER_ID, wo
 }
 
 async function users({ CLAUDE_CODE_PATH, ISOLATION, FIRST_USER_ID, workspacePath, npmCli }: Config): Promise<Finding> {
-  const { level, reason } = await findIdentities(ISOLATION, FIRST_USER_ID, [
-    workspacePath,
-    CLAUDE_CODE_PATH ?? findClaudeCode(),
-    process.execPath,
-    dirname(findNpm(npmCli)),
-  ])
+  const { level, reason } = await findIdentities(ISOLATION, FIRST_USER_ID, {
+    workspace: workspacePath,
+    programs: [CLAUDE_CODE_PATH ?? findClaudeCode(), process.execPath, dirname(findNpm(npmCli))],
+  })
   if (level === 'separate') return ok('agents run as users of their own')
   return note(`agents run as this user (${reason ?? ''}); run as root, in a folder that other users can reach, to separate them`)
 }

@@ -201,8 +201,8 @@ export class QueueClient implements AsyncDisposable {
       const state = await this.#knock(threadId)
       if (state === 'runs' && !ran) this.#options.onProgress?.('running')
       ran = state === 'runs'
-      if (state === 'unknown') return
-      await wait(ran ? LOOK_MS : WAKE_MS)
+      if (state === 'unknown' && this.#options.wake === undefined) return
+      await wait(state === 'unknown' ? WOKEN_MS : ran ? LOOK_MS : WAKE_MS)
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Outbox } from './outbox.ts'
 import { FIRST_MEND_MS, Later } from './later.ts'
 import { recover, recoverRun } from './recovery.ts'
 import { runCommand, type Ran } from './run-command.ts'
-import { about, showCommits, showThread, tellCommit, tellEnd } from './tell.ts'
+import { about, showCommits, showThread, tellCommit, tellEnd, tellSuperseded } from './tell.ts'
 import { ThreadPreviews } from './thread-previews.ts'
 import type { Tools } from './tools.ts'
 import { Turns } from './turns.ts'
@@ -290,7 +290,7 @@ export class Engine implements AsyncDisposable {
     const entry = this.#entries.get(commandKey(of))
     if (entry !== undefined) this.#lanes.leave(entry)
     this.#entries.delete(commandKey(of))
-    this.#tell(by, { type: 'run.ended', success: false, code: 'superseded', summary: `Taken along by ${by.commandId}` }, of.commandId)
+    tellSuperseded(of.commandId, by, this.#tools)
     this.#outbox.ring()
   }
 

@@ -1,4 +1,5 @@
 import { threadKey, type ThreadRef } from '../command/ids.ts'
+import type { Command } from '../command/command.ts'
 import type { Result } from '../command/result.ts'
 import type { CommandRecord } from '../journal/journal.ts'
 import { measure } from '../observe/measure.ts'
@@ -56,6 +57,12 @@ export function tellEnd(record: CommandRecord, result: Result, tools: Tools): vo
     files: filesChanged?.length,
     skipped: skipped?.length,
   })
+}
+
+/** The same for a command that a newer one has taken along before it began. */
+export function tellSuperseded(commandId: string, by: Command, tools: Tools): void {
+  tools.events(by).append({ commandId, type: 'run.ended', success: false, code: 'superseded', summary: `Taken along by ${by.commandId}` })
+  measure('runs_total', 1, { type: by.type, outcome: 'superseded' })
 }
 
 /** Brings the views of a thread up to date: the agent's own git, and the file for people. */

@@ -2,9 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { MEASURES, type MeasureName } from './measure.ts'
 import type { Metrics } from './metrics.ts'
 
-const EVERY_MS = 60_000
-const NAMESPACE = 'Branchline'
-
 /** CloudWatch's names of units. */
 function unitOf(name: MeasureName): string {
   if (name.endsWith('_seconds')) return 'Seconds'
@@ -13,21 +10,29 @@ function unitOf(name: MeasureName): string {
   return MEASURES[name].kind === 'counter' && name !== 'cost_usd_total' ? 'Count' : 'None'
 }
 
+export interface EmbeddedMetrics {
+  readonly namespace: string
+  readonly everyMs: number
+  /** Whose container it is. */
+  readonly who: Readonly<Record<string, string | undefined>>
+  readonly write: (line: string) => void
+}
+
 /**
  * Writes what was measured as one line a minute, in CloudWatch's embedded metric format, which a log group makes metrics of. They have no
  * dimensions, because CloudWatch takes money for each combination: all containers count together, and whose it was stands beside it.
  */
-export function writeEmbeddedMetrics(metrics: Metrics, who: Readonly<Record<string, string | undefined>>, write: (line: string) => void): AsyncDisposable {
+export function writeEmbeddedMetrics(metrics: Metrics, { namespace, everyMs, who, write }: EmbeddedMetrics): AsyncDisposable {
   const stop = new AbortController()
   const line = async (): Promise<void> => {
     const measured = (await metrics.since()).filter(({ values }) => values.length > 0)
-    const directive = { Namespace: NAMESPACE, Dimensions: [[]], Metrics: measured.map(({ name }) => ({ Name: name, Unit: unitOf(name) })) }
+    const directive = { Namespace: namespace, Dimensions: [[]], Metrics: measured.map(({ name }) => ({ Name: name, Unit: unitOf(name) })) }
     const values = Object.fromEntries(measured.map(({ name, values: [first, ...rest] }) => [name, rest.length === 0 ? first : [first, ...rest]]))
     write(`${JSON.stringify({ _aws: { Timestamp: Date.now(), CloudWatchMetrics: [directive] }, event: 'metrics', ...who, ...values })}\n`)
   }
   const working = (async () => {
     while (!stop.signal.aborted) {
-      await delay(EVERY_MS, undefined, { signal: stop.signal, ref: false }).catch(() => {}) // stopped
+      await delay(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {}) // stopped
       await line().catch(() => {}) // what a look could not find out stands in the next line
     }
   })()

@@ -1,34 +1,32 @@
 import { channel } from 'node:diagnostics_channel'
 
-/** From a few milliseconds to an hour. */
-const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600] as const
+/** Of every histogram, in seconds: from a few milliseconds to an hour. */
+export const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600] as const
 
 /** Everything that is measured, by the name under which it is shown: what it means, of which kind it is, by what it is told apart. */
 export const MEASURES = {
   queue_messages_total: { kind: 'counter', about: 'Messages taken out of queues and recorded or refused.', labels: ['fate'] },
-  queue_message_age_seconds: { kind: 'histogram', about: 'Age of a message when it was received: how long it lay in its queue.', labels: [], buckets: SECONDS },
+  queue_message_age_seconds: { kind: 'histogram', about: 'Age of a message when it was received: how long it lay in its queue.', labels: [] },
   interrupts_total: { kind: 'counter', about: 'Runs that a newer message, or a user, has interrupted.', labels: [] },
-  thread_switch_seconds: { kind: 'histogram', about: 'From the turn of a run to its work tree being ready.', labels: [], buckets: SECONDS },
+  thread_switch_seconds: { kind: 'histogram', about: 'From the turn of a run to its work tree being ready.', labels: [] },
   dead_letters_total: { kind: 'counter', about: 'Messages that could not be taken, and commands given up.', labels: ['why'] },
   container_threads: { kind: 'gauge', about: 'Threads that have been worked in since the start.', labels: [] },
   runs_total: { kind: 'counter', about: 'Commands that have ended, by type and outcome.', labels: ['type', 'outcome'] },
-  run_seconds: { kind: 'histogram', about: 'How long a command took, over all its attempts.', labels: ['type'], buckets: SECONDS },
+  run_seconds: { kind: 'histogram', about: 'How long a command took, over all its attempts.', labels: ['type'] },
   first_model_request_seconds: {
     kind: 'histogram',
     about: 'From the acceptance of a message to the first request to the model.',
     labels: [],
-    buckets: SECONDS,
   },
   cost_usd_total: { kind: 'counter', about: 'What the model has cost, in USD.', labels: [] },
-  http_request_seconds: { kind: 'histogram', about: 'How long requests took, by route.', labels: ['method', 'route', 'status'], buckets: SECONDS },
+  http_request_seconds: { kind: 'histogram', about: 'How long requests took, by route.', labels: ['method', 'route', 'status'] },
   previews_healthy: { kind: 'gauge', about: 'Previews that are ready and whose pages can be shown.', labels: [] },
   previews_unhealthy: { kind: 'gauge', about: 'Previews that have failed, or have errors on their pages.', labels: [] },
-  preview_start_seconds: { kind: 'histogram', about: 'From the start of a dev server to its first answer.', labels: [], buckets: SECONDS },
+  preview_start_seconds: { kind: 'histogram', about: 'From the start of a dev server to its first answer.', labels: [] },
   preview_change_seconds: {
     kind: 'histogram',
     about: 'From a file being written to browsers being told (hot module replacement).',
     labels: [],
-    buckets: SECONDS,
   },
   service_cpu_percent: { kind: 'gauge', about: 'Processor time of the service since the look before; 100 is one core.', labels: [] },
   service_memory_bytes: { kind: 'gauge', about: 'Resident memory of the service.', labels: [] },
@@ -40,7 +38,6 @@ interface Measure {
   readonly kind: 'counter' | 'gauge' | 'histogram'
   readonly about: string
   readonly labels: readonly string[]
-  readonly buckets?: readonly number[]
 }
 
 export type MeasureName = keyof typeof MEASURES

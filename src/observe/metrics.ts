@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { MEASURE_CHANNEL, MEASURES, type GaugeName, type Measured, type MeasureName } from './measure.ts'
+import { BUCKETS, MEASURE_CHANNEL, MEASURES, type GaugeName, type Measured, type MeasureName } from './measure.ts'
 
 const PREFIX = 'branchline_'
 /** As many values as CloudWatch takes of one metric in one line. */
@@ -17,7 +17,7 @@ export class Metrics implements Disposable {
   readonly #registry = new Registry()
   readonly #take = new Map<string, (measured: Measured) => void>()
   readonly #gauges = new Map<GaugeName, () => number | Promise<number>>()
-  readonly #new = new Map<MeasureName, number[]>()
+  readonly #new = new Map<MeasureName, { values: number[]; seen: number }>()
 
   constructor() {
     for (const [name, { kind, about: help, labels }] of Object.entries(MEASURES)) {
@@ -27,7 +27,7 @@ export class Metrics implements Disposable {
         if (labels.length === 0) counter.inc(0)
         this.#take.set(name, (measured) => counter.inc(measured.labels, measured.value))
       } else if (kind === 'histogram') {
-        const histogram = new Histogram({ ...settings, buckets: [...MEASURES.run_seconds.buckets] })
+        const histogram = new Histogram({ ...settings, buckets: [...BUCKETS] })
         this.#take.set(name, (measured) => histogram.observe(measured.labels, measured.value))
       }
     }
@@ -61,7 +61,7 @@ export class Metrics implements Disposable {
 
   /** What counters grew by, what histograms took in, and how gauges stand. */
   async since(): Promise<readonly Since[]> {
-    const events = [...this.#new].map(([name, values]) => ({ name, values }))
+    const events = [...this.#new].map(([name, { values }]) => ({ name, values }))
     this.#new.clear()
     const gauges = await Promise.all([...this.#gauges].map(async ([name, look]) => ({ name, values: [await look()] })))
     return [...events, ...gauges]
@@ -70,10 +70,16 @@ export class Metrics implements Disposable {
   readonly #hear = (message: unknown): void => {
     const measured = message as Measured // oxlint-disable-line typescript/no-unsafe-type-assertion -- only `measure` publishes there
     this.#take.get(measured.name)?.(measured)
-    const values = this.#new.get(measured.name) ?? []
-    this.#new.set(measured.name, values)
+    const fresh = this.#new.get(measured.name) ?? { values: [], seen: 0 }
+    this.#new.set(measured.name, fresh)
+    const { values } = fresh
     if (MEASURES[measured.name].kind === 'counter') values[0] = (values[0] ?? 0) + measured.value
     else if (values.length < MAX_VALUES) values.push(measured.value)
-    else values[Math.floor(Math.random() * MAX_VALUES)] = measured.value
+    else {
+      // Each of all that were measured has the same chance to be among those that are told (reservoir sampling).
+      const at = Math.floor(Math.random() * (fresh.seen + 1))
+      if (at < MAX_VALUES) values[at] = measured.value
+    }
+    fresh.seen += 1
   }
 }

@@ -32,7 +32,7 @@ export class Traces implements AsyncDisposable {
   readonly #open = new Map<string, Open>()
 
   constructor({ endpoint, headers, version }: TracesOptions) {
-    const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, headers: { ...headers } })
+    const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces`, headers: { ...headers }, timeoutMillis: FLUSH_MS })
     this.#provider = new TracerProvider({
       resource: resourceFromAttributes({ 'service.name': 'branchline', 'service.version': version }),
       spanProcessors: [new BatchSpanProcessor({ exporter })],
@@ -48,7 +48,7 @@ export class Traces implements AsyncDisposable {
     if (open === undefined) return // accepted before the start of this service
     switch (event.type) {
       case 'run.started':
-        this.#end(open, 'wait', at)
+        for (const name of open.steps.keys()) this.#end(open, name, at) // those of an attempt before this one, too
         return this.#start(open, 'prepare', 'prepare', at, { 'branchline.attempt': event.attempt })
       case 'workspace.ready':
         this.#end(open, 'prepare', at)

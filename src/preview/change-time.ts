@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises'
+import { lstat, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { measure } from '../observe/measure.ts'
 
@@ -10,10 +10,12 @@ const MOST_FILES = 20
 export async function measureChange(message: { readonly updates?: unknown; readonly triggeredBy?: unknown }, workTree: string): Promise<void> {
   const told: readonly unknown[] = Array.isArray(message.updates) ? message.updates.map((update: unknown) => pathOf(update)) : [message.triggeredBy]
   const now = Date.now()
+  const root = await realpath(workTree).catch(() => workTree)
   for (const path of new Set(told.slice(0, MOST_FILES))) {
     if (typeof path !== 'string' || path.length > 1000 || path.includes('..') || path.includes('\0')) continue
     const file = path.startsWith(`${workTree}/`) ? path : join(workTree, path.replace(/\?.*$/, ''))
-    const written = await lstat(file).catch(() => undefined) // a module that is no file
+    const real = await realpath(file).catch(() => '') // a module that is no file
+    const written = real.startsWith(`${root}/`) ? await lstat(real).catch(() => undefined) : undefined
     const seconds = (now - (written?.mtimeMs ?? 0)) / 1000
     if (seconds >= 0 && seconds < MOST_SECONDS) measure('preview_change_seconds', seconds, {})
   }

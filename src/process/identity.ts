@@ -1,3 +1,7 @@
+import { randomUUID } from 'node:crypto'
+import { lchown, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf } from '../observe/text.ts'
 import { hasPowers, WITHOUT_POWERS } from './powers.ts'
 import { run } from './run.ts'
 import type { Identity } from './start.ts'
@@ -33,40 +37,73 @@ const separate = (firstUser: number, through: readonly string[]): Identities => 
 
 const same = (reason: string): Identities => ({ level: 'same', reason, agent: () => ({}), preview: () => ({}), install: () => ({}), owns: () => false })
 
-/** `ISOLATION=require` was asked for and cannot be had. */
+/** Agents would not be kept apart as they have to be. */
 export class IsolationUnavailable extends Error {
-  constructor(reason: string) {
-    super(`ISOLATION=require, but users cannot be switched: ${reason}`)
+  constructor(message: string) {
+    super(message)
     this.name = 'IsolationUnavailable'
   }
 }
 
 /**
- * Finds out once, at start, whether agents can run as users of their own: the service may switch users,
- * and such a user reaches the workspace and the programs it needs. No parent folder is opened for it.
+ * Finds out once, at start, whether agents can run as users of their own: the service may switch users, files can be theirs, and such a
+ * user reaches the workspace and the programs it needs. No parent folder is opened for it.
  *
- * @throws IsolationUnavailable where `isolation` is `require` and it cannot
+ * @throws IsolationUnavailable where it cannot, and `isolation` is `require` or agents would have the service's capabilities
  */
-export async function findIdentities(isolation: 'auto' | 'require', firstUser: number, reachable: readonly string[]): Promise<Identities> {
-  const wanted = separate(firstUser, process.getuid?.() === 0 ? [] : WITHOUT_POWERS)
-  const reason = await obstacle(wanted, reachable)
-  if (reason === undefined) return wanted
-  if (isolation === 'require') throw new IsolationUnavailable(reason)
+export async function findIdentities(
+  isolation: 'auto' | 'require',
+  firstUser: number,
+  { workspace, programs }: { readonly workspace: string; readonly programs: readonly string[] },
+): Promise<Identities> {
+  const root = process.getuid?.() === 0
+  const powers = !root && (await hasPowers())
+  const reason = await (async () => {
+    if (process.platform !== 'linux') return 'users are switched on Linux only'
+    if (!root && !powers) return 'the service is not root, and has not the capabilities that would do'
+    // Root has nothing that `setpriv` must take off, but there may be none, or one that knows less.
+    const through = powers || (await canDrop(firstUser)) ? WITHOUT_POWERS : []
+    const wanted = separate(firstUser, through)
+    return (await obstacle(wanted, workspace, programs)) ?? wanted
+  })()
+  if (typeof reason !== 'string') return reason
+  if (isolation === 'require') throw new IsolationUnavailable(`ISOLATION=require, but users cannot be switched: ${reason}`)
+  if (powers)
+    throw new IsolationUnavailable(
+      `Users cannot be switched (${reason}), and agents must not have the capabilities of the service. Mend that, such as by chmod o+x, or forbid new privileges, so that the service has none.`,
+    )
   return same(reason)
 }
 
-async function obstacle(wanted: Identities, reachable: readonly string[]): Promise<string | undefined> {
-  if (process.platform !== 'linux') return 'users are switched on Linux only'
-  if (process.getuid?.() !== 0 && !(await hasPowers())) return 'the service is not root, and has not the capabilities that would do'
-  for (const path of reachable) {
+const canDrop = async (uid: number): Promise<boolean> => (await succeeds('/bin/true', [], { uid, gid: uid, through: WITHOUT_POWERS })) === true
+
+async function obstacle(wanted: Identities, workspace: string, programs: readonly string[]): Promise<string | undefined> {
+  if (wanted.owns(process.getuid?.() ?? 0)) return `FIRST_USER_ID: user ${process.getuid?.()} is the service's own`
+  const given = join(workspace, `.given-${randomUUID()}`)
+  try {
+    await writeFile(given, '')
+    const { uid = 0, gid = 0 } = wanted.agent(0)
+    await lchown(given, uid, gid)
+  } catch (error) {
+    return `files in ${workspace} cannot be given to another user (${messageOf(error)})`
+  } finally {
+    await rm(given, { force: true })
+  }
+  for (const path of [workspace, ...programs]) {
     for (const as of [wanted.agent(0), wanted.install()]) {
-      try {
-        const { code } = await run('/usr/bin/test', ['-x', path], { cwd: '/', env: {}, as })
-        if (code !== 0) return `user ${as.uid} cannot reach ${path}`
-      } catch (error) {
-        return `no program can be started as user ${as.uid}: ${error instanceof Error ? error.message : String(error)}`
-      }
+      const reached = await succeeds('/usr/bin/test', ['-x', path], as)
+      if (reached === false) return `user ${as.uid} cannot reach ${path}`
+      if (reached !== true) return `no program can be started as user ${as.uid}: ${reached}`
     }
   }
   return undefined
+}
+
+/** Whether a program ends with 0 as a user, or why it could not be started. */
+async function succeeds(file: string, args: readonly string[], as: Identity): Promise<boolean | string> {
+  try {
+    return (await run(file, args, { cwd: '/', env: {}, as })).code === 0
+  } catch (error) {
+    return messageOf(error)
+  }
 }

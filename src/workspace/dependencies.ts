@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
 import { printable } from '../observe/text.ts'
@@ -7,6 +7,7 @@ import type { Identities } from '../process/identity.ts'
 import { readPlainFile } from '../process/plain-file.ts'
 import { removeTree } from '../process/remove-tree.ts'
 import { run } from '../process/run.ts'
+import type { Identity } from '../process/start.ts'
 import { SLOT_VARIABLE } from '../process/table.ts'
 import { SYSTEM_PATH } from '../git/git.ts'
 import { give } from './files.ts'
@@ -111,8 +112,10 @@ export async function storeDependencies(manifests: Manifests, options: InstallOp
   await mkdir(store, { recursive: true, mode: 0o755 })
   const owner = identities.install()
   const home = join(store, '.home')
-  await mkdir(home, { recursive: true })
-  await give(home, owner)
+  for (const folder of [home, join(home, 'tmp')]) {
+    await mkdir(folder, { recursive: true, mode: 0o755 })
+    await give(folder, owner)
+  }
   const making = await mkdtemp(join(store, `.${manifests.key}.making-`))
   try {
     await chmod(making, 0o755)
@@ -154,6 +157,9 @@ async function npm(verb: 'ci' | 'install', cwd: string, home: string, options: I
         ...options.networkEnv,
         PATH: `${join(process.execPath, '..')}:${SYSTEM_PATH}`,
         HOME: home,
+        // In the folder for everybody's temporary files an agent could have laid out what Node takes for npm's own code.
+        TMPDIR: join(home, 'tmp'),
+        NODE_DISABLE_COMPILE_CACHE: '1',
         npm_config_cache: join(home, 'cache'),
         // A package from git brings an .npmrc of its own; what that may name as a program is named here.
         npm_config_git: 'git',
@@ -175,6 +181,14 @@ async function npm(verb: 'ci' | 'install', cwd: string, home: string, options: I
   throw new RunFailure('workspace_failed', `npm ${verb} failed: ${words}`)
 }
 
+/** Others may put something there meanwhile: no link of theirs is followed, and no file of theirs is taken for ours. */
+async function writeOwn(path: string, content: Buffer, { uid, gid }: Identity): Promise<void> {
+  await using file = await open(path, 'wx', 0o600)
+  await file.writeFile(content)
+  await file.chmod(0o664)
+  if (uid !== undefined && gid !== undefined) await file.chown(uid, gid)
+}
+
 /**
  * Gives a work tree its own `node_modules`: hard links to the stored set, so a second thread costs neither time nor disk.
  * Packages that the agent installs or replaces become new files; the stored ones are read-only for it.
@@ -191,13 +205,10 @@ export async function linkDependencies(workTree: string, key: string, slotNumber
   )
   if (code !== 0) throw new Error(`${basename(from)} could not be linked: ${stderr.toString('utf8').slice(-500)}`)
   // npm rewrites this one in place, so each work tree has its own, which is its agent's.
+  const noted = await readPlainFile(join(from, '.package-lock.json'), MANIFEST_BYTES)
   const lock = join(making, '.package-lock.json')
-  if ((await stat(lock).catch(() => undefined)) !== undefined) {
-    await rm(lock)
-    await copyFile(join(from, '.package-lock.json'), lock)
-    await chmod(lock, 0o664)
-    await give(lock, identities.agent(slotNumber))
-  }
+  await rm(lock, { force: true })
+  if (noted !== undefined) await writeOwn(lock, noted, identities.agent(slotNumber))
   await removeTree(to)
   await rename(making, to)
   await writeFile(markerOf(workTree), key)

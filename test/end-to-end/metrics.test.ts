@@ -27,6 +27,8 @@ beforeAll(async () => {
       ANTHROPIC_API_KEY: 'CANARY-model-key-7f3a',
       API_TOKENS_FILE: '',
       METRICS_EMF: 'true',
+      METRICS_SECONDS: '3600',
+      METRICS_NAMESPACE: 'Branchline/tested',
       CLIENT_ID: 'acme',
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/`,
       OTEL_EXPORTER_OTLP_HEADERS: 'X-Key=CANARY-collector%20key',
@@ -110,7 +112,7 @@ it('what was measured is a line of the log, in the embedded metric format of Clo
   expect(lines).toHaveLength(1)
   expect(line).toMatchObject({ event: 'metrics', client: 'acme', runs_total: 4, interrupts_total: 1, container_threads: 2 })
   const { CloudWatchMetrics: directives, Timestamp } = line._aws
-  expect(directives).toMatchObject([{ Namespace: 'Branchline', Dimensions: [[]] }])
+  expect(directives).toMatchObject([{ Namespace: 'Branchline/tested', Dimensions: [[]] }])
   expect(Timestamp).toBeGreaterThan(Date.now() - 60_000)
   for (const { Name, Unit } of directives[0].Metrics) {
     expect(Object.keys(MEASURES)).toContain(Name)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -117,6 +117,8 @@ describe(`the image${missing === undefined ? '' : ` (skipped: ${missing})`}`, ()
       const users = new Set(out.split('\n').map((line) => line.split('\t')[1]))
       for (const user of [USER, FIRST_USER_ID, FIRST_USER_ID + 1]) expect(users).toContain(String(user))
       expect(users).not.toContain('0')
+      // What npm's Node keeps between starts is not where an agent could have put it before.
+      expect((await service.container.exec(['ls', '/tmp'])).out).not.toContain('node-compile-cache')
       expect(service.output()).toContain('agents     run as users of their own')
       expect((await service.container.exec(['branchline', 'health'])).out).toBe('healthy\n')
     },
@@ -190,11 +192,26 @@ describe(`the image${missing === undefined ? '' : ` (skipped: ${missing})`}`, ()
     expect(output()).toContain('ISOLATION=require, but users cannot be switched')
   })
 
+  it.skipIf(missing !== undefined)('where agents would have its capabilities it does not start, and says what to do', async () => {
+    const closed = await volume()
+    await chmod(closed, 0o700)
+    for (const [env, why] of [
+      [{}, `user ${FIRST_USER_ID} cannot reach /workspace`],
+      [{ FIRST_USER_ID: String(USER - 2) }, `user ${USER} is the service's own`],
+    ] as const) {
+      const { ended, output } = run({ env: { ...SERVING, SIMULATION: 'true', ...env }, volumes: [[closed, '/workspace']] })
+      expect(await ended).toBe(1)
+      expect(output()).toContain(why)
+      expect(output()).toContain('agents must not have the capabilities of the service')
+    }
+  })
+
   it.skipIf(missing !== undefined)('as root with no capability but those it needs it works too, as it has to on a network file system', async () => {
     const capabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID']
     const service = await serve(await volume(), { user: '0:0', capabilities, env: { ISOLATION: 'require' } })
-    const result = await clientOf(service).run('rooted', 'run id -u > id.txt; grep CapBnd /proc/self/status')
+    const result = await clientOf(service).run('rooted', 'run id -u > id.txt; grep NoNewPrivs /proc/self/status')
     expect(result).toMatchObject({ success: true, filesChanged: ['id.txt'] })
+    expect(result.summary).toMatch(/NoNewPrivs:\s+1/)
     expect(await clientOf(service).run('rooted', 'run cat id.txt')).toMatchObject({ summary: expect.stringContaining(String(FIRST_USER_ID)) })
   })
 

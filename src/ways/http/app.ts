@@ -29,6 +29,9 @@ const MAX_BODY_BYTES = 20 * 1024 * 1024
 /** Asked by what watches the service, whether or not anybody is there. */
 const OF_MACHINES = new Set(['/health', '/metrics'])
 
+/** Others are a caller's invention. */
+const METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'])
+
 interface AppOptions extends GuardOptions {
   readonly isAgent: IsAgent
   /** Somebody has asked for something else than whether the service is well. */
@@ -62,7 +65,11 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
   app.use(async (c, next) => {
     const began = performance.now()
     await next()
-    measure('http_request_seconds', secondsSince(began), { method: c.req.method, route: routePath(c, -1), status: String(c.res.status) })
+    measure('http_request_seconds', secondsSince(began), {
+      method: METHODS.has(c.req.method) ? c.req.method : 'other',
+      route: routePath(c, -1),
+      status: String(c.res.status),
+    })
   })
   app.use(refuseAgents(options.isAgent))
   app.use(guard(options))

@@ -9,7 +9,7 @@ import { CONTAINER_ROW, type ContainerRow, type Entry } from '../../queues/entry
 import { putContainer, readContainer, type Rows } from '../../queues/table.ts'
 import { FollowedQueues } from './followed.ts'
 import { LOOK_SECONDS, type Listening, type PollingOf } from './listening.ts'
-import { poll, pollOnce } from './poller.ts'
+import { peek, poll, pollOnce } from './poller.ts'
 import type { Served } from './message.ts'
 import type { Source } from './take.ts'
 
@@ -64,10 +64,11 @@ export class Container implements Listening {
       refreshMs,
       account,
       log,
-      poll: (entry, wanted, stop) => {
+      poll: (entry, until, stop) => {
         const heard = (): void => this.#followed.heard(entry.threadId)
-        return poll({ ...pollingOf(this.#sourceOf(entry), heard), wanted }, stop)
+        return poll({ ...pollingOf(this.#sourceOf(entry), heard), ...until }, stop)
       },
+      peek: (entry) => peek(pollingOf(this.#sourceOf(entry), () => {})),
       pollOnce: (entry, stop) => pollOnce({ ...pollingOf(this.#sourceOf(entry), () => {}), waitSeconds: LOOK_SECONDS }, stop),
     })
   }
@@ -102,10 +103,12 @@ export class Container implements Listening {
     return this.#followed.lastLook()
   }
 
-  async finish(): Promise<void> {}
+  async finish(): Promise<void> {
+    await this.#followed.finish()
+  }
 
   async isAwaited(): Promise<boolean> {
-    return false // the row says that it stops, and senders wake it as long as that is so
+    return this.#followed.isAwaited()
   }
 
   async stay(): Promise<void> {

@@ -4,6 +4,7 @@ import type { Entry } from '../../queues/entry.ts'
 import { readEntries, type Rows } from '../../queues/table.ts'
 import type { Log } from '../../observe/log.ts'
 import { messageOf } from '../../observe/text.ts'
+import type { Polling } from './poller.ts'
 
 /** How the queues of many threads are listened to. */
 export interface Following {
@@ -13,7 +14,9 @@ export interface Following {
   /** AWS account that queues have to belong to. */
   readonly account: string | undefined
   /** Polls the queue of a thread, again and again for as long as that is wanted, or until it is told to stop. */
-  readonly poll: (entry: Entry, wanted: (since: number) => boolean, stop: AbortSignal) => Promise<void>
+  readonly poll: (entry: Entry, until: Pick<Polling, 'wanted' | 'finishing'>, stop: AbortSignal) => Promise<void>
+  /** Whether a message lies in it, which stays there. */
+  readonly peek: (entry: Entry) => Promise<boolean>
   /** Asks it once, for a moment; answers how many messages there were. */
   readonly pollOnce: (entry: Entry, stop: AbortSignal) => Promise<number>
   readonly log: Log
@@ -47,6 +50,7 @@ export class FollowedQueues implements AsyncDisposable {
   readonly #following: Following
   readonly #threads = new Map<ThreadId, Followed>()
   readonly #stop = new AbortController()
+  readonly #finishing = new AbortController()
   readonly #passedOver = new Map<string, string>()
   readonly #polls = new Set<Promise<void>>()
   /** Rung for, and to be looked into. */
@@ -104,7 +108,7 @@ export class FollowedQueues implements AsyncDisposable {
   /** There is life in a thread. */
   heard(threadId: ThreadId): void {
     const followed = this.#threads.get(threadId)
-    if (followed === undefined || this.#stop.signal.aborted) return
+    if (followed === undefined || this.#stop.signal.aborted || this.#finishing.signal.aborted) return
     followed.heardAt = performance.now()
     if (followed.polling === undefined) this.#begin(followed)
     else followed.polling.heardAt = followed.heardAt
@@ -115,6 +119,24 @@ export class FollowedQueues implements AsyncDisposable {
   async lastLook(): Promise<boolean> {
     await this.#refresh()
     return (await this.#look([...this.#threads.values()])) > 0
+  }
+
+  /** Begins no poll any more; resolves when those that are under way have ended. */
+  async finish(): Promise<void> {
+    this.#finishing.abort()
+    await Promise.allSettled(this.#polls)
+  }
+
+  /** Whether a message lies in any of the queues, of new threads too. @throws where that cannot be found out */
+  async isAwaited(): Promise<boolean> {
+    await this.#refresh()
+    const left = [...this.#threads.values()]
+    let awaited = false
+    const one = async (): Promise<void> => {
+      for (let next = left.pop(); next !== undefined && !awaited; next = left.pop()) if (await this.#following.peek(next.entry)) awaited = true
+    }
+    await Promise.all(Array.from({ length: LOOKED_INTO_AT_ONCE }, one))
+    return awaited
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -189,7 +211,8 @@ export class FollowedQueues implements AsyncDisposable {
     const polling = { wanted: true, heardAt: followed.heardAt, done: Promise.resolve() }
     followed.polling = polling
     // What it was heard of for may have come between two polls: it is asked once more for that.
-    polling.done = this.#following.poll(followed.entry, (since) => polling.wanted || polling.heardAt > since, this.#stop.signal)
+    const wanted = (since: number): boolean => polling.wanted || polling.heardAt > since
+    polling.done = this.#following.poll(followed.entry, { wanted, finishing: this.#finishing.signal }, this.#stop.signal)
     this.#keep(polling.done)
   }
 

@@ -12,7 +12,7 @@ export interface Listening extends AsyncDisposable {
   lastLook(): Promise<boolean>
   /** Begins no poll any more; resolves when what came with the last one is recorded, or given back. */
   finish(): Promise<void>
-  /** Whether a message lies there, which stays where it is; not where senders see that nobody listens, and call again. */
+  /** Whether a message lies there, which stays where it is. */
   isAwaited(): Promise<boolean>
   /** Tells senders that it goes on after a last look. */
   stay(): Promise<void>
@@ -31,11 +31,11 @@ export class Pair implements Listening {
   readonly #polling: Polling
   readonly #stop = new AbortController()
   #working: Promise<void> | undefined
-  #finishing = false
+  readonly #finishing = new AbortController()
 
   constructor(source: Source, pollingOf: PollingOf) {
     this.#source = source
-    this.#polling = { ...pollingOf(source, () => {}), wanted: () => !this.#finishing }
+    this.#polling = { ...pollingOf(source, () => {}), finishing: this.#finishing.signal }
   }
 
   async start(): Promise<void> {
@@ -52,7 +52,7 @@ export class Pair implements Listening {
 
   /** Not by breaking a poll off: a message that is on its way would be hidden for a while. */
   async finish(): Promise<void> {
-    this.#finishing = true
+    this.#finishing.abort()
     await this.#working
   }
 

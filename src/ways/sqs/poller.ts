@@ -14,6 +14,8 @@ export interface Polling {
   readonly answered: (count: number) => void
   /** Whether to ask once more, where it was asked last at `since` (by `performance.now()`); always, unless told otherwise. */
   readonly wanted?: (since: number) => boolean
+  /** When it aborts, no poll begins any more; one that is under way is not broken off, because it might take a message along. */
+  readonly finishing?: AbortSignal
   readonly failed: (error: unknown, times: number) => void
 }
 
@@ -52,19 +54,20 @@ async function receive({ client, url, waitSeconds, answered }: Polling, stop: Ab
  */
 export async function poll(polling: Polling, stop: AbortSignal): Promise<void> {
   let [failures, asked, taking] = [0, -Infinity, Promise.resolve()]
-  while (!stop.aborted && (polling.wanted?.(asked) ?? true)) {
+  const over = polling.finishing === undefined ? stop : AbortSignal.any([stop, polling.finishing])
+  while (!over.aborted && (polling.wanted?.(asked) ?? true)) {
     try {
-      await polling.ready(stop)
+      await polling.ready(over)
       asked = performance.now()
       const messages = await receive(polling, stop)
       await taking
       if (messages.length > 0) taking = polling.take(messages).catch((error: unknown) => polling.failed(error, 1)) // they come again
       failures = 0
     } catch (error) {
-      if (stop.aborted) break
+      if (over.aborted) break
       failures += 1
       polling.failed(error, failures)
-      await delay(backOff(failures, FIRST_RETRY_MS, LONGEST_RETRY_MS), undefined, { signal: stop }).catch(() => {}) // stopped
+      await delay(backOff(failures, FIRST_RETRY_MS, LONGEST_RETRY_MS), undefined, { signal: over }).catch(() => {}) // stopped
     }
   }
   await taking

@@ -55,6 +55,8 @@ export class SqsWorker implements AsyncDisposable {
   #answeredAt: number | undefined
   /** Rings for the outbox. */
   #ring = (): void => {}
+  /** Tells that somebody has sent something, be it refused. */
+  #touched = (): void => {}
 
   constructor(options: WorkerOptions, tools: Tools) {
     const { region, deadLetterQueue, acknowledge, waitSeconds } = options
@@ -69,8 +71,9 @@ export class SqsWorker implements AsyncDisposable {
   }
 
   /** Begins to listen. @throws where it cannot be found out to which queues */
-  async start(engine: Engine, ring: () => void): Promise<void> {
+  async start(engine: Engine, { ring, touched }: { readonly ring: () => void; readonly touched: () => void }): Promise<void> {
     this.#ring = ring
+    this.#touched = touched
     const { queues, served, account, prefix } = this.#options
     const { log } = this.#tools
     const pollingOf = this.#pollingOf(engine)
@@ -171,7 +174,10 @@ export class SqsWorker implements AsyncDisposable {
       take: (messages) => take(source, messages, intake),
       answered: (count) => {
         this.#answeredAt = performance.now()
-        if (count > 0) heard()
+        if (count > 0) {
+          this.#touched()
+          heard()
+        }
       },
       failed: (error, times) => log.warn({ event: 'queue.not_read', queue: source.url, times, error: messageOf(error) }),
     })
