@@ -12,6 +12,7 @@ const CHECKS: readonly (readonly [name: string, program: string, ...args: string
   ['format', bin('oxfmt'), ...(fix ? [] : ['--check']), '.'],
   ['lint and types', bin('oxlint'), '--type-aware', '--type-check'],
   ['unused code', bin('knip'), '--no-progress'],
+  ['Dockerfile', bin('dockerfile-utils'), 'lint', 'deploy/image/Dockerfile'],
   ['lockfiles', process.execPath, 'scripts/complete-lock.js', '--check', '.', 'examples/site', 'deploy/aws'],
   ['documents', process.execPath, 'scripts/documents.ts', ...(fix ? ['--fix'] : [])],
 ]

@@ -1,17 +1,16 @@
 // Builds and pushes the container image, by docker, podman or buildah, whichever is there.
 //   npm run image:build [-- TAG]      localhost/branchline:TAG; by default the version of package.json
 //   npm run image:push [-- TAG]       builds it and pushes it to the registry, for IMAGE_PLATFORM (linux/arm64 or linux/amd64) if that is set
-// The registry is REGISTRY_URI, or the output of the stack that `npm run deploy:aws` has made.
+// The registry is REGISTRY_URI, or that of the one installation that `npm run deploy:aws` has made from here.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { registriesIn } from '../deploy/aws/outputs.ts'
 import about from '../package.json' with { type: 'json' }
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const DOCKERFILE = join('deploy', 'image', 'Dockerfile')
-/** What the deployment has written down: stack, output, value. */
-const OUTPUTS = join(root, 'deploy', 'aws', 'outputs.json')
+const AWS = join(root, 'deploy', 'aws')
 
 function fail(text: string): never {
   process.stderr.write(`branchline: ${text}\n`)
@@ -37,12 +36,12 @@ function builder(): { readonly program: string; readonly build: readonly string[
 function registry(): string {
   const named = process.env['REGISTRY_URI']
   if (named !== undefined && named !== '') return named
-  if (!existsSync(OUTPUTS)) fail('REGISTRY_URI: is needed, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/branchline; or run `npm run deploy:aws` first.')
-  const outputs: Record<string, Record<string, string>> = JSON.parse(readFileSync(OUTPUTS, 'utf8'))
-  const found = Object.values(outputs)
-    .flatMap((each) => Object.values(each))
-    .find((value) => /\.dkr\.ecr\./.test(value))
-  return found ?? fail(`no registry is named in ${OUTPUTS}`)
+  const made = registriesIn(AWS)
+  const [only, another] = made.values()
+  if (only === undefined)
+    return fail('REGISTRY_URI: is needed, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/branchline; or run `npm run deploy:aws` first.')
+  if (another === undefined) return only
+  return fail(`REGISTRY_URI: is needed, since there are several installations:\n${[...made].map(([name, uri]) => `  ${name}: ${uri}`).join('\n')}`)
 }
 
 /** ECR takes a password of some hours, which the AWS command line asks for. */
@@ -60,9 +59,9 @@ if ((verb !== 'build' && verb !== 'push') || more.length > 0 || !/^[A-Za-z0-9_][
 const { program, build } = builder()
 const platform = process.env['IMAGE_PLATFORM']
 const local = `localhost/branchline:${tag}`
+const uri = verb === 'push' ? registry() : undefined // said before the image is built, where there is none
 run(program, [...build, ...(platform ? ['--platform', platform] : []), '--file', DOCKERFILE, '--tag', local, '.'])
-if (verb === 'push') {
-  const uri = registry()
+if (uri !== undefined) {
   logIn(program, uri)
   run(program, ['tag', local, `${uri}:${tag}`])
   // zstd is pulled and unpacked faster; docker itself pushes what it has.

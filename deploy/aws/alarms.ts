@@ -5,7 +5,8 @@ import type { FileSystem } from 'aws-cdk-lib/aws-efs'
 import { FilterPattern, MetricFilter, type ILogGroup } from 'aws-cdk-lib/aws-logs'
 import type { ITopic } from 'aws-cdk-lib/aws-sns'
 import type { Construct } from 'constructs'
-import { metricOf, NAMESPACE } from './metrics.ts'
+import type { Installation } from './installation.ts'
+import { metricOf, namespaceOf } from './metrics.ts'
 
 /** What is counted in the log: one JSON object a line, `event` says what happened. */
 export const LOGGED = {
@@ -32,13 +33,13 @@ export const LOGGED = {
   },
 } as const
 
-/** Metrics of what containers log. */
-export function countLogged(scope: Construct, logGroup: ILogGroup): void {
+/** Metrics of what the containers of an installation log. */
+export function countLogged(scope: Construct, name: string, logGroup: ILogGroup): void {
   for (const [metricName, { pattern }] of Object.entries(LOGGED)) {
     new MetricFilter(scope, `Count_${metricName}`, {
       logGroup,
       filterPattern: FilterPattern.literal(pattern),
-      metricNamespace: NAMESPACE,
+      metricNamespace: namespaceOf(name),
       metricName,
       metricValue: '1',
     })
@@ -75,34 +76,34 @@ const FAILURES = 6
 const PERCENT = 80
 
 /** The alarms of a whole installation; those of one user are with that user. */
-export function alarmsOfInstallation(scope: Construct, topic: ITopic, files: FileSystem, maxCostUsdPerDay: number): readonly Alarm[] {
+export function alarmsOfInstallation(scope: Construct, topic: ITopic, files: FileSystem, { name, maxCostUsdPerDay }: Installation): readonly Alarm[] {
   const ofFiles = (metricName: string, statistic: string): Metric =>
     new Metric({ namespace: 'AWS/EFS', metricName, dimensionsMap: { FileSystemId: files.fileSystemId }, statistic, period: Duration.minutes(5) })
   return [
     alarmAt(scope, 'FailingRuns', topic, {
-      metric: metricOf('failed_commands', 'Sum', QUARTER),
+      metric: metricOf(name, 'failed_commands', 'Sum', QUARTER),
       from: FAILURES,
       about: 'More than 5 commands failed in 15 minutes. Look for command.ended with success false in the log; its code says why.',
     }),
     alarmAt(scope, 'ServiceErrors', topic, {
-      metric: metricOf('service_errors', 'Sum'),
+      metric: metricOf(name, 'service_errors', 'Sum'),
       from: 1,
       about: 'A container met an error of its own. Look for level 50 in the log: its event and err say what broke.',
     }),
     alarmAt(scope, 'Unrecorded', topic, {
-      metric: metricOf('unrecorded_messages', 'Sum', QUARTER),
+      metric: metricOf(name, 'unrecorded_messages', 'Sum', QUARTER),
       from: 10,
       about:
         'The journal or a queue does not take what it should. Look for the events message.not_recorded, result.undelivered and queue.not_read in the log, and at the health page of DynamoDB and SQS.',
     }),
     alarmAt(scope, 'TaskRefusals', topic, {
-      metric: metricOf('task_refusals', 'Sum', QUARTER),
+      metric: metricOf(name, 'task_refusals', 'Sum', QUARTER),
       from: 1,
       about:
         'ECS has not let a container protect or give up its task, so a deployment may interrupt its work, or it costs money while it has none. Read error in the log lines task.not_protected and task.not_given_up; where it says access denied, compare the role of the task.',
     }),
     alarmAt(scope, 'Cost', topic, {
-      metric: metricOf('cost_usd_total', 'Sum', Duration.days(1)),
+      metric: metricOf(name, 'cost_usd_total', 'Sum', Duration.days(1)),
       from: maxCostUsdPerDay,
       about: `Models cost ${maxCostUsdPerDay} USD or more in a day. See on the dashboard whose it is, and lower maxCostUsdPerDay of that user or set the desired count of the service to 0.`,
     }),

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { VARIABLES } from '../../src/variables.ts'
 import { KEPT_CAPABILITIES } from './container.ts'
-import { anna, KIM, ofType, onlyOne, stackOf, users, type SynthesisedTemplate } from './testing.ts'
+import { anna, exampleOf, KIM, ofType, onlyOne, stackOf, statementsOf, synthesised, users, type SynthesisedTemplate } from './testing.ts'
+import { SET_BY_INSTALLATION } from './user-variables.ts'
 
 const containerOf = (template: SynthesisedTemplate) => onlyOne(template, 'AWS::ECS::TaskDefinition').Properties['ContainerDefinitions'][0]
 const environmentOf = (template: SynthesisedTemplate): Record<string, unknown> =>
@@ -72,6 +73,7 @@ describe('the container', () => {
       ISOLATION: 'require',
       SIMULATION: 'false',
       METRICS_EMF: 'true',
+      METRICS_NAMESPACE: 'Branchline/branchline',
       DRAIN_SECONDS: '110',
     })
     expect(environmentOf(stackOf('three', KIM))).toMatchObject({
@@ -97,6 +99,26 @@ it('the service takes what it is told: every variable is one of its own, and tog
     ])
     expect(() => readConfig(environment), name).not.toThrow()
   }
+})
+
+it('what the installation sets is what a user may not set', () => {
+  const free = new Set(['EGRESS_ALLOW', 'ANTHROPIC_MODEL']) // what an example sets, and what is refused with Bedrock alone
+  for (const [name, template] of users()) {
+    const secrets: readonly { readonly Name: string }[] = containerOf(template).Secrets ?? []
+    for (const variable of [...Object.keys(environmentOf(template)), ...secrets.map(({ Name }) => Name)])
+      expect(variable in SET_BY_INSTALLATION, `${name} ${variable}`).toBe(!free.has(variable))
+  }
+})
+
+it('variables and secrets of a user reach the container, and its execution role may read them', () => {
+  const example = exampleOf('three')
+  const [user] = example.users.map((each) => ({ ...each, environment: { AGENTS_KEPT: '2' }, secrets: { VAULT_KEY: 'acme/vault-key' } })).slice(0, 1)
+  const template = synthesised({ ...example, users: user === undefined ? [] : [user] }).get('agents-acme-site-anna')
+  if (template === undefined) throw new Error('there is no such stack')
+  expect(environmentOf(template)).toMatchObject({ AGENTS_KEPT: '2', HOST: '0.0.0.0' })
+  expect(containerOf(template).Secrets).toEqual([{ Name: 'VAULT_KEY', ValueFrom: expect.anything() }])
+  const [, read] = statementsOf(template).find(([, { Sid }]) => Sid === 'Secrets') ?? []
+  expect(JSON.stringify(read?.Resource)).toMatch(/secret:acme\/vault-key-\?{6}"/)
 })
 
 /** A value as AWS would fill it in. */

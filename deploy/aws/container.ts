@@ -19,6 +19,7 @@ import { Size } from 'aws-cdk-lib'
 import { accept } from './accept.ts'
 import type { FoundationStack } from './foundation.ts'
 import type { Installation, InstalledUser } from './installation.ts'
+import { namespaceOf } from './metrics.ts'
 import { API_PORT, PREVIEW_PORT } from './network.ts'
 import type { UserQueues } from './user-queues.ts'
 
@@ -149,6 +150,7 @@ export interface Told {
 export function environmentOf({ installation, user, host, queues, ...told }: Told): Readonly<Record<string, string>> {
   const { model, maxCostUsdPerDay } = installation
   return {
+    ...user.environment,
     HOST: '0.0.0.0',
     WORKSPACE_PATH: WORKSPACE,
     CLIENT_ID: user.clientId,
@@ -167,12 +169,13 @@ export function environmentOf({ installation, user, host, queues, ...told }: Tol
     MAX_COST_USD_PER_DAY: String(user.maxCostUsdPerDay ?? maxCostUsdPerDay),
     DRAIN_SECONDS: String(DRAIN_SECONDS),
     METRICS_EMF: 'true',
+    METRICS_NAMESPACE: namespaceOf(installation.name),
     ISOLATION: 'require',
     SIMULATION: 'false',
     ...(host === undefined
       ? { PORT: 'off', ASTRO_PORT: 'off' }
       : { PORT: String(API_PORT), ASTRO_PORT: String(PREVIEW_PORT), PREVIEW_DOMAIN: host, PUBLIC_URL: `https://${host}` }),
-    ...(model.kind === 'bedrock' ? { CLAUDE_CODE_USE_BEDROCK: 'true', ANTHROPIC_MODEL: model.models[0] ?? '' } : {}),
+    ...(model.kind === 'bedrock' ? { CLAUDE_CODE_USE_BEDROCK: 'true', ANTHROPIC_MODEL: model.model } : {}),
     ...(user.repoUrl === undefined ? {} : { REPO_URL: user.repoUrl }),
   }
 }

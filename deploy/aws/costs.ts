@@ -22,7 +22,8 @@ const INSTALLATION_ALARM_METRICS = 8
 /** Age, dead letters, and two for whether it runs though messages wait. */
 const USER_ALARM_METRICS = 4
 
-const taskHour = ({ architecture }: Installation, { cpu, memoryMb }: InstalledUser): number =>
+/** An hour in which the container of a user runs. */
+export const hourOf = ({ architecture }: Installation, { cpu, memoryMb }: InstalledUser): number =>
   (cpu / 1024) * PRICE.vcpuHour[architecture] + (memoryMb / 1024) * PRICE.gbHour[architecture] + PRICE.addressHour
 
 /** What there is to pay in a month in which nobody works. Files, logs, requests and the hours of containers come on top, by use. */
@@ -36,10 +37,7 @@ export function idleCosts(installation: Installation): readonly Cost[] {
     { what: 'load balancer with its two addresses', usdPerMonth: open ? (PRICE.balancerHour + BALANCER_ADDRESSES * PRICE.addressHour) * HOURS : 0 },
     { what: 'secrets', usdPerMonth: secrets * PRICE.secretMonth },
     { what: 'alarms', usdPerMonth: (INSTALLATION_ALARM_METRICS + users.length * USER_ALARM_METRICS + nets) * PRICE.alarmMetricMonth },
-    { what: `containers that are always on (${always.length})`, usdPerMonth: always.reduce((sum, user) => sum + taskHour(installation, user), 0) * HOURS },
+    { what: `containers that are always on (${always.length})`, usdPerMonth: always.reduce((sum, user) => sum + hourOf(installation, user), 0) * HOURS },
   ]
   return lines.filter(({ usdPerMonth }) => usdPerMonth > 0)
 }
-
-/** An hour in which the container of a user runs. */
-export const hourOf = taskHour

@@ -16,6 +16,7 @@ import type { ILogGroup } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
 import { LOGGED } from './alarms.ts'
 import { METRICS, metricOf } from './metrics.ts'
+import { threadNameOf } from './names.ts'
 
 const PERIOD = Duration.minutes(5)
 const [WIDTH, HEIGHT, PER_ROW] = [8, 6, 3]
@@ -34,9 +35,11 @@ export interface Shown {
 export function dashboardOf(scope: Construct, { name, files, log }: Shown): Dashboard {
   const inCluster = (metric: string, statistic: string): IMetric =>
     search(`{ECS/ContainerInsights,ClusterName,ServiceName} MetricName="${metric}" ClusterName="${name}"`, statistic)
-  // Words without quotes are looked for in all of a name, so that queues of threads are found too.
+  // Words without quotes are looked for in all of a name. Those of queues of threads begin with the name as far as it fits there, so
+  // that they are shown with those of another installation whose name begins alike.
+  const names = [...new Set([name, threadNameOf(name)])].map((each) => `(${each.split('-').filter(Boolean).join(' ')})`).join(' OR ')
   const inQueues = (metric: string, use: string, statistic: string): IMetric =>
-    search(`{AWS/SQS,QueueName} MetricName="${metric}" ${name.replaceAll('-', ' ')} ${use}`, statistic)
+    search(`{AWS/SQS,QueueName} MetricName="${metric}" (${names}) ${use}`, statistic)
   const ofFiles = (metricName: string, statistic: string): Metric =>
     new Metric({ namespace: 'AWS/EFS', metricName, dimensionsMap: { FileSystemId: files.fileSystemId }, statistic, period: PERIOD })
   const table = (title: string, queryLines: string[]): LogQueryWidget =>
@@ -48,7 +51,7 @@ export function dashboardOf(scope: Construct, { name, files, log }: Shown): Dash
       ...Object.entries(METRICS).map(([metric, { title, statistics }]) =>
         graph(
           title,
-          statistics.map((statistic) => metricOf(metric, statistic)),
+          statistics.map((statistic) => metricOf(name, metric, statistic)),
         ),
       ),
     ],
@@ -86,7 +89,7 @@ export function dashboardOf(scope: Construct, { name, files, log }: Shown): Dash
       graph('Throughput that is allowed, and used', [ofFiles('PermittedThroughput', 'Minimum'), perSecond(ofFiles('MeteredIOBytes', 'Sum'))]),
       graph('Burst credit (of use where throughput is not elastic)', [ofFiles('BurstCreditBalance', 'Minimum')]),
     ],
-    ['What containers log', ...Object.entries(LOGGED).map(([metric, { title }]) => graph(title, [metricOf(metric, 'Sum')]))],
+    ['What containers log', ...Object.entries(LOGGED).map(([metric, { title }]) => graph(title, [metricOf(name, metric, 'Sum')]))],
   ]
   const dashboard = new Dashboard(scope, 'Dashboard', { dashboardName: name, defaultInterval: Duration.hours(12) })
   for (const [heading, ...widgets] of rows) {

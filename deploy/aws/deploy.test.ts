@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { idleCosts } from './costs.ts'
-import { runStep } from './programs.ts'
+import { outputsIn, registriesIn, registryOutputsIn, registryUriOf } from './outputs.ts'
+import { installPackages, runStep, StepFailed } from './programs.ts'
 import { assemblyIn, imageStep, registryStep, restStep } from './steps.ts'
 import { exampleOf } from './testing.ts'
 
@@ -17,7 +18,7 @@ const run = (...args: string[]) => spawnSync(process.execPath, [join(import.meta
 describe('the way to an installation', () => {
   it('makes the registry first, alone', () => {
     const { args } = registryStep(exampleOf('one'), FOLDERS)
-    expect(args.slice(0, 4)).toEqual(['deploy', 'branchline-registry', '--app', assemblyIn(FOLDERS)])
+    expect(args.slice(0, 4)).toEqual(['deploy', 'branchline-registry', '--app', assemblyIn(FOLDERS, exampleOf('one'))])
     expect(args).toContain('--exclusively')
   })
 
@@ -48,6 +49,41 @@ describe('the way to an installation', () => {
     expect(registryStep(exampleOf('three'), FOLDERS).hint).toContain('cdk bootstrap aws://123456789012/eu-central-1')
     expect(registryStep(exampleOf('one'), FOLDERS).hint).toContain('cdk bootstrap aws://ACCOUNT/us-east-1')
   })
+})
+
+describe('what is written down', () => {
+  it('is in a file of its own for each step and installation', () => {
+    const files = (['one', 'three'] as const).flatMap((example) =>
+      [registryStep(exampleOf(example), FOLDERS), restStep(exampleOf(example), FOLDERS)].map(({ args }) => args[args.indexOf('--outputs-file') + 1]),
+    )
+    expect(files).toEqual(['branchline.registry', 'branchline', 'agents.registry', 'agents'].map((name) => `/checkout/deploy/aws/outputs/${name}.json`))
+    expect(assemblyIn(FOLDERS, exampleOf('one'))).not.toBe(assemblyIn(FOLDERS, exampleOf('three')))
+  })
+
+  it('names the registry of each installation', () => {
+    expect(registriesIn(folder)).toEqual(new Map())
+    mkdirSync(join(folder, 'outputs'))
+    for (const name of ['branchline', 'agents']) {
+      writeFileSync(registryOutputsIn(folder, name), JSON.stringify({ [`${name}-registry`]: { RegistryUri: `registry/${name}` } }))
+      writeFileSync(outputsIn(folder, name), JSON.stringify({ [`${name}-foundation`]: { ClusterName: name } }))
+    }
+    expect(registriesIn(folder)).toEqual(
+      new Map([
+        ['agents', 'registry/agents'],
+        ['branchline', 'registry/branchline'],
+      ]),
+    )
+    expect(() => registryUriOf(outputsIn(folder, 'agents'))).toThrow('agents.json does not say where the registry is')
+  })
+})
+
+it('packages that cannot be installed are said without a trace of the stack', () => {
+  const aws = mkdtempSync(join(folder, 'packages-'))
+  writeFileSync(join(aws, 'package-lock.json'), '{}')
+  writeFileSync(join(aws, 'npm.js'), 'process.exitCode = 1')
+  vi.stubEnv('npm_execpath', join(aws, 'npm.js'))
+  expect(() => installPackages({ aws, root: folder })).toThrow(StepFailed) // of which deploy.ts says the message alone
+  vi.unstubAllEnvs()
 })
 
 describe('the program', () => {

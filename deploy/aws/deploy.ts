@@ -1,13 +1,13 @@
 // Installs Branchline on AWS, or brings an installation up to date: `npm run deploy:aws -- FILE [--skip-image] [--synth-only]`.
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { defaultProvider } from '@aws-sdk/credential-provider-node'
 import { BadInstallation, readInstallation, type Installation } from './installation.ts'
 import { hourOf, idleCosts } from './costs.ts'
 import { slugOf } from './names.ts'
+import { outputsIn, registryOutputsIn, registryUriOf } from './outputs.ts'
 import { installPackages, runStep, StepFailed } from './programs.ts'
-import { assemblyIn, imageStep, outputsIn, registryStep, restStep, stackNamesOf, type Folders } from './steps.ts'
+import { assemblyIn, imageStep, registryStep, restStep, stackNamesOf, type Folders } from './steps.ts'
 
 const aws = import.meta.dirname
 const folders: Folders = { aws, root: resolve(aws, '../..') }
@@ -17,7 +17,7 @@ const HOW = `Usage: npm run deploy:aws -- FILE [--skip-image] [--synth-only]
 
   FILE           what to install, as JSON. To begin, copy deploy/aws/installation.example.json and change it
   --skip-image   the image is in the registry already
-  --synth-only   only makes the templates, in deploy/aws/cdk.out, and says what there would be; needs no AWS`
+  --synth-only   only makes the templates, in deploy/aws/cdk.out/{name}, and says what there would be; needs no AWS`
 
 /** What cannot go on, said to the operator. */
 class Refused extends Error {}
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   if (synthOnly) return
   await credentials()
   await runStep(registryStep(installation, folders), folders)
-  if (!skipImage) await runStep(imageStep(installation, folders, registryUri(installation)), folders)
+  if (!skipImage) await runStep(imageStep(installation, folders, registryUriOf(registryOutputsIn(aws, installation.name))), folders)
   await runStep(restStep(installation, folders), folders)
   say(nextOf(installation))
 }
@@ -51,7 +51,7 @@ function argumentsOf(args: string[]): { readonly file: string; readonly skipImag
 
 async function synthesise(installation: Installation): Promise<void> {
   const { stacksOf } = await import('./stacks.ts') // its packages are there only by now
-  stacksOf(installation, assemblyIn(folders)).app.synth()
+  stacksOf(installation, assemblyIn(folders, installation)).app.synth()
 }
 
 async function credentials(): Promise<void> {
@@ -60,14 +60,6 @@ async function credentials(): Promise<void> {
       `No AWS credentials were found (${error instanceof Error ? error.message : String(error)}).\nSign in as for the AWS command line, such as by \`aws sso login\` and AWS_PROFILE, and run this again.`,
     )
   })
-}
-
-function registryUri(installation: Installation): string {
-  const outputs: unknown = JSON.parse(readFileSync(outputsIn(folders), 'utf8'))
-  const ofStack: unknown = typeof outputs === 'object' && outputs !== null ? Reflect.get(outputs, stackNamesOf(installation).registry) : undefined
-  const uri: unknown = typeof ofStack === 'object' && ofStack !== null ? Reflect.get(ofStack, 'RegistryUri') : undefined
-  if (typeof uri !== 'string') throw new Error(`${outputsIn(folders)} does not say where the registry is`)
-  return uri
 }
 
 const usd = (amount: number): string => amount.toFixed(2)
@@ -80,7 +72,7 @@ function summaryOf(installation: Installation): string {
     return `  ${user.clientId}, ${user.projectId}, ${user.userId}: ${where}; ${user.alwaysOn ? 'always on' : `asleep after ${user.autoShutdownMinutes} minutes`}, ${usd(hourOf(installation, user))} USD an hour while it runs`
   })
   return [
-    `Stacks in ${installation.region}, made in ${assemblyIn(folders)}:`,
+    `Stacks in ${installation.region}, made in ${assemblyIn(folders, installation)}:`,
     ...[registry, ...rest].map((stack) => `  ${stack}`),
     `${installation.users.length === 1 ? 'One user' : `${installation.users.length} users`}:`,
     ...users,
@@ -92,7 +84,7 @@ function summaryOf(installation: Installation): string {
 function nextOf(installation: Installation): string {
   const foundation = `${installation.name}-foundation`
   return [
-    `\nDone. ${outputsIn(folders)} has the names of all that senders need, by stack.`,
+    `\nDone. ${outputsIn(aws, installation.name)} has the names of all that senders need, by stack.`,
     ...(installation.model.kind === 'anthropic'
       ? [
           `Put your key of the Anthropic API into the secret that ${foundation} names as ModelKeySecretName, if you have not yet; containers use it from their next start on.`,

@@ -30,9 +30,6 @@ const ACCESS_LOG_DAYS = 90
 /**
  * The one door from outside: HTTPS, where each user's host names lead to that user's container, and a 404 for any other name.
  *
- * Users meet these quotas of a load balancer first, all of which AWS raises on request: 25 certificates besides the default one (25
- * users), 100 rules and 100 target groups (50 users, two each). Past some hundred users put a second installation beside it.
- *
  * There is no web application firewall: the API answers nobody without its token, previews nobody without a signed link, and a rule
  * set that looks into bodies would refuse source code. AWS Shield Standard is there without being asked for.
  */

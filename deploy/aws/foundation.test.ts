@@ -165,6 +165,22 @@ describe('what is watched', () => {
     }
   })
 
+  it('is of this installation alone: metrics, filters and alarms have its namespace', () => {
+    const foundation = stackOf('three', 'agents-foundation')
+    for (const { Properties } of ofType(foundation, 'AWS::Logs::MetricFilter')) {
+      for (const { MetricNamespace } of Properties['MetricTransformations']) expect(MetricNamespace).toBe('Branchline/agents')
+    }
+    const namespaces = JSON.stringify(foundation).match(/Branchline[/\w]*(?=\\*")/g)
+    expect([...new Set(namespaces)]).toEqual(['Branchline/agents'])
+  })
+
+  it('looks for queues of threads by the name that fits there, besides the whole one', () => {
+    const bodyOf = (name: string) =>
+      JSON.stringify(onlyOne(stackOf(name === 'agents' ? 'three' : 'one', `${name}-foundation`), 'AWS::CloudWatch::Dashboard').Properties['DashboardBody'])
+    expect(bodyOf('branchline')).toContain('((branchline) OR (branchlin)) input')
+    expect(bodyOf('agents')).toContain('((agents)) input')
+  })
+
   it('counts in the log what the service writes there', () => {
     const source = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))

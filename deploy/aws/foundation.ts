@@ -40,8 +40,8 @@ export class FoundationStack extends Stack {
       this.entrance = entranceIn(this, { domain, hostedZoneId, hostedZoneName }, this.network)
     }
     if (installation.model.kind === 'anthropic') this.modelKey = this.#modelKey()
-    countLogged(this, this.log)
-    alarmsOfInstallation(this, this.alarms, this.storage.files, installation.maxCostUsdPerDay)
+    countLogged(this, name, this.log)
+    alarmsOfInstallation(this, this.alarms, this.storage.files, installation)
     dashboardOf(this, { name, files: this.storage.files, log: this.log })
     this.#tell()
   }

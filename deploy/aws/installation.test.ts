@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ClientId, ProjectId, UserId } from '../../src/command/ids.ts'
 import { version } from '../../src/version.ts'
 import { BadInstallation, parseInstallation, readInstallation } from './installation.ts'
+import { slugOf } from './names.ts'
 
 const USER = { clientId: 'acme', projectId: 'site', userId: 'anna' }
 const LEAST = { region: 'us-east-1', model: { kind: 'anthropic' }, users: [USER] }
@@ -26,7 +27,9 @@ describe('a file that is right', () => {
       imageTag: version,
       maxCostUsdPerDay: 50,
       logRetentionDays: 30,
-      users: [{ ...USER, cpu: 1024, memoryMb: 2048, alwaysOn: false, autoShutdownMinutes: 20, safetyNet: true, queuePerThread: false }],
+      users: [
+        { ...USER, cpu: 1024, memoryMb: 2048, alwaysOn: false, autoShutdownMinutes: 20, safetyNet: true, queuePerThread: false, environment: {}, secrets: {} },
+      ],
     })
   })
 
@@ -87,13 +90,58 @@ describe('a file that is not', () => {
       { ...LEAST, domain: `${'a'.repeat(50)}.example.com`, hostedZoneId: 'Z1', hostedZoneName: 'example.com' },
       /longer than the 64 characters/,
     ],
-    ['no models', { ...LEAST, model: { kind: 'bedrock', models: [] } }, /model\.models: must name at least one/],
-    ['a model and a pattern', { ...LEAST, model: { kind: 'bedrock', models: ['anthropic.*'] } }, /model\.models\[0\]: must be the id of a model/],
+    ['no model', { ...LEAST, model: { kind: 'bedrock' } }, /model\.model: is needed/],
+    ['a pattern for a model', { ...LEAST, model: { kind: 'bedrock', model: 'anthropic.*' } }, /model\.model: must be an id and no ARN/],
+    ['another service than Bedrock', { ...LEAST, model: { kind: 'bedrock', model: 'arn:aws:s3:::acme' } }, /model\.model: must be an id and no ARN/],
+    [
+      'the ARN of an inference profile',
+      { ...LEAST, model: { kind: 'bedrock', model: 'arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0' } },
+      /inference profile of AWS, which is the same with us\., eu\. or global\. before it/,
+    ],
+    [
+      'a variable for the model of Bedrock',
+      { ...LEAST, model: { kind: 'bedrock', model: 'anthropic.x' }, users: [{ ...USER, environment: { ANTHROPIC_MODEL: 'anthropic.y' } }] },
+      /users\[0\]\.environment\.ANTHROPIC_MODEL: is set by the installation itself, from model/,
+    ],
     ['a repository by ssh', { ...LEAST, users: [{ ...USER, repoUrl: 'git@github.com:acme/site.git' }] }, /repoUrl: must be an https:/],
     ['a container that never shuts down by minutes', { ...LEAST, users: [{ ...USER, autoShutdownMinutes: 0 }] }, /alwaysOn is for a container that never ends/],
     ['an hour of logs', { ...LEAST, logRetentionDays: 2 }, /logRetentionDays: must be 1, 3, 5/],
   ])('%s', (_, given, expected) => {
     expect(problemsOf(given).join('\n')).toMatch(expected)
+  })
+
+  it('gives variables that are not known, not for it to give, secret, or not such as the service takes', () => {
+    const environment = {
+      SHOE_SIZE: '43',
+      HOST: '::',
+      REPO_URL: 'x',
+      VAULT_KEY: 'x',
+      CONCURRENCY: 'many',
+      AGENTS_KEPT: '',
+      LOG_LEVEL: 'debug',
+      EGRESS_ALLOW: '',
+    }
+    const secrets = { API_TOKEN: 'x', LOG_LEVEL: 'x', OTEL_EXPORTER_OTLP_HEADERS: 'not a name' }
+    expect(problemsOf({ ...LEAST, users: [{ ...USER, environment, secrets }] })).toEqual([
+      'users[0].environment.SHOE_SIZE: is no variable of the service',
+      'users[0].environment.HOST: is set by the installation itself',
+      'users[0].environment.REPO_URL: is set by the installation itself, from repoUrl',
+      'users[0].environment.VAULT_KEY: is a secret; put it into Secrets Manager and name that secret in secrets',
+      'users[0].environment.CONCURRENCY: must be a whole number from 1 to 64',
+      'users[0].environment.AGENTS_KEPT: must not be empty, which is the same as not set',
+      'users[0].secrets.OTEL_EXPORTER_OTLP_HEADERS: must be the name of a secret in Secrets Manager whose value is that of the variable',
+      'users[0].secrets.API_TOKEN: is set by the installation itself, from domain',
+      'users[0].secrets.LOG_LEVEL: is in environment too',
+    ])
+  })
+
+  it('holds two users whose stacks would have one name', () => {
+    const long = { clientId: 'c'.repeat(21), projectId: 'p', userId: 'Long'.repeat(20) }
+    const slug = slugOf({ clientId: ClientId.parse(long.clientId), projectId: ProjectId.parse(long.projectId), userId: UserId.parse(long.userId) })
+    const alike = { ...long, userId: slug.slice(slug.lastIndexOf('-') + 1) }
+    expect(problemsOf({ ...LEAST, users: [long, alike] })).toEqual([
+      `users[1]: would have its stack and its service called ${slug}, as those of users[0] are; change one of the ids`,
+    ])
   })
 
   it('cannot be read, and says so', () => {

@@ -5,6 +5,7 @@ import { inWords } from '../../src/command/words.ts'
 import { containerIdOf } from '../../src/queues/names.ts'
 import { version } from '../../src/version.ts'
 import { slugOf } from './names.ts'
+import { environmentProblems, secretProblems } from './user-variables.ts'
 
 /** CPU units of Fargate and the memory, in MB, that each of them may have: from, to, in steps of. */
 const SIZES: Readonly<Record<number, readonly [from: number, to: number, step: number]>> = {
@@ -24,6 +25,16 @@ const domainName = z
   .regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/, 'must be a domain in lower case, such as branchline.example.com')
 const usd = z.number().positive('must be more than 0').max(1_000_000)
 
+const secretName = (holds: string) => z.string().regex(/^[\w/+=.@-]{1,512}$/, `must be the name of a secret in Secrets Manager whose value is ${holds}`)
+const environment = z.record(z.string(), z.string()).superRefine((given, context) => {
+  for (const [name, value] of Object.entries(given)) {
+    for (const message of environmentProblems(name, value)) context.addIssue({ code: 'custom', path: [name], message })
+  }
+})
+const secrets = z.record(z.string(), secretName('that of the variable')).superRefine((given, context) => {
+  for (const name of Object.keys(given)) for (const message of secretProblems(name)) context.addIssue({ code: 'custom', path: [name], message })
+})
+
 const User = z
   .strictObject({
     clientId: ClientId,
@@ -34,10 +45,9 @@ const User = z
       .refine((text) => URL.parse(text)?.username === '' && URL.parse(text)?.password === '', 'must hold no user name or password; gitTokenSecret is for that')
       .refine((text) => URL.parse(text)?.port === '', 'must name no port: containers reach the ports 80 and 443 alone')
       .optional(),
-    gitTokenSecret: z
-      .string()
-      .regex(/^[\w/+=.@-]{1,512}$/, 'must be the name of a secret in Secrets Manager whose value is the token')
-      .optional(),
+    gitTokenSecret: secretName('the token').optional(),
+    environment: environment.default({}),
+    secrets: secrets.default({}),
     cpu: z.int().default(1024),
     memoryMb: z.int().default(2048),
     alwaysOn: z.boolean().default(false),
@@ -50,7 +60,7 @@ const User = z
     safetyNet: z.boolean().default(true),
     queuePerThread: z.boolean().default(false),
   })
-  .superRefine(({ cpu, memoryMb, repoUrl, gitTokenSecret }, context) => {
+  .superRefine(({ cpu, memoryMb, repoUrl, gitTokenSecret, environment: plain, secrets: secret }, context) => {
     const size = SIZES[cpu]
     if (size === undefined) {
       context.addIssue({ code: 'custom', path: ['cpu'], message: `must be one of ${Object.keys(SIZES).join(', ')} (1024 is one processor)` })
@@ -60,6 +70,9 @@ const User = z
     if (gitTokenSecret !== undefined && repoUrl === undefined) {
       context.addIssue({ code: 'custom', path: ['gitTokenSecret'], message: 'is for repoUrl, which is not set' })
     }
+    for (const name of Object.keys(secret)) {
+      if (Object.hasOwn(plain, name)) context.addIssue({ code: 'custom', path: ['secrets', name], message: 'is in environment too' })
+    }
   })
 
 const Model = z.discriminatedUnion(
@@ -68,12 +81,16 @@ const Model = z.discriminatedUnion(
     z.strictObject({ kind: z.literal('anthropic') }),
     z.strictObject({
       kind: z.literal('bedrock'),
-      models: z
-        .array(z.string().regex(/^[a-z0-9][\w:./-]{0,2046}[a-z0-9]$/i, 'must be the id of a model or an inference profile, or its ARN'))
-        .min(1, 'must name at least one model; the first one is used'),
+      // An ARN may be that of another service, or of a profile that does not say which model is behind it.
+      model: z
+        .string()
+        .regex(
+          /^(?!arn:)[a-z0-9][\w:.-]{0,254}[a-z0-9]$/i,
+          'must be an id and no ARN: that of a model, such as anthropic.claude-sonnet-4-5-20250929-v1:0, or that of an inference profile of AWS, which is the same with us., eu. or global. before it',
+        ),
     }),
   ],
-  `must be {"kind": "anthropic"}, or {"kind": "bedrock", "models": [...]}`,
+  `must be {"kind": "anthropic"}, or {"kind": "bedrock", "model": "..."}`,
 )
 
 const Installation = z.strictObject({
@@ -106,18 +123,26 @@ const Installation = z.strictObject({
   users: z.array(User).min(1, 'must name at least one user'),
 })
 
+const LooseUser = z.object({
+  clientId: ClientId,
+  projectId: ProjectId,
+  userId: UserId,
+  environment: z.record(z.string(), z.unknown()).catch({}),
+  secrets: z.record(z.string(), z.unknown()).catch({}),
+})
 /** What rules between fields look at, as far as it is there: the other problems of a file do not hide theirs. */
 const Loose = z.object({
   domain: z.string().optional().catch(undefined),
   hostedZoneId: z.string().optional().catch(undefined),
   hostedZoneName: z.string().optional().catch(undefined),
-  users: z.array(z.object({ clientId: ClientId, projectId: ProjectId, userId: UserId }).optional().catch(undefined)).catch([]),
+  model: z.object({ kind: z.string() }).optional().catch(undefined),
+  users: z.array(LooseUser.optional().catch(undefined)).catch([]),
 })
 
 function problemsBetweenFields(given: unknown): readonly string[] {
   const loose = Loose.safeParse(given)
   if (!loose.success) return [] // it is no object, which is the one problem that it has
-  const { users, ...group } = loose.data
+  const { users, model, ...group } = loose.data
   const { domain, hostedZoneName } = group
   const problems: string[] = []
   if (Object.values(group).some((value) => value !== undefined)) {
@@ -128,6 +153,7 @@ function problemsBetweenFields(given: unknown): readonly string[] {
     problems.push(`domain: must be ${hostedZoneName} or below it`)
   }
   const seen = new Map<string, number>()
+  const slugs = new Map<string, number>()
   for (const [at, user] of users.entries()) {
     if (user === undefined) continue
     const container = containerIdOf(user)
@@ -135,7 +161,18 @@ function problemsBetweenFields(given: unknown): readonly string[] {
     // The journal and the queues are found by this name, so one container would take the other's.
     if (before !== undefined) problems.push(`users[${at}]: is called ${container} as users[${before}] is; {client}-{project}-{user} must differ`)
     else seen.set(container, at)
-    const host = `${slugOf(user)}.${domain}`
+    const slug = slugOf(user)
+    const alike = slugs.get(slug)
+    if (before === undefined && alike !== undefined) {
+      problems.push(`users[${at}]: would have its stack and its service called ${slug}, as those of users[${alike}] are; change one of the ids`)
+    }
+    slugs.set(slug, at)
+    for (const field of ['environment', 'secrets'] as const) {
+      if (model?.kind === 'bedrock' && Object.hasOwn(user[field], 'ANTHROPIC_MODEL')) {
+        problems.push(`users[${at}].${field}.ANTHROPIC_MODEL: is set by the installation itself, from model, where that is of Bedrock`)
+      }
+    }
+    const host = `${slug}.${domain}`
     if (domain !== undefined && host.length > MAX_CERTIFICATE_NAME) {
       problems.push(
         `users[${at}]: would be reached at ${host}, which is longer than the ${MAX_CERTIFICATE_NAME} characters that a certificate takes; use a shorter domain or shorter ids`,

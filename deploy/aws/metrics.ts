@@ -5,9 +5,9 @@ import type { MeasureName } from '../../src/observe/measure.ts'
 /**
  * Where containers put their metrics: in a line of their log each minute that CloudWatch reads (embedded metric format), without
  * dimensions, so that all containers count together; whose it is stands in the line. Counters (`…_total`) hold what came since the line
- * before, so that their sum is what happened.
+ * before, so that their sum is what happened. Each installation of an account has a namespace of its own.
  */
-export const NAMESPACE = 'Branchline'
+export const namespaceOf = (name: string): string => `Branchline/${name}`
 
 type Statistic = 'Sum' | 'Average' | 'Maximum' | 'p50' | 'p90' | 'p99'
 interface Told {
@@ -39,6 +39,6 @@ export const METRICS = {
   children_memory_bytes: { title: 'Memory of agents, builds and previews', statistics: ['Average', 'Maximum'] },
 } as const satisfies Readonly<Record<MeasureName, Told>>
 
-/** The whole installation's. */
-export const metricOf = (metricName: string, statistic: string, period: Duration = Duration.minutes(5)): Metric =>
-  new Metric({ namespace: NAMESPACE, metricName, statistic, period })
+/** Of all containers of the installation of this name. */
+export const metricOf = (name: string, metricName: string, statistic: string, period: Duration = Duration.minutes(5)): Metric =>
+  new Metric({ namespace: namespaceOf(name), metricName, statistic, period })

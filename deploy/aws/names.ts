@@ -44,12 +44,15 @@ export function queueNamesOf(prefix: string, { clientId, projectId, userId }: Wh
 const PREFIX_NAME = 9
 const PREFIX_HASH = 10
 
+/** The name of an installation as far as names of queues of threads have it. */
+export const threadNameOf = (name: string): string => name.slice(0, PREFIX_NAME)
+
 /**
  * What the queues of a user's threads begin with. All prefixes of an installation are equally long, so a right to `{prefix}-*` reaches
  * the queues of no other user, which one to `{name}-input-{client}-*` would where one id begins as another does.
  */
 export const threadPrefixOf = (name: string, { clientId, projectId, userId }: Who): string =>
-  `${name.slice(0, PREFIX_NAME)}-${hashOf([name, clientId, projectId, userId], PREFIX_HASH)}`
+  `${threadNameOf(name)}-${hashOf([name, clientId, projectId, userId], PREFIX_HASH)}`
 
 /** Folders of EFS tell letter case apart and have 100 characters at most here (the path of an access point). */
 const MAX_DIRECTORY = 28

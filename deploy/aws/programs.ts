@@ -9,10 +9,7 @@ const environment = process.env // oxlint-disable-line no-restricted-properties 
 
 /** A program has failed, after saying why. */
 export class StepFailed extends Error {
-  constructor({ what, hint }: Step) {
-    super(`${what[0]?.toUpperCase()}${what.slice(1)} could not be deployed; the reason is above.\n${hint}`)
-    this.name = 'StepFailed'
-  }
+  override readonly name = 'StepFailed'
 }
 
 /** npm as `scripts/with-node.js` names it, run by the Node that runs us. */
@@ -21,7 +18,7 @@ function npmCommand(): readonly [program: string, ...args: string[]] {
   return cli?.endsWith('.js') === true ? [process.execPath, cli] : ['npm']
 }
 
-/** Installs the packages of this folder where they are not as its lockfile says. @throws Error where npm cannot */
+/** Installs the packages of this folder where they are not as its lockfile says. @throws StepFailed where npm cannot */
 export function installPackages({ aws }: Folders): void {
   const lock = createHash('sha256')
     .update(readFileSync(join(aws, 'package-lock.json')))
@@ -31,7 +28,7 @@ export function installPackages({ aws }: Folders): void {
   process.stderr.write('branchline: installing the CDK (once; about 220 MB)\n')
   const [program, ...args] = [...npmCommand(), 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   if (spawnSync(program, args, { cwd: aws, stdio: ['ignore', 2, 2] }).status !== 0)
-    throw new Error('the packages of deploy/aws could not be installed; npm says why above')
+    throw new StepFailed('The packages of deploy/aws could not be installed; npm says why above.')
   writeFileSync(stamp, lock)
 }
 
@@ -44,5 +41,6 @@ export async function runStep(step: Step, { aws }: Folders): Promise<void> {
   const child = spawn(program, args, { cwd: step.cwd, stdio: 'inherit', env: { ...environment, CDK_DISABLE_CLI_TELEMETRY: 'true', ...step.env } })
   child.on('error', ended.reject)
   child.on('close', ended.resolve)
-  if ((await ended.promise) !== 0) throw new StepFailed(step)
+  if ((await ended.promise) === 0) return
+  throw new StepFailed(`${step.what[0]?.toUpperCase()}${step.what.slice(1)} could not be deployed; the reason is above.\n${step.hint}`)
 }

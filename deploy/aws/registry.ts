@@ -1,9 +1,8 @@
 import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
 import { Repository, TagMutability } from 'aws-cdk-lib/aws-ecr'
 import type { Construct } from 'constructs'
+import { REGISTRY_OUTPUT } from './outputs.ts'
 
-/** The name of the output that `npm run deploy:aws` reads. */
-export const REGISTRY_OUTPUT = 'RegistryUri'
 const IMAGES_KEPT = 20
 
 /** Where the image is; a stack of its own, since the image has to be there before a task can be started. */

@@ -17,7 +17,7 @@ describe('rights', () => {
     // made here ends in six characters of AWS; queues of threads are made later. Tests below look closer at each.
     expect([...new Set(wild)].toSorted((a, b) => a.localeCompare(b))).toEqual([
       'Login',
-      'ModelsOfProfile0',
+      'ModelOfProfile',
       'ProtectOwnTask',
       'Secrets',
       'SendMessages',
@@ -49,6 +49,12 @@ describe('rights', () => {
       },
     })
     expect(JSON.stringify(roleStatement(anna(), 'StopOwnService')?.Resource)).toMatch(/:service\/branchline\/acme-site-anna"/)
+    for (const sid of ['StopOwnService', 'Wake']) {
+      expect(roleStatement(anna(), sid)?.Condition, sid).toEqual({
+        ArnLikeIfExists: { 'ecs:task-definition': { 'Fn::Join': ['', expect.arrayContaining([':task-definition/branchline-acme-site-anna:*'])] } },
+        StringEqualsIfExists: { 'ecs:enable-execute-command': 'false' },
+      })
+    }
     expect(roleStatement(anna(), 'ProtectOwnTask')?.Condition).toEqual({ StringEquals: { 'aws:ResourceTag/branchline:service': 'acme-site-anna' } })
     Template.fromJSON(anna()).hasResourceProperties('AWS::ECS::Service', {
       PropagateTags: 'SERVICE',
@@ -74,11 +80,11 @@ describe('rights', () => {
     expect(actions(/^Sender/)).toEqual(['ecs:UpdateService', 'sqs:DeleteMessage', 'sqs:ReceiveMessage', 'sqs:SendMessage'])
   })
 
-  it('reach the models that are named, and a model behind a profile by that profile', () => {
+  it('reach the profile that is named, and the model behind it by that profile', () => {
     for (const [, template] of users().filter(([name]) => name.startsWith('agents-'))) {
       const models = statementsOf(template).filter(([, { Action }]) => JSON.stringify(Action).includes('bedrock:'))
       expect(JSON.stringify(models.map(([, { Resource }]) => Resource))).toMatch(
-        /inference-profile\/eu\.anthropic\.claude-sonnet-4-5-20250929-v1:0.*:bedrock:eu-central-1::foundation-model\/anthropic\.claude-haiku-4-5-20251001-v1:0.*:bedrock:\*::foundation-model\/anthropic\.claude-sonnet-4-5-20250929-v1:0/s,
+        /inference-profile\/eu\.anthropic\.claude-sonnet-4-5-20250929-v1:0.*:bedrock:\*::foundation-model\/anthropic\.claude-sonnet-4-5-20250929-v1:0/s,
       )
       expect(JSON.stringify(models[1]![1].Condition)).toContain('bedrock:InferenceProfileArn')
     }

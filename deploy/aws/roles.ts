@@ -18,6 +18,8 @@ export interface Owned {
   readonly containerId: string
   readonly clusterName: string
   readonly serviceName: string
+  /** Of its task definitions. */
+  readonly family: string
 }
 
 /** A description of a policy has 1,000 characters at most. */
@@ -28,6 +30,18 @@ const allow = (sid: string, actions: string[], resources: string[], conditions?:
 
 const serviceArn = (scope: Construct, { clusterName, serviceName }: Owned): string =>
   Stack.of(scope).formatArn({ service: 'ecs', resource: 'service', resourceName: `${clusterName}/${serviceName}` })
+
+/**
+ * Sets the desired count of the service, and neither gives it the task definition of another nor opens a shell in its tasks. ECS need not
+ * say of a call that leaves these two as they are what they are. There is no condition for the count itself: IAM cannot bound it.
+ */
+function allowCounting(scope: Construct, sid: string, owned: Owned): PolicyStatement {
+  const family = Stack.of(scope).formatArn({ service: 'ecs', resource: 'task-definition', resourceName: `${owned.family}:*` })
+  return allow(sid, ['ecs:UpdateService'], [serviceArn(scope, owned)], {
+    ArnLikeIfExists: { 'ecs:task-definition': family },
+    StringEqualsIfExists: { 'ecs:enable-execute-command': 'false' },
+  })
+}
 
 interface Where {
   readonly service: string
@@ -109,7 +123,7 @@ export function taskRoleOf(scope: Construct, { storage }: FoundationStack, model
       [storage.files.fileSystemArn],
       { StringEquals: { 'elasticfilesystem:AccessPointArn': accessPoint.accessPointArn } },
     ),
-    allow('StopOwnService', ['ecs:UpdateService'], [serviceArn(scope, owned)]),
+    allowCounting(scope, 'StopOwnService', owned),
     // The id of a task is known when it runs. The tag comes from the service.
     allow('ProtectOwnTask', ['ecs:UpdateTaskProtection'], [stack.formatArn({ service: 'ecs', resource: 'task', resourceName: `${clusterName}/*` })], {
       StringEquals: { [`aws:ResourceTag/${SERVICE_TAG}`]: serviceName },
@@ -125,7 +139,8 @@ export function taskRoleOf(scope: Construct, { storage }: FoundationStack, model
   if (queues.kind === 'per-thread') {
     for (const use of ['input', 'output']) acceptWildcard(role, { service: 'sqs', resource: `${queues.prefix}-${use}-*` }, THREAD_QUEUES)
   }
-  for (const reached of profilesOf(model).map(([, id]) => id)) {
+  const reached = model.kind === 'bedrock' ? behindProfile(model.model) : undefined
+  if (reached !== undefined) {
     const where = { service: 'bedrock', region: '*', account: '', resource: `foundation-model/${reached}` }
     acceptWildcard(role, where, 'Bedrock chooses the region of the model among those of the inference profile; without that profile it is not allowed.')
   }
@@ -135,27 +150,20 @@ export function taskRoleOf(scope: Construct, { storage }: FoundationStack, model
 /** Prefixes of inference profiles, which Bedrock spreads over regions. */
 const PROFILE = /^(?:us-gov|us|eu|apac|jp|au|ca|global)\.(.+)$/
 
-/** Inference profiles such as `us.anthropic.…`, each with the model that it reaches. */
-const profilesOf = (model: Installation['model']): readonly (readonly [profile: string, model: string])[] =>
-  model.kind === 'anthropic'
-    ? []
-    : model.models.flatMap((id) => {
-        const [, reached] = PROFILE.exec(id) ?? []
-        return reached === undefined ? [] : [[id, reached] as const]
-      })
+/** The model that an inference profile such as `us.anthropic.…` reaches; `undefined` for the id of a model. */
+const behindProfile = (id: string): string | undefined => PROFILE.exec(id)?.[1]
 
 function modelStatements(stack: Stack, model: Installation['model']): PolicyStatement[] {
   if (model.kind === 'anthropic') return []
   const actions = ['bedrock:InvokeModel', 'bedrock:InvokeModelWithResponseStream']
   const modelArn = (id: string, region: string): string =>
     stack.formatArn({ service: 'bedrock', region, account: '', resource: 'foundation-model', resourceName: id })
-  const profileArn = (id: string): string => stack.formatArn({ service: 'bedrock', resource: 'inference-profile', resourceName: id })
-  const direct = model.models.map((id) => (id.startsWith('arn:') ? id : PROFILE.test(id) ? profileArn(id) : modelArn(id, stack.region)))
+  const reached = behindProfile(model.model)
+  if (reached === undefined) return [allow('Model', actions, [modelArn(model.model, stack.region)])]
+  const profile = stack.formatArn({ service: 'bedrock', resource: 'inference-profile', resourceName: model.model })
   return [
-    allow('Models', actions, direct),
-    ...profilesOf(model).map(([profile, reached], at) =>
-      allow(`ModelsOfProfile${at}`, actions, [modelArn(reached, '*')], { StringEquals: { 'bedrock:InferenceProfileArn': profileArn(profile) } }),
-    ),
+    allow('Profile', actions, [profile]),
+    allow('ModelOfProfile', actions, [modelArn(reached, '*')], { StringEquals: { 'bedrock:InferenceProfileArn': profile } }),
   ]
 }
 
@@ -164,7 +172,7 @@ export function senderPolicyOf(scope: Construct, { storage }: FoundationStack, m
   const policy = new ManagedPolicy(scope, 'Sender', {
     managedPolicyName,
     description: `Sends messages to ${owned.containerId.slice(0, SHOWN)}, takes the results and wakes the container`,
-    statements: [...sendingStatements(scope, storage, owned), allow('Wake', ['ecs:UpdateService'], [serviceArn(scope, owned)])],
+    statements: [...sendingStatements(scope, storage, owned), allowCounting(scope, 'Wake', owned)],
   })
   const { queues } = owned
   if (queues.kind === 'per-thread') {

@@ -24,14 +24,7 @@ export interface Stacks {
   readonly users: readonly UserStack[]
 }
 
-/**
- * The stacks of an installation, checked by cdk-nag and against CloudFormation's schemas when they are synthesised.
- *
- * How far one installation goes, by quotas that AWS sets at first and raises on request: with a domain 25 users (`entrance.ts`), without
- * one about 490 (1,000 roles of an account, two for each). Then come alarms (5,000, up to four each), stacks (2,000), services of a
- * cluster (5,000) and access points of a file system (10,000). The processors that Fargate gives an account at once bound how many
- * containers are awake; in a new account that may be few.
- */
+/** The stacks of an installation, checked by cdk-nag and against CloudFormation's schemas when they are synthesised. */
 export function stacksOf(installation: Installation, outdir?: string): Stacks {
   const app = new App({ context: FLAGS, analyticsReporting: false, treeMetadata: false, ...(outdir === undefined ? {} : { outdir }) })
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app))

@@ -49,10 +49,10 @@ export class UserStack extends Stack {
     const queues = this.#queues
     const accessPoint = this.#accessPoint()
     const secrets = this.#secrets()
-    const owned = { queues, accessPoint, containerId: containerIdOf(user), clusterName: name, serviceName: slug }
+    const owned = { queues, accessPoint, containerId: containerIdOf(user), clusterName: name, serviceName: slug, family: `${name}-${slug}` }
     const host = foundation.entrance === undefined ? undefined : `${slug}.${foundation.entrance.domain}`
     const definition = taskDefinitionOf(this, {
-      family: `${name}-${slug}`,
+      family: owned.family,
       installation,
       user,
       foundation,
@@ -132,7 +132,9 @@ export class UserStack extends Stack {
   /** Secrets by the variable that they are given in. */
   #secrets(): Readonly<Record<string, ISecret>> {
     const { foundation, user } = this.#parts
+    const given = Object.entries(user.secrets).map(([variable, secret]) => [variable, Secret.fromSecretNameV2(this, `Secret_${variable}`, secret)] as const)
     return {
+      ...Object.fromEntries(given),
       ...(foundation.modelKey === undefined ? {} : { ANTHROPIC_API_KEY: foundation.modelKey }),
       ...(foundation.entrance === undefined ? {} : { API_TOKEN: this.#apiToken() }),
       ...(user.gitTokenSecret === undefined ? {} : { GITHUB_TOKEN: Secret.fromSecretNameV2(this, 'GitToken', user.gitTokenSecret) }),
