@@ -59,6 +59,8 @@ export function makeContainer({ agenda, inputs, tally, modify, launch, room }: A
   const { container: own, launch: launching } = inputs
   const seconds: Record<State, number> = { ...NO_TIME }
   let [state, since, idleSince, wakeAgain]: [State, number, number, boolean] = ['stopped', 0, 0, false]
+  /** When the sender's last call to wake was granted. */
+  let wokenAt = -Infinity
   let waiting: Message[] = []
   let run: Run | undefined
   /** Threads whose agent is in memory. */
@@ -85,6 +87,18 @@ export function makeContainer({ agenda, inputs, tally, modify, launch, room }: A
         })
       }),
     )
+  }
+  /** A call of the sender, which waits its turn. */
+  const call = (): void => {
+    wokenAt = modify.take(agenda.now())
+    tally.woke(agenda.now(), wokenAt)
+  }
+  /** By a message, and again until its result is there; at most once in a while for all messages, where a call that still waits is not the last one. */
+  const keepAwake = (over: () => boolean): void => {
+    if (over()) return
+    const now = agenda.now()
+    if (now < wokenAt || now - wokenAt >= launching.wakeEveryS || state === 'stopped') call()
+    if (launching.wakeWhileAwaited > 0) agenda.plan(Math.max(now, wokenAt) + launching.wakeAgainS, () => keepAwake(over))
   }
   const place = (): void => {
     turn('placing')
@@ -156,11 +170,20 @@ export function makeContainer({ agenda, inputs, tally, modify, launch, room }: A
     seconds: () => ({ ...seconds, [state]: seconds[state] + agenda.now() - since }),
     send(planned, thread, ended) {
       const now = agenda.now()
-      const message = { thread, planned, sentAt: now, cold: state !== 'idle' && state !== 'running', ended }
+      let over = false
+      const message = {
+        thread,
+        planned,
+        sentAt: now,
+        cold: state !== 'idle' && state !== 'running',
+        ended: (outcome: Outcome) => {
+          over = true
+          ended(outcome)
+        },
+      }
       tally.sent(message.cold)
-      let wokenAt = now
-      for (let calls = 0; calls < Math.max(launching.modifyCallsPerMessage, state === 'stopped' ? 1 : 0); calls++) wokenAt = modify.take(now)
-      tally.woke(now, wokenAt)
+      if (launching.modifyCallsPerMessage > 0) keepAwake(() => over)
+      else if (state === 'stopped') call()
       if (state === 'stopped') wake(wokenAt)
       if (state === 'stopping') wakeAgain = true
       after(own.receiveMs, () => receive(message))

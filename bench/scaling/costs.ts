@@ -21,7 +21,8 @@ export interface Costs {
   readonly journal: number
   readonly queues: number
   readonly logs: number
-  readonly metrics: number
+  /** Container Insights; what the service measures has no dimensions, and is paid for once an installation. */
+  readonly insights: number
   readonly alarms: number
   readonly secrets: number
 }
@@ -29,7 +30,6 @@ export interface Costs {
 export const MONTH_HOURS = 730
 const MILLION = 1e6
 const GB = 1e9
-const FIRST_METRICS = 10_000
 
 export function costsOf({ container, take, perUser, prices }: Inputs, usage: Usage): Costs {
   const toMonth = MONTH_HOURS / (usage.days * 24)
@@ -42,7 +42,6 @@ export function costsOf({ container, take, perUser, prices }: Inputs, usage: Usa
   const logBytes = messages * take.logBytesPerMessage + launches * take.logBytesPerStart + minutes * take.metricBytesPerMinute
   const readMb = messages * take.efsReadMbPerRun + launches * take.efsReadMbPerStart
   const gbMonth = take.efsInfrequentShare * prices.efsInfrequentGbMonth + (1 - take.efsInfrequentShare) * prices.efsGbMonth + prices.backupGbMonth
-  const custom = taskMonths * perUser.customMetrics
   return {
     compute: hours * (container.vcpu * prices.vcpuHour + container.memoryGb * prices.gbHour),
     address: hours * prices.addressHour,
@@ -53,16 +52,16 @@ export function costsOf({ container, take, perUser, prices }: Inputs, usage: Usa
       usage.users * take.journalGb * prices.tableGbMonth,
     queues: (requests * prices.fifoMillion) / MILLION,
     logs: (logBytes * prices.logGb) / GB,
-    metrics:
-      Math.min(custom, FIRST_METRICS) * prices.customMetricMonth +
-      Math.max(0, custom - FIRST_METRICS) * prices.customMetricMonthAbove +
-      taskMonths * perUser.insightMetrics * prices.insightMetricMonth,
+    insights: taskMonths * perUser.insightMetrics * prices.insightMetricMonth,
     alarms: usage.users * perUser.alarmMetrics * prices.alarmMonth,
     secrets: usage.users * perUser.secrets * prices.secretMonth,
   }
 }
 
 export const totalOf = (costs: Costs): number => Object.values(costs).reduce((sum: number, cost: number) => sum + cost, 0)
+
+/** What an installation pays however many its users are, USD a month. Its metrics are counted as if some container always ran. */
+export const sharedOf = ({ perInstallation, prices }: Inputs): number => prices.sharedMonth + perInstallation.customMetrics * prices.customMetricMonth
 
 /** What an installation pays besides, where its users have previews or the HTTP API. */
 export function loadBalancersOf({ perUser, quotas, prices }: Inputs, users: number): { readonly count: number; readonly usdMonth: number } {

@@ -11,11 +11,11 @@ const ITEMS: Readonly<Record<keyof Costs, string>> = {
   journal: 'DynamoDB',
   queues: 'SQS',
   logs: 'logs',
-  metrics: 'metrics',
+  insights: 'Container Insights',
   alarms: 'alarms',
   secrets: 'secrets',
 }
-const KEYS = ['compute', 'address', 'workspace', 'fileTraffic', 'journal', 'queues', 'logs', 'metrics', 'alarms', 'secrets'] as const satisfies (keyof Costs)[]
+const KEYS = ['compute', 'address', 'workspace', 'fileTraffic', 'journal', 'queues', 'logs', 'insights', 'alarms', 'secrets'] as const satisfies (keyof Costs)[]
 
 /** For people to read. */
 export function textOf(report: Report): string {
@@ -35,6 +35,7 @@ export function textOf(report: Report): string {
     section('All users, USD a month, without tokens', [
       ['users', ...totals.map(({ users }) => String(users))],
       ...KEYS.map((key) => [ITEMS[key], ...totals.map(({ costs }) => usd(costs[key]))]),
+      ['shared', ...totals.map(() => usd(report.sharedUsdMonth))],
       ['total, with what is shared', ...totals.map(({ usdMonth }) => usd(usdMonth))],
       ['containers at the busiest time', ...totals.map(({ peakTasks }) => String(peakTasks))],
       ['load balancers on top', ...totals.map(({ loadBalancers }) => `${loadBalancers.count}: ${usd(loadBalancers.usdMonth)}`)],
@@ -53,6 +54,11 @@ export function textOf(report: Report): string {
       ['vCPU; quota of a new account; raised', `${vcpu.atPeak}; ${vcpu.quotaOfNewAccount}; ${vcpu.quotaRaised}`],
       ['waiting to be started, in the busiest hour', seconds(report.launchDelayAtPeak)],
       ['longest wait to wake', `${outcomes.longestWakeDelay.toFixed(1)} s`],
+    ]),
+    section('Memory of a container, MB', [
+      ['without work', String(report.memory.idle)],
+      ['with an agent and a preview', String(report.memory.withPreview)],
+      ['left then', String(report.memory.left)],
     ]),
     section('What ends where, in the order of being met', [
       ...limits.map(({ name, users, from }) => [name, Number.isFinite(users) ? `${users} users` : 'never', from === 'use' ? 'at this use' : '']),

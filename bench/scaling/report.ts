@@ -1,4 +1,4 @@
-import { costsOf, loadBalancersOf, totalOf, type Costs } from './costs.ts'
+import { costsOf, loadBalancersOf, sharedOf, totalOf, type Costs } from './costs.ts'
 import { simulate, simulatePlans, type Outcomes } from './fleet.ts'
 import type { Inputs } from './inputs.ts'
 import { limitsOf, messagesPerSecondOfOneUser, type Limit } from './limits.ts'
@@ -34,7 +34,11 @@ export interface Report {
   readonly waits: Waits
   readonly launchDelayAtPeak: Quantiles
   readonly vcpu: { readonly atPeak: number; readonly quotaOfNewAccount: number; readonly quotaRaised: number }
+  /** MB of a container that are left for builds, and for what agents start. */
+  readonly memory: { readonly idle: number; readonly withPreview: number; readonly left: number }
   readonly profiles: Readonly<Record<Profile, ProfileCosts>>
+  /** What all users share, USD a month. */
+  readonly sharedUsdMonth: number
   readonly totals: readonly Total[]
   readonly limits: readonly Limit[]
   readonly messagesPerSecondOfOneUser: number
@@ -55,7 +59,9 @@ export function reportOf(inputs: Inputs, scale: Scale): Report {
     waits: waitsOf(run),
     launchDelayAtPeak: quantiles(run.launchDelaysAtPeak),
     vcpu: { atPeak: peakTasks * inputs.container.vcpu, quotaOfNewAccount: inputs.quotas.vcpuDefault, quotaRaised: inputs.quotas.vcpuRaised },
+    memory: memoryOf(inputs),
     profiles: costsOfProfiles(inputs, scale.seed),
+    sharedUsdMonth: sharedOf(inputs),
     totals: SIZES.map((users) => totalFor(inputs, { ...scale, users }, users === scale.users ? run : undefined)),
     limits: limitsOf(inputs, run, scale),
     messagesPerSecondOfOneUser: messagesPerSecondOfOneUser(inputs),
@@ -74,10 +80,16 @@ function totalFor(inputs: Inputs, scale: Scale, run: Outcomes = simulate(inputs,
   return {
     users: scale.users,
     costs,
-    usdMonth: totalOf(costs) + inputs.prices.sharedMonth,
+    usdMonth: totalOf(costs) + sharedOf(inputs),
     peakTasks: run.peakTasks,
     loadBalancers: loadBalancersOf(inputs, scale.users),
   }
+}
+
+const MB_PER_GB = 1024
+
+function memoryOf({ container: { memoryGb, idleMemoryMb, withPreviewMemoryMb } }: Inputs): Report['memory'] {
+  return { idle: idleMemoryMb, withPreview: withPreviewMemoryMb, left: memoryGb * MB_PER_GB - withPreviewMemoryMb }
 }
 
 function crowd(inputs: Inputs, users: number, seed: number): Quantiles {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { makeBucket } from './bucket.ts'
 import type { State } from './container.ts'
-import { costsOf, totalOf, type Usage } from './costs.ts'
+import { costsOf, sharedOf, totalOf, type Usage } from './costs.ts'
 import { simulate, simulatePlans, type Outcomes } from './fleet.ts'
 import { readInputs, UnknownFigure, type Inputs } from './inputs.ts'
 import { limitsOf } from './limits.ts'
@@ -141,6 +141,23 @@ test('a thousand who come at once wait for the calls that wake them', () => {
   expect(Math.max(...simulatePlans(faster, plans).firstRequests.cold)).toBeCloseTo((1000 - 100) / 20 + START_S + 2, 6)
 })
 
+test('a message within a minute of the last call to wake makes none, and one that waits longer makes one again and again', () => {
+  const callsFor = (last: Planned, figures: Partial<Inputs['launch']> = {}): number =>
+    simulatePlans({ ...EXACT, launch: { ...EXACT.launch, ...figures } }, oneUser(impatient(600, 30), impatient(600, 40), last)).busiest.wakes
+  expect(callsFor(patient(10))).toBe(2)
+  expect(callsFor(patient(130))).toBe(2)
+  expect(callsFor(patient(130), { wakeAgainS: 60 })).toBe(4)
+  expect(callsFor(patient(130), { wakeWhileAwaited: 0 })).toBe(2)
+  expect(callsFor(patient(130), { modifyCallsPerMessage: 0 })).toBe(1)
+})
+
+test('what containers measure is paid for once, however many users there are', () => {
+  const dearer = withFigures({ 'perInstallation.customMetrics': 35 })
+  expect(sharedOf(dearer) - sharedOf(inputs)).toBeCloseTo(10 * inputs.prices.customMetricMonth, 9)
+  const usage: Usage = { ...simulate(inputs, SCALE), ...SCALE }
+  expect(costsOf(dearer, usage)).toEqual(costsOf(inputs, usage))
+})
+
 test('a longer time to the idle end costs more and meets fewer starts', () => {
   const [short, long] = [5, 60].map((minutes) => simulate(withFigures({ 'container.autoShutdownMinutes': minutes }), SCALE))
   expect(long?.billedSeconds).toBeGreaterThan((short?.billedSeconds ?? Infinity) * 2)
@@ -206,7 +223,7 @@ test('what is drawn has the mean and the median that it should have', () => {
 test('a figure outside its own range, a missing and a misspelt one are refused', () => {
   const text = readFileSync(new URL('inputs.json', import.meta.url), 'utf8')
   expect(readInputs(new Map(), text)).toEqual(inputs)
-  expect(() => readInputs(new Map(), text.replace('"value": 290', '"value": 29000'))).toThrow('outside its range')
+  expect(() => readInputs(new Map(), text.replace('"value": 271', '"value": 27100'))).toThrow('outside its range')
   expect(() => readInputs(new Map(), text.replace('"compressedMb"', '"compresedMb"'))).toThrow('compressedMb')
   expect(() => withFigures({ 'use.speling': 1 })).toThrow(UnknownFigure)
   expect(() => withFigures({ 'used.runMedianS': 1 })).toThrow(UnknownFigure)

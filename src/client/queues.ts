@@ -51,6 +51,8 @@ const WAKE_MS = 5000
 const LOOK_MS = 30_000
 /** ECS takes five such calls a second of all containers of an account. */
 const WOKEN_MS = 60_000
+/** A pair of queues does not say whether its container has ended without a result; most runs have one by then. */
+const AGAIN_MS = 5 * 60_000
 /** A container says every minute that it runs. */
 const SILENT_MS = 3 * 60_000
 
@@ -202,7 +204,7 @@ export class QueueClient implements AsyncDisposable {
       if (state === 'runs' && !ran) this.#options.onProgress?.('running')
       ran = state === 'runs'
       if (state === 'unknown' && this.#options.wake === undefined) return
-      await wait(state === 'unknown' ? WOKEN_MS : ran ? LOOK_MS : WAKE_MS)
+      await wait(state === 'unknown' ? AGAIN_MS : ran ? LOOK_MS : WAKE_MS)
     }
   }
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { parse } from 'yaml'
 import { MEASURES } from '../../src/observe/measure.ts'
 import { VARIABLES } from '../../src/variables.ts'
 import { startDocker, type Docker } from '../support/docker.ts'
+import { argumentsOf, type ComposeService } from '../support/docker-run.ts'
 import { MARK } from '../support/global-setup.ts'
 import { NO_IMAGE, testedImage } from '../support/image.ts'
 import { startModel, type Model } from '../support/model.ts'
@@ -64,6 +65,20 @@ describe('docs/operating.md', () => {
     }
   })
 
+  it('hunts for the word that it has written', () => {
+    for (const text of [`write canary.txt: ${CANARY}`, `grep -rlaF '${CANARY}'`]) expect(page).toContain(text)
+  })
+
+  it('takes every name that the reader puts in from what a deployment writes down', async () => {
+    const snapshots = join(ROOT, 'deploy/aws/snapshots')
+    const templates = (await readdir(snapshots)).filter((file) => file.endsWith('.snap')).map((file) => readFile(join(snapshots, file), 'utf8'))
+    const outputs = new Set((await Promise.all(templates)).flatMap(outputsOf))
+    const asked = [...page.matchAll(/(\w+)-here\b/g)].map(([, name = '']) => name)
+    expect(asked.length).toBeGreaterThan(5)
+    expect(asked.filter((name) => !outputs.has(name))).toEqual([])
+    for (const { text } of blocks.filter(({ kind }) => kind === 'elsewhere')) expect(text.replaceAll(/\w+-here\b/g, '')).not.toContain('-here')
+  })
+
   it('says of every alarm what to do, and of none that there is not', async () => {
     const sources = await Promise.all(['alarms.ts', 'user.ts'].map((file) => readFile(join(ROOT, 'deploy/aws', file), 'utf8')))
     const made = [...sources.join('\n').matchAll(/(?:alarmAt\(\w+|new Alarm\(this), '(\w+)'/g)].map(([, name]) => name)
@@ -79,6 +94,12 @@ describe('docs/operating.md', () => {
     expect(named.filter((name) => !known(name))).toEqual([])
   })
 })
+
+/** The outputs of a stack, by its template. */
+function outputsOf(template: string): readonly string[] {
+  const { Outputs = {} }: { readonly Outputs?: Readonly<Record<string, unknown>> } = JSON.parse(template)
+  return Object.keys(Outputs)
+}
 
 /** What a block of commands has to print. */
 function shownBy(text: string): RegExp {
@@ -190,22 +211,6 @@ describe(`the recipes of docs/operating.md${missing === undefined ? '' : ` (skip
   }
 })
 
-interface ComposeService {
-  readonly image: string
-  readonly command?: string | readonly string[]
-  readonly environment?: Readonly<Record<string, string>>
-  readonly ports?: readonly string[]
-  readonly volumes?: readonly string[]
-  readonly tmpfs?: string
-  readonly read_only?: boolean
-  readonly mem_limit?: string
-  readonly cap_drop?: readonly string[]
-  readonly cap_add?: readonly string[]
-  readonly stop_grace_period?: string
-  readonly restart?: string
-  readonly depends_on?: Readonly<Record<string, unknown>>
-}
-
 describe('deploy/image/compose.yaml', async () => {
   const { services, volumes }: { services: Record<string, ComposeService>; volumes: object } = parse(
     await readFile(join(ROOT, 'deploy/image/compose.yaml'), 'utf8'),
@@ -269,27 +274,3 @@ describe('deploy/image/compose.yaml', async () => {
 
 /** What the SDK of AWS reads. */
 const SDK = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_ENDPOINT_URL_SQS', 'AWS_ENDPOINT_URL_DYNAMODB']
-
-/** A service of a compose file as `docker run` would be told of it. */
-function argumentsOf(service: ComposeService | undefined): readonly string[] {
-  if (service === undefined) throw new Error('there is no such service')
-  const each = (flag: string, values: readonly string[] = []): readonly string[] => values.flatMap((value) => [flag, `'${value}'`])
-  const { command = [], environment = {}, ports, volumes, image } = service
-  return [
-    ...(service.read_only === true ? ['--read-only'] : []),
-    ...each('--tmpfs', service.tmpfs === undefined ? [] : [service.tmpfs]),
-    ...each('--memory', service.mem_limit === undefined ? [] : [service.mem_limit]),
-    ...each('--cap-drop', service.cap_drop),
-    ...each('--cap-add', service.cap_add),
-    ...each('--stop-timeout', service.stop_grace_period === undefined ? [] : [service.stop_grace_period.replace('s', '')]),
-    ...each('--restart', service.restart === undefined ? [] : [service.restart]),
-    ...each(
-      '-e',
-      Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    ),
-    ...each('-p', ports),
-    ...each('-v', volumes),
-    image,
-    ...(typeof command === 'string' ? command.split(' ') : command),
-  ]
-}

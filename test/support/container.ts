@@ -13,8 +13,8 @@ const USUAL = 'CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETF
 
 export interface ContainerOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** Folders and files of this machine, and where they are inside. */
-  readonly volumes?: readonly (readonly [from: string, to: string])[]
+  /** Folders and files of this machine, and where they are inside; `ro` where nothing may be written there. */
+  readonly volumes?: readonly (readonly [from: string, to: string, how?: 'ro'])[]
   readonly command?: readonly string[]
   /** `10001:10001` by default, as the image says. */
   readonly user?: string
@@ -84,7 +84,7 @@ function specOf(image: Image, options: ContainerOptions, spec: any): unknown {
       ...spec.mounts,
       mount('/tmp', 'tmpfs', 'tmpfs', ['nosuid', 'nodev', 'mode=1777']),
       mount('/etc/resolv.conf', '/etc/resolv.conf', 'bind', ['bind', 'ro']),
-      ...volumes.map(([from, to]) => mount(to, from, 'bind', ['rbind', 'rw'])),
+      ...volumes.map(([from, to, how = 'rw']) => mount(to, from, 'bind', ['rbind', how])),
     ],
     linux: {
       ...spec.linux,

@@ -1,3 +1,5 @@
+export type Volume = readonly [from: string, to: string, how?: 'ro']
+
 /** What `docker run` was told. */
 export interface Run {
   readonly name: string
@@ -6,8 +8,8 @@ export interface Run {
   readonly detached: boolean
   readonly remove: boolean
   readonly env: Readonly<Record<string, string>>
-  /** A name or a path, and where it is inside. */
-  readonly volumes: readonly (readonly [from: string, to: string])[]
+  /** A name or a path, where it is inside, and whether it is for reading alone. */
+  readonly volumes: readonly Volume[]
   /** Of this machine, and of the container. */
   readonly ports: readonly (readonly [host: string, inside: string])[]
   readonly readOnly: boolean
@@ -98,10 +100,10 @@ function variable(text: string, callers: Readonly<Record<string, string>>): read
   return own === undefined ? [] : [[text, own]]
 }
 
-function volume(text: string): readonly [from: string, to: string] {
+function volume(text: string): Volume {
   const [from, to, how, ...more] = text.split(':')
   if (!from || !to?.startsWith('/') || more.length > 0 || (how !== undefined && how !== 'ro')) throw new Error(`-v: ${text}`)
-  return [from, to]
+  return how === undefined ? [from, to] : [from, to, how]
 }
 
 function port(text: string): readonly [host: string, inside: string] {
@@ -128,4 +130,45 @@ function seconds(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   if (!/^\d+$/.test(text)) throw new Error(`--stop-timeout: ${text}`)
   return Number(text)
+}
+
+/** What of a service of a compose file is known here. */
+export interface ComposeService {
+  readonly image: string
+  readonly command?: string | readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  readonly ports?: readonly string[]
+  readonly volumes?: readonly string[]
+  readonly tmpfs?: string
+  readonly read_only?: boolean
+  readonly mem_limit?: string
+  readonly cap_drop?: readonly string[]
+  readonly cap_add?: readonly string[]
+  readonly stop_grace_period?: string
+  readonly restart?: string
+  readonly depends_on?: Readonly<Record<string, unknown>>
+}
+
+/** A service of a compose file as `docker run` would be told of it. */
+export function argumentsOf(service: ComposeService | undefined): readonly string[] {
+  if (service === undefined) throw new Error('there is no such service')
+  const each = (flag: string, values: readonly string[] = []): readonly string[] => values.flatMap((value) => [flag, `'${value}'`])
+  const { command = [], environment = {}, ports, volumes, image } = service
+  return [
+    ...(service.read_only === true ? ['--read-only'] : []),
+    ...each('--tmpfs', service.tmpfs === undefined ? [] : [service.tmpfs]),
+    ...each('--memory', service.mem_limit === undefined ? [] : [service.mem_limit]),
+    ...each('--cap-drop', service.cap_drop),
+    ...each('--cap-add', service.cap_add),
+    ...each('--stop-timeout', service.stop_grace_period === undefined ? [] : [service.stop_grace_period.replace('s', '')]),
+    ...each('--restart', service.restart === undefined ? [] : [service.restart]),
+    ...each(
+      '-e',
+      Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    ),
+    ...each('-p', ports),
+    ...each('-v', volumes),
+    image,
+    ...(typeof command === 'string' ? command.split(' ') : command),
+  ]
 }

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { startContainer, type Container } from './container.ts'
-import { parseRun, type Run } from './docker-run.ts'
+import { parseRun, type Run, type Volume } from './docker-run.ts'
 import type { Image } from './image.ts'
 
 const PROGRAM = new URL('docker-program.mjs', import.meta.url).pathname
@@ -13,6 +13,8 @@ const COMMAND_LINE = new URL('../../src/cli/main.ts', import.meta.url).pathname
 /** How long `docker stop` waits unless the container was told otherwise. */
 const STOP_SECONDS = 10
 const USER = 10001
+/** The volumes of the image, by its Dockerfile. */
+const DECLARED = ['/workspace', '/tmp']
 /** The variable that says where each port of the image is listened to. */
 const PORTS: Readonly<Record<string, string>> = { '8080': 'PORT', '4321': 'ASTRO_PORT', '4322': 'HMR_PORT' }
 
@@ -104,8 +106,8 @@ export async function startDocker({ name: imageName, image, env = {} }: DockerOp
       ports[variable] = host
     }
     const volumes = [
-      ...(await Promise.all(run.tmpfs.map(async (to) => [await temporary(), to] as const))),
-      ...(await Promise.all(run.volumes.map(async ([from, to]) => [await source(from, cwd), to] as const))),
+      ...(await Promise.all(run.tmpfs.map(async (to): Promise<Volume> => [await temporary(), to]))),
+      ...(await Promise.all(run.volumes.map(async ([from, ...rest]): Promise<Volume> => [await source(from, cwd), ...rest]))),
     ]
     const entrypoint = image.command.slice(0, image.command.indexOf('--') + 1)
     const container = startContainer(image, {
@@ -157,6 +159,17 @@ export async function startDocker({ name: imageName, image, env = {} }: DockerOp
     return { code: 0, out: `${run.name}\n` }
   }
 
+  /** The volumes that an image declares get no name where nothing else is mounted there, and stay unless they are removed with it. */
+  const removeStopped = (flags: readonly string[]): Answer => {
+    const [called = '', withVolumes] = [flags.at(-1), flags[0] === '-v' && flags.length === 2]
+    const run = stopped.get(called)
+    if (run === undefined || (flags.length !== 1 && !withVolumes)) throw new Unknown(`rm ${flags.join(' ')}: there is no such stopped container`)
+    const mountedAt = [...run.tmpfs, ...run.volumes.map(([, to]) => to)]
+    if (!withVolumes && DECLARED.some((to) => !mountedAt.includes(to))) throw new Unknown(`rm ${called}: leaves a volume without a name; rm -v does not`)
+    stopped.delete(called)
+    return { code: 0, out: `${called}\n` }
+  }
+
   const carryOut = async ({ args: [verb = '', ...rest], cwd, env: callers }: Call): Promise<Answer> => {
     switch (verb) {
       case 'run':
@@ -170,14 +183,15 @@ export async function startDocker({ name: imageName, image, env = {} }: DockerOp
       case 'start':
         return startAgain(rest[0], cwd)
       case 'rm':
-        if (rest[0] === undefined || !stopped.delete(rest[0])) throw new Unknown(`No such stopped container: ${rest[0] ?? ''}`)
-        return { code: 0, out: `${rest[0]}\n` }
+        return removeStopped(rest)
       case 'logs':
         return { code: 0, out: logs(rest[0] ?? '') }
       case 'inspect': {
         const [flag, format, called = ''] = rest
         if (flag !== '--format' || format !== '{{.State.ExitCode}}') throw new Unknown('inspect shows the exit code alone')
-        return { code: 0, out: `${finished.get(called)?.code ?? 0}\n` }
+        const ended = stopped.has(called) ? finished.get(called) : undefined
+        if (ended === undefined) throw new Unknown(`No such container that has ended: ${called}`)
+        return { code: 0, out: `${ended.code}\n` }
       }
       case 'volume':
         if (rest[0] !== 'rm' || rest[1] === undefined) throw new Unknown(`volume ${rest.join(' ')}`)
