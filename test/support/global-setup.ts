@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { installBrowser } from './browser.ts'
+import { startContainer } from './container.ts'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { buildImage, NO_IMAGE, noImage, removeLaidOut, TESTED_IMAGE } from './image.ts'
 
 /** Every process that a test starts carries this variable; none may be left when all have run. */
@@ -27,7 +29,16 @@ export async function setup({ name }: Pick<TestProject, 'name'>): Promise<() => 
 async function tellImage(): Promise<void> {
   const missing = await noImage()
   if (missing !== undefined) process.env[NO_IMAGE] = missing
-  else process.env[TESTED_IMAGE] = JSON.stringify(await buildImage())
+  else {
+    const image = await buildImage()
+    const { child, remove } = startContainer(image, { command: ['true'] })
+    let said = ''
+    child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')))
+    const [code] = await once(child, 'close')
+    await remove()
+    if (code === 0) process.env[TESTED_IMAGE] = JSON.stringify(image)
+    else process.env[NO_IMAGE] = `runc starts no container here: ${said.slice(-300)}`
+  }
 }
 
 function processesWith(mark: string): readonly number[] {

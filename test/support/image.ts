@@ -32,8 +32,23 @@ const buildah = async (...args: string[]): Promise<string> => {
   return stdout.trim()
 }
 
-/** Why the image cannot be built here, if it cannot. On a Debian where we are root, installs what builds and runs it. */
+/** Why no image can be built here, if none can. On a Debian where we are root, installs what builds and runs it, and has what it begins from. */
 export async function noImage(): Promise<string | undefined> {
+  const missing = await noPrograms()
+  if (missing !== undefined) return missing
+  try {
+    await mkdir(STORE, { recursive: true })
+    const probe = await buildah('from', 'scratch')
+    await buildah('mount', probe)
+    await buildah('rm', probe)
+    await baseImage()
+    return undefined
+  } catch (error) {
+    return `no image can be laid out here: ${error instanceof Error ? error.message.slice(-300) : ''}`
+  }
+}
+
+async function noPrograms(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'images are built here as root on Linux only'
   if (Object.values(PROGRAMS).every((path) => existsSync(path))) return undefined
   if (!existsSync('/usr/bin/apt-get')) return `${Object.keys(PROGRAMS).join(', ')} are not installed`
@@ -49,7 +64,6 @@ export async function noImage(): Promise<string | undefined> {
 
 /** Builds the image of this checkout, as `docker build` would, and lays it out. */
 export async function buildImage(): Promise<Image> {
-  await mkdir(STORE, { recursive: true })
   await removeAbandoned()
   const base = await baseImage()
   const ignored = join('deploy', 'image', 'Dockerfile.dockerignore')
