@@ -24,7 +24,10 @@ export const secondThread: Subject<'thread'> = {
     const service = parts.use(await startService({ example: true, env: SERVICE_ENV }))
     const client = clientOf(service)
     const npm = findNpm(process.env['npm_execpath'])
-    const identities = await findIdentities('auto', FIRST_USER_ID, [service.workspace, findClaudeCode(), process.execPath, dirname(npm)])
+    const identities = await findIdentities('auto', FIRST_USER_ID, {
+      workspace: service.workspace,
+      programs: [findClaudeCode(), process.execPath, dirname(npm)],
+    })
     const options = {
       store: servicePaths(service.workspace).store,
       slot: 'bench',
