@@ -22,12 +22,13 @@ function run(program: string, args: readonly string[], input?: string): void {
   if (error !== undefined || status !== 0) fail(`${program} ${args[0] ?? ''} failed${error === undefined ? ` with ${status}` : ` (${error.message})`}`)
 }
 
-const works = (program: string): boolean => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
+/** Docker's command may be there without the engine that it speaks to. */
+const works = (program: string, verb = '--version'): boolean => spawnSync(program, [verb], { stdio: 'ignore' }).status === 0
 
 /** The arguments that build the image, by what is installed here. */
 function builder(): { readonly program: string; readonly build: readonly string[] } {
   const ignored = ['--ignorefile', `${DOCKERFILE}.dockerignore`]
-  if (works('docker')) return { program: 'docker', build: ['build'] }
+  if (works('docker', 'info')) return { program: 'docker', build: ['build'] }
   if (works('podman')) return { program: 'podman', build: ['build', '--format', 'docker', ...ignored] }
   if (works('buildah')) return { program: 'buildah', build: ['bud', '--format', 'docker', '--layers', ...ignored] }
   return fail('docker, podman or buildah is needed to build the image; install one of them.')

@@ -109,13 +109,52 @@ function install(node) {
   const stamp = join(root, 'node_modules', '.branchline-installed')
   const [installed, extent] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
   if (installed === lock && (extent === 'dev' || !dev)) return
-  say(
-    dev
-      ? 'installing the packages, with those for tests (once; half a minute or more)'
-      : 'installing the packages (once; about 200 MB to fetch, most of it Claude Code; half a minute or more)',
-  )
-  if (!npm(node, ['ci', ...(dev ? [] : ['--omit=dev'])], root)) fail('the packages could not be installed; npm says why above. Mend that and start again.')
-  writeFileSync(stamp, `${lock} ${dev ? 'dev' : 'run'}`)
+  const unlock = lockInstall()
+  try {
+    const [now, reaches] = existsSync(stamp) ? readFileSync(stamp, 'utf8').split(' ') : []
+    if (now === lock && (reaches === 'dev' || !dev)) return // another one has installed them meanwhile
+    say(
+      dev
+        ? 'installing the packages, with those for tests (once; half a minute or more)'
+        : 'installing the packages (once; about 200 MB to fetch, most of it Claude Code; half a minute or more)',
+    )
+    // A service may run from this folder: what it uses stays where it is when those for tests come to it.
+    const how = now === lock ? ['install', '--no-save'] : ['ci', ...(dev ? [] : ['--omit=dev'])]
+    if (!npm(node, how, root)) fail('the packages could not be installed; npm says why above. Mend that and start again.')
+    writeFileSync(stamp, `${lock} ${dev ? 'dev' : 'run'}`)
+  } finally {
+    unlock()
+  }
+}
+
+/** One install at a time: two of them would take away what the other one has just laid out. Answers what ends it. */
+function lockInstall() {
+  const path = join(root, '.installing')
+  const sleeping = new Int32Array(new SharedArrayBuffer(4))
+  for (let told = false; ;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' })
+      const unlock = () => rmSync(path, { force: true })
+      process.on('exit', unlock)
+      return unlock
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error
+    }
+    if (!isAlive(path)) rmSync(path, { force: true })
+    else if (!told) say('another start installs the packages; waiting for it')
+    told = true
+    Atomics.wait(sleeping, 0, 0, 500)
+  }
+}
+
+/** Whether the process that a lock names is there; one that is just being written names none yet. */
+function isAlive(path) {
+  try {
+    const pid = Number(readFileSync(path, 'utf8'))
+    return pid === 0 || process.kill(pid, 0)
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
 }
 
 const node = findNode()

@@ -1,5 +1,5 @@
-import { mkdir, mkdtemp, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, mkdtemp, rmdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { BadConfiguration, readConfig, type Config, type Place } from './config.ts'
 import { messageOf } from './observe/text.ts'
 
@@ -31,9 +31,21 @@ function attempt(options: { readonly httpOnly: boolean }): Config | BadConfigura
 const problemsOf = async (place: Place): Promise<readonly string[]> =>
   (await Promise.all([workspaceProblem(place), originProblem(place)])).filter((problem) => problem !== undefined)
 
+/** One after the other: where a file system has no folder to give, as /proc, Node's own way of making them all never ends. */
+async function missingFolders(path: string): Promise<readonly string[]> {
+  if (
+    await stat(path).then(
+      () => true,
+      () => false,
+    )
+  )
+    return []
+  return [...(await missingFolders(dirname(path))), path]
+}
+
 async function workspaceProblem({ workspacePath }: Place): Promise<string | undefined> {
   try {
-    await mkdir(workspacePath, { recursive: true, mode: 0o711 })
+    for (const folder of await missingFolders(workspacePath)) await mkdir(folder, { mode: 0o711 })
     await rmdir(await mkdtemp(join(workspacePath, '.writable-')))
     return undefined
   } catch (error) {

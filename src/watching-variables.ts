@@ -23,7 +23,7 @@ export const WATCHING_VARIABLES = {
     group: 'service',
     default: '',
     about: 'Where traces of commands go, by OTLP over HTTP, such as http://localhost:4318.',
-    shape: z.url({ protocol: /^https?$/ }).optional(),
+    shape: z.url({ protocol: /^https?$/, error: 'must be a URL, such as http://localhost:4318' }).optional(),
   },
   OTEL_EXPORTER_OTLP_HEADERS: {
     group: 'service',

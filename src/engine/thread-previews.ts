@@ -86,7 +86,7 @@ export class ThreadPreviews {
       const nothing = error instanceof RunFailure && error.code === 'rejected' // to show, as in most repositories
       const why = this.#tools.redact(printable(messageOf(error), 2000))
       this.#failures.set(key, { why, at: Date.now(), nothing })
-      if (!nothing && !this.#tools.stopping.aborted) this.#tools.log.warn({ event: 'preview.not_opened', threadId: ref.threadId, error: why })
+      if (!nothing && !this.#closing.signal.aborted) this.#tools.log.warn({ event: 'preview.not_opened', threadId: ref.threadId, error: why })
       throw error
     }
   }
