@@ -20,7 +20,10 @@ const fromOutside = (name: string, firstUserId: number, include: string[], exclu
 const PREVIEWS = 'test/end-to-end/preview*.test.ts'
 const QUEUES = ['test/end-to-end/queue*.test.ts', 'test/end-to-end/mail-front-end.test.ts', 'test/faults/queues.test.ts']
 /** Long ones that break one thing in many ways: a third of them each day, all where all tests are taken. */
-const LONG = ['bounds', 'disk', 'hostile', 'model', 'processes', 'queues', 'sweep', 'wedged'].map((name) => `test/faults/${name}.test.ts`)
+const LONG = [
+  ...['bounds', 'disk', 'hostile', 'model', 'processes', 'queues', 'sweep', 'wedged'].map((name) => `test/faults/${name}.test.ts`),
+  ...['guard', 'hostile', 'kinds'].map((name) => `test/end-to-end/preview-${name}.test.ts`),
+]
 const NOT_TODAY = LONG.filter((file) => !ofTheDay(LONG, 3).includes(file))
 const GITHUB = ['test/end-to-end/github*.test.ts', 'test/faults/github.test.ts']
 
@@ -33,7 +36,7 @@ export default defineConfig({
         test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts', 'bench/**/*.test.ts'], isolate: false, testTimeout: 30_000 },
       },
       fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB]),
-      fromOutside('previews', 34_000, [PREVIEWS]),
+      fromOutside('previews', 34_000, [PREVIEWS], NOT_TODAY),
       fromOutside('queues', 38_000, QUEUES, NOT_TODAY),
       fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB, ...NOT_TODAY]),
       fromOutside('github', 46_000, GITHUB),
