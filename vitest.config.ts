@@ -2,13 +2,13 @@ import { defineConfig } from 'vitest/config'
 import { ofTheDay } from './test/support/by-day.ts'
 
 /** The program from outside: one service at a time, by users of this project's own, since others may run beside it. */
-const fromOutside = (name: string, firstUserId: number, include: string[], exclude: string[] = []) => ({
+const fromOutside = (name: string, firstUserId: number, include: string[], exclude: string[] = [], env: Record<string, string> = {}) => ({
   extends: true as const,
   test: {
     name,
     include,
     exclude,
-    env: { TEST_PROJECT: name, FIRST_TEST_USER_ID: String(firstUserId) },
+    env: { TEST_PROJECT: name, FIRST_TEST_USER_ID: String(firstUserId), ...env },
     fileParallelism: false,
     maxWorkers: 1,
     testTimeout: 90_000,
@@ -25,6 +25,8 @@ const LONG = [
   ...['guard', 'hostile', 'kinds'].map((name) => `test/end-to-end/preview-${name}.test.ts`),
 ]
 const NOT_TODAY = LONG.filter((file) => !ofTheDay(LONG, 3).includes(file))
+/** The tests look as root into repositories of the container's user. */
+const OTHERS_REPOSITORIES = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' }
 const GITHUB = ['test/end-to-end/github*.test.ts', 'test/faults/github.test.ts']
 
 export default defineConfig({
@@ -55,7 +57,7 @@ export default defineConfig({
         },
       },
       // Against the container image: what it is, and that it does what the program does that is started from a checkout.
-      fromOutside('image', 50_000, ['test/image/**/*.test.ts', 'test/end-to-end/queues.test.ts']),
+      fromOutside('image', 50_000, ['test/image/**/*.test.ts', 'test/end-to-end/queues.test.ts'], [], OTHERS_REPOSITORIES),
     ],
     reporters: ['default', './test/support/closing-line.ts'],
   },

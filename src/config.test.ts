@@ -84,3 +84,11 @@ it('an allow-list holds what is always allowed besides, and an empty one allows 
   ])
   expect(problemsOf({ EGRESS_ALLOW: 'example.com, *' })).toEqual([expect.stringMatching(/^EGRESS_ALLOW: "\*" must be/)])
 })
+
+it('whether a repository may be asked for without a credential is known by what is given for it', () => {
+  const asked = (env: Readonly<Record<string, string>>): string | undefined => readConfig({ REPO_URL: 'https://github.com/acme/site', ...env }).openOrigin
+  expect(asked({})).toBe('https://github.com/acme/site')
+  expect(asked({ GITHUB_TOKEN: 'ghp_of-somebody' })).toBeUndefined()
+  expect(asked({ REPO_URL: 'https://anna:token-of-hers@github.com/acme/site' })).toBeUndefined()
+  expect(asked({ REPO_URL: 'https://git.example.com/acme/site', GITHUB_TOKEN: 'ghp_of-somebody' })).toBe('https://git.example.com/acme/site')
+})

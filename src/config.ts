@@ -131,7 +131,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const place = {
     workspacePath: resolve(values.WORKSPACE_PATH ?? ''),
-    openOrigin: origin?.authorization === undefined && values.VAULT_KEY === undefined && /^https?:/.test(origin?.url ?? '') ? origin?.url : undefined,
+    openOrigin: withoutCredential(values, origin) ? origin?.url : undefined,
   }
   if (problems.length > 0) throw new BadConfiguration(problems, parsed['WORKSPACE_PATH'] === undefined ? undefined : place)
   const { REPO_URL, EGRESS_ALLOW, LEASE_TTL_SECONDS, ...rest } = { ...values, ...who }
@@ -216,6 +216,13 @@ function readOrigin(values: Values, problems: string[]): Remote | undefined {
     problems.push(`REPO_URL: ${error.message}`)
     return undefined
   }
+}
+
+/** Whether nothing is given that would open a repository behind a URL: in it, as a token of GitHub, or in the vault. */
+function withoutCredential({ GITHUB_TOKEN, GITHUB_API_URL, VAULT_KEY }: Values, origin: Remote | undefined): boolean {
+  if (origin === undefined || origin.authorization !== undefined || !/^https?:/.test(origin.url)) return false
+  const onGitHub = origin.url.startsWith(`${githubUrl(GITHUB_API_URL)}/`)
+  return !(onGitHub && (GITHUB_TOKEN !== undefined || VAULT_KEY !== undefined))
 }
 
 function credentialOf(values: Values): Credential | undefined {

@@ -92,7 +92,7 @@ export async function startService({
     }
     if (image !== undefined) {
       await container?.remove()
-      container = startContainer(image, { env: { HOST: '127.0.0.1', ...ours }, volumes: [[folder, folder]] })
+      container = startContainer(image, { env: { HOST: '127.0.0.1', CONCURRENCY: '2', ...ours }, volumes: [[folder, folder]] })
       child = container.child
     } else {
       const machine = {
