@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import type { Tools } from './engine/tools.ts'
 import { writeEmbeddedMetrics } from './observe/embedded-metrics.ts'
 import { Metrics } from './observe/metrics.ts'
+import type { ProcessEntry } from './process/table.ts'
 import { usageOf } from './process/usage.ts'
 import { version } from './version.ts'
 
@@ -16,6 +17,17 @@ export async function assembleTraces(config: Config): Promise<AsyncDisposable & 
   return { hear: traces.hear.bind(traces), [Symbol.asyncDispose]: () => traces[Symbol.asyncDispose]() }
 }
 
+/** Processor time of this process since the look before; 100 is one core. */
+function ownCpuPercent(): () => number {
+  let [before, at] = [process.cpuUsage(), performance.now()]
+  return () => {
+    const { user, system } = process.cpuUsage(before)
+    const percent = (user + system) / 10 / Math.max(1, performance.now() - at) // microseconds by milliseconds
+    ;[before, at] = [process.cpuUsage(), performance.now()]
+    return percent
+  }
+}
+
 /** Keeps what is measured, and writes it into the log where that is wanted. */
 export function assembleMetrics(config: Config, tools: Pick<Tools, 'prepared' | 'previews' | 'identities'>): AsyncDisposable & { readonly metrics: Metrics } {
   const { prepared, previews, identities } = tools
@@ -24,12 +36,13 @@ export function assembleMetrics(config: Config, tools: Pick<Tools, 'prepared' | 
   metrics.gauge('container_threads', () => prepared.size)
   metrics.gauge('previews_healthy', () => states().filter((state) => state === 'ready').length)
   metrics.gauge('previews_unhealthy', () => states().filter((state) => state === 'failed' || state === 'broken').length)
-  const own = usageOf(({ pid }) => pid === process.pid)
-  const children = usageOf(({ uid, slot }) => (identities.level === 'separate' ? identities.owns(uid) : slot !== undefined))
-  metrics.gauge('service_cpu_percent', async () => (await own()).cpuPercent)
+  const isChild = ({ uid, slot }: ProcessEntry): boolean => (identities.level === 'separate' ? identities.owns(uid) : slot !== undefined)
+  // Each look begins the time that the next one is about, so what is looked at for itself has one of its own.
+  const [working, holding] = [usageOf(isChild), usageOf(isChild)]
+  metrics.gauge('service_cpu_percent', ownCpuPercent())
   metrics.gauge('service_memory_bytes', () => process.memoryUsage.rss())
-  metrics.gauge('children_cpu_percent', async () => (await children()).cpuPercent)
-  metrics.gauge('children_memory_bytes', async () => (await children()).memoryBytes)
+  metrics.gauge('children_cpu_percent', async () => (await working()).cpuPercent)
+  metrics.gauge('children_memory_bytes', async () => (await holding()).memoryBytes)
   metrics.start()
   const who = { client: config.CLIENT_ID, project: config.PROJECT_ID, user: config.USER_ID }
   const lines = config.METRICS_EMF

@@ -25,7 +25,7 @@ export const MEASURES = {
   preview_start_seconds: { kind: 'histogram', about: 'From the start of a dev server to its first answer.', labels: [] },
   preview_change_seconds: {
     kind: 'histogram',
-    about: 'From a file being written to browsers being told (hot module replacement).',
+    about: 'From a file being written to browsers being told (hot module replacement), where the dev server names the file.',
     labels: [],
   },
   service_cpu_percent: { kind: 'gauge', about: 'Processor time of the service since the look before; 100 is one core.', labels: [] },

@@ -77,6 +77,18 @@ it('what happens is counted and timed, and everything that is measured is shown'
   for (const name of Object.keys(MEASURES).filter((each) => !elsewhere.includes(each))) expect(text).toContain(`branchline_${name}`)
 })
 
+it('what agents use of the processor is measured however often somebody looks', async () => {
+  await metrics()
+  const held = model.hold('spins')
+  const spinning = client.post('spins', 'run timeout 20 sh -c "while true; do true; done"; echo spins')
+  await held.reached
+  held.release()
+  await client.event('spins', ({ type }) => type === 'tool.started')
+  await expect.poll(async () => (await metrics()).get('branchline_children_cpu_percent') ?? 0).toBeGreaterThan(20)
+  await client.call('POST', client.thread('spins', 'interrupt'), {})
+  expect(await client.result(await spinning)).toMatchObject({ interrupted: true })
+})
+
 it('a command becomes a trace that says what took how long, and nothing of what was written', async () => {
   const id = await client.post('traced', 'write secret-name.txt: secret text then run sleep 0.2')
   await client.result(id)
@@ -110,7 +122,7 @@ it('what was measured is a line of the log, in the embedded metric format of Clo
     .map((line) => JSON.parse(line))
   const [line] = lines
   expect(lines).toHaveLength(1)
-  expect(line).toMatchObject({ event: 'metrics', client: 'acme', runs_total: 4, interrupts_total: 1, container_threads: 2 })
+  expect(line).toMatchObject({ event: 'metrics', client: 'acme', runs_total: 5, interrupts_total: 2, container_threads: 3 })
   const { CloudWatchMetrics: directives, Timestamp } = line._aws
   expect(directives).toMatchObject([{ Namespace: 'Branchline/tested', Dimensions: [[]] }])
   expect(Timestamp).toBeGreaterThan(Date.now() - 60_000)

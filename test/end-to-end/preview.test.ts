@@ -60,6 +60,12 @@ describe.skipIf(browser === undefined)(`the preview of a thread, in a browser${w
     await client.run('one', `replace Another bread with One bread ${INDEX}`)
     await page.getByRole('heading', { name: 'One bread' }).waitFor()
     await page.close()
+    const measured = await (await fetch(`${service.url}/metrics`)).text()
+    const value = (name: string): number => Number(new RegExp(`^branchline_${name} (\\S+)$`, 'm').exec(measured)?.[1])
+    expect(value('preview_start_seconds_count')).toBeGreaterThan(0)
+    expect(value('preview_change_seconds_count')).toBeGreaterThan(0) // of the style; Astro does not say which file a page is loaded anew for
+    expect(value('preview_change_seconds_sum') / value('preview_change_seconds_count')).toBeLessThan(60)
+    expect(value('previews_healthy')).toBeGreaterThan(0)
   })
 
   it(`is one beside others: two threads, looked at in turn ${TURNS} times, never show the text of the other`, async () => {
