@@ -5,10 +5,11 @@ import type { Engine } from './engine/engine.ts'
 import { standing, threadChangedFiles, threadConflicts } from './engine/inspect.ts'
 import { park } from './engine/parking.ts'
 import type { Tools } from './engine/tools.ts'
+import { githubUrl, repositoryOf, type RepositoryName } from './git/github-url.ts'
 import { AccessBusy, type Authorize, type Remote } from './git/remote.ts'
 import type { Secrets } from './observe/redact.ts'
 import { Vault } from './vault/vault.ts'
-import { GitHubApi, NoAccess, type RepositoryName } from './ways/github/api/api.ts'
+import { GitHubApi, NoAccess } from './ways/github/api/api.ts'
 import { GitHubBusy } from './ways/github/api/refusals.ts'
 import { readApp } from './ways/github/api/app.ts'
 import { Progress } from './ways/github/out/progress.ts'
@@ -16,7 +17,7 @@ import { IssueThreads } from './ways/github/threads.ts'
 import type { PictureLinks } from './ways/http/picture-links.ts'
 import { GitHubWay } from './ways/github/way.ts'
 import { writeAtomically } from './workspace/files.ts'
-import { basic, githubUrl, operatorOrigin, requestedOrigin, type GitHubAccess } from './workspace/origin.ts'
+import { basic, operatorOrigin, requestedOrigin, type GitHubAccess } from './workspace/origin.ts'
 
 /** Whose values the vault of a service holds. */
 const TENANT = 'branchline'
@@ -57,6 +58,8 @@ export interface GitHubParts {
   readonly api: GitHubApi
   readonly access: GitHubAccess
   readonly remoteFor: (url: string) => Remote
+  /** From here on this token is used for the repository behind a URL of GitHub. */
+  readonly useToken: (repoUrl: string, token: string) => void
 }
 
 /** GitHub's API, and how repositories there are cloned and pushed to: each time by a token for that one alone. */
@@ -69,26 +72,37 @@ export function assembleApi(config: Config, vault: Vault | undefined, secrets: S
     stop,
   })
   const workflows = config.PUSH_WORKFLOWS ? { workflows: 'write' as const } : {}
-  const authorize = (repository: RepositoryName): Authorize | undefined =>
-    vault === undefined && config.GITHUB_TOKEN === undefined
-      ? undefined
-      : async (access) => {
-          try {
-            const minted = await api.mint(repository, { contents: access, ...(access === 'write' ? workflows : {}) })
-            return { value: basic('x-access-token', minted.token), [Symbol.asyncDispose]: () => minted[Symbol.asyncDispose]() }
-          } catch (error) {
-            if (error instanceof GitHubBusy) throw new AccessBusy(error.message, error.until, error)
-            if (access === 'read' && error instanceof NoAccess) return { value: undefined, [Symbol.asyncDispose]: async () => {} } // everybody may read it, or git says so
-            throw error
-          }
-        }
+  const given = new Map<string, string>()
+  const keyOf = ({ owner, name }: RepositoryName): string => `${owner}/${name}`.toLowerCase()
+  const nothing = { value: undefined, [Symbol.asyncDispose]: async () => {} }
+  const authorize =
+    (repository: RepositoryName): Authorize =>
+    async (access) => {
+      const token = given.get(keyOf(repository))
+      if (token !== undefined) return { ...nothing, value: basic('x-access-token', token) }
+      if (vault === undefined && config.GITHUB_TOKEN === undefined) return nothing
+      try {
+        const minted = await api.mint(repository, { contents: access, ...(access === 'write' ? workflows : {}) })
+        return { value: basic('x-access-token', minted.token), [Symbol.asyncDispose]: () => minted[Symbol.asyncDispose]() }
+      } catch (error) {
+        if (error instanceof GitHubBusy) throw new AccessBusy(error.message, error.until, error)
+        if (access === 'read' && error instanceof NoAccess) return nothing // everybody may read it, or git says so
+        throw error
+      }
+    }
   const access: GitHubAccess = { url: githubUrl(config.GITHUB_API_URL), authorize }
   const remoteFor = (url: string): Remote => {
     const own = config.origin?.url === url ? config.origin : undefined
     const remote = own?.authorization !== undefined ? own : own === undefined ? requestedOrigin(url, access) : operatorOrigin(url, access)
     return { ...remote, env: config.networkEnv }
   }
-  return { api, access, remoteFor }
+  const useToken = (repoUrl: string, token: string): void => {
+    const repository = repositoryOf(repoUrl, access.url)
+    if (repository === undefined) return
+    secrets.keepToken(token)
+    given.set(keyOf(repository), token)
+  }
+  return { api, access, remoteFor, useToken }
 }
 
 /** The way by which issues come, where there is a vault that may hold an app. */
@@ -142,6 +156,9 @@ export function assembleGitHub(
       log: tools.log,
     },
     vault,
-    { missedMs: config.GITHUB_MISSED_SECONDS * 1000 },
+    {
+      missedMs: config.GITHUB_MISSED_SECONDS * 1000,
+      unfinished: async () => (await tools.journal.unfinished()).filter(({ way }) => way === 'github').map(({ command }) => command),
+    },
   )
 }

@@ -38,6 +38,7 @@ import { httpApp } from './ways/http/app.ts'
 import { readCallers } from './ways/http/access.ts'
 import { PictureLinks } from './ways/http/picture-links.ts'
 import { listen } from './ways/http/server.ts'
+import { Jobs } from './ways/http/jobs.ts'
 import { Waiting } from './ways/http/waiting.ts'
 import { findNpm } from './workspace/npm.ts'
 import { passage } from './workspace/files.ts'
@@ -190,6 +191,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
 
   const defaults = { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID, threadId: config.THREAD_ID }
   const setUp = setUpOf(config, vault)
+  const jobs = new Jobs({ engine, tools, waiting })
   const list = (text: string): readonly string[] =>
     text
       .split(',')
@@ -204,6 +206,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       defaults,
       version,
       metrics,
+      jobs,
       github: { ...github, vault, issues, keepSecret: (value) => secrets.keep(value), setUp },
       previewLink: showing.access?.link.bind(showing.access),
       pictureLinks,
@@ -226,6 +229,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   parts.defer(() => stopping.abort())
   if (config.ECS_AGENT_URI !== undefined) parts.use(protectTask(config.ECS_AGENT_URI, () => engine.counts().running > 0, log))
   parts.use(keepHealthFile(paths.health, async () => ({ status: await engine.health(), epoch: journal.epoch, queues: worker?.health })))
+  parts.use(jobs)
   parts.use(engine) // before what it is called by; where that could not start, the first one stops it
   parts.defer(() => worker?.stopListening())
   await worker?.start(engine, { ring: () => outbox.ring(), touched: () => idle.touch() })

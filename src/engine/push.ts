@@ -1,6 +1,7 @@
 import { failpoint } from '../observe/failpoint.ts'
 import type { Ending } from '../command/ending.ts'
 import { RunFailure } from '../command/ending.ts'
+import { threadKey, type ThreadRef } from '../command/ids.ts'
 import { defaultBranch, originRef, resolve, treeOf, type Sha } from '../git/branch.ts'
 import { commitTree } from '../git/commit.ts'
 import { rebase } from '../git/rebase.ts'
@@ -83,6 +84,21 @@ export async function finishPush(pushing: Pushing, tools: Tools, inTurn: <Value>
     if (error instanceof GitError && run.attempt === tools.rules.attempts - 1) await tools.once(repository, () => mendRepository(thread.ref, tools))
     return end({ kind: 'failed', code: 'push_failed', error: tools.redact(messageOf(error)), mayPass: true })
   }
+}
+
+/**
+ * Pushes a commit of a thread's branch beside whatever the thread does. Answers whether origin has it: not where its branch holds others,
+ * so that a push has to wait for the thread's turn.
+ *
+ * @throws RunFailure where it may not be pushed; GitError, AccessBusy where origin cannot be reached
+ */
+export async function pushBeside(ref: ThreadRef, commit: Sha, tools: Tools): Promise<boolean> {
+  const thread = tools.prepared.get(threadKey(ref))
+  const origin = thread === undefined ? undefined : await originOf(thread.home.paths.repository)
+  if (thread === undefined || origin === undefined) return false
+  await refuseWorkflows(thread, commit, tools)
+  const { branch, paths } = thread.home
+  return (await push(paths.repository, tools.remoteFor(origin), branch, commit)).kind === 'pushed'
 }
 
 const pushedEnding = (commit: Sha, branch: string): Ending => ({ kind: 'completed', summary: `Pushed ${commit.slice(0, 8)} to ${branch}`, pushed: true })

@@ -95,6 +95,8 @@ export type Answer = 'done' | 'lost'
 
 export interface ThreadChange {
   readonly base?: string | undefined
+  /** Another conversation, which this thread goes on with. */
+  readonly sessionId?: string | undefined
   readonly said?: string | undefined
 }
 

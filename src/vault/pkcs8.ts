@@ -28,6 +28,21 @@ export async function toPkcs8(pem: string): Promise<string> {
   }
 }
 
+/**
+ * SHA-256 of the public key (SubjectPublicKeyInfo, DER), base64, as GitHub shows it beside its keys.
+ *
+ * @param pem PKCS#8
+ */
+export async function fingerprintOf(pem: string): Promise<string> {
+  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+  const der = Uint8Array.from(atob(pem.replaceAll(/-----[A-Z ]+-----|\s/g, '')), (character) => character.charCodeAt(0))
+  const { kty, n, e } = await crypto.subtle.exportKey('jwk', await crypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']))
+  if (kty === undefined || n === undefined || e === undefined) throw new BadPrivateKey()
+  const publicKey = await crypto.subtle.importKey('jwk', { kty, n, e }, algorithm, true, ['verify'])
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await crypto.subtle.exportKey('spki', publicKey)))
+  return `SHA256:${btoa(Array.from(digest, (byte) => String.fromCharCode(byte)).join(''))}`
+}
+
 /** Tag, length and content (X.690, 8.1.3). */
 function element(tag: number, content: Iterable<number>): number[] {
   const bytes = [...content]

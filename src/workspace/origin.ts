@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Authorize, Remote } from '../git/remote.ts'
+import { originFrom, repositoryOf, type RepositoryName } from '../git/github-url.ts'
 import { messageOf } from '../observe/text.ts'
 
 /** A repository URL that is not taken; the message says what would be right. */
@@ -18,26 +19,6 @@ export interface GitHubAccess {
   readonly url: string
   readonly authorize?: (repository: RepositoryName) => Authorize | undefined
 }
-
-export interface RepositoryName {
-  readonly owner: string
-  readonly name: string
-}
-
-/** The web pages that belong to the address of a GitHub API: those of github.com, of a domain of ghe.com, or of an Enterprise server itself. */
-export function githubUrl(apiUrl: string): string {
-  const { protocol, host } = URL.parse(apiUrl) ?? { protocol: 'https:', host: '' }
-  return `${protocol}//${host.replace(/^api\.(github\.com|[a-z0-9-]+\.ghe\.com)$/, '$1')}`
-}
-
-/** Which repository of GitHub a URL names, where it names one. */
-export function repositoryOf(text: string, { url: github }: Pick<GitHubAccess, 'url'>): RepositoryName | undefined {
-  const url = URL.parse(text)
-  const [, owner, name] = /^\/([\w-]+)\/([\w.-]+?)(?:\.git)?\/?$/.exec(url?.pathname ?? '') ?? []
-  return owner === undefined || name === undefined || url === null || originFrom(url) !== github ? undefined : { owner, name }
-}
-
-const originFrom = (url: URL): string => `${url.protocol}//${url.host}`
 
 const HOST = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/
 const PATH = /^(\/[A-Za-z0-9._~+@-]+)+\/?$/
@@ -107,7 +88,7 @@ function decoded(text: string): string {
 /** Credentials in the URL, else those of GitHub for one of its repositories. */
 function authorization(url: URL, github: GitHubAccess): string | Authorize | undefined {
   if (url.password !== '' || url.username !== '') return basic(decoded(url.username), decoded(url.password))
-  const repository = repositoryOf(url.href, github)
+  const repository = repositoryOf(url.href, github.url)
   return repository === undefined ? undefined : github.authorize?.(repository)
 }
 

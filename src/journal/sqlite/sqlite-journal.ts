@@ -181,9 +181,9 @@ export class SqliteJournal implements Journal {
     return this.#all('SELECT * FROM spares ORDER BY slot_number').map(spareFrom)
   }
 
-  updateThread(ref: ThreadRef, { base, said }: ThreadChange): Promise<Answer> {
-    const set = `UPDATE threads SET base = coalesce(?, base), said = coalesce(?, said) WHERE ${THREAD}`
-    return this.#writer.write<Answer>((statements) => run(statements, set, base ?? null, said ?? null, ...threadValues(ref)), 'lost')
+  updateThread(ref: ThreadRef, { base, sessionId, said }: ThreadChange): Promise<Answer> {
+    const set = `UPDATE threads SET base = coalesce(?, base), session_id = coalesce(?, session_id), said = coalesce(?, said) WHERE ${THREAD}`
+    return this.#writer.write<Answer>((statements) => run(statements, set, base ?? null, sessionId ?? null, said ?? null, ...threadValues(ref)), 'lost')
   }
 
   async nameFor(scope: string, id: string): Promise<string> {

@@ -1,16 +1,35 @@
 import type { Command } from '../../command/command.ts'
 import type { ThreadRef } from '../../command/ids.ts'
-import type { Acceptance } from '../../engine/acceptance.ts'
-import type { Journal, Reply } from '../../journal/journal.ts'
-import type { Log } from '../../observe/log.ts'
+import type { CommandRecord, CommandRef, DeadLetter, Inbox, Memos, Page, Reply, State } from '../../journal/journal.ts'
 import { NoAccess, type GitHubApi } from './api/api.ts'
 import type { Progress } from './out/progress.ts'
 import { GitHubRefused } from './api/refusals.ts'
 import type { Fixed, IssueThreads, RepositoryFacts } from './threads.ts'
 
-/** What the engine does for the GitHub way. */
+/** What is recorded of a command, as far as this way asks for it. */
+export type Known = Pick<CommandRecord, 'command' | 'state' | 'result'>
+
+/** What this way reads and writes of the durable record: the journal of the service, or what a Durable Object keeps. */
+export interface Records {
+  readonly inbox: Pick<Inbox, 'put' | 'due' | 'done' | 'drop' | 'later' | 'knows'>
+  readonly memos: Memos
+  command(of: CommandRef): Promise<Known | undefined>
+  /** Newest first. */
+  history(ref: ThreadRef, page: Page): Promise<readonly Known[]>
+  bury(letter: DeadLetter): Promise<void>
+}
+
+/** Lines of a log, each an event with fields; secrets are redacted behind it. */
+export type Log = Readonly<Record<'info' | 'warn' | 'error', (line: { readonly event: string } & Readonly<Record<string, unknown>>) => void>>
+
+/** What became of a command that was handed in. */
+export type HandedIn =
+  | { readonly kind: 'accepted' | 'duplicate'; readonly record: { readonly state: State } }
+  | { readonly kind: 'conflict' | 'closed' | 'full' | 'backlog' }
+
+/** What is done for the GitHub way by the engine, or by a container. */
 export interface Works {
-  readonly accept: (command: Command, way: 'github', reply: Reply) => Promise<Acceptance>
+  readonly accept: (command: Command, way: 'github', reply: Reply) => Promise<HandedIn>
   readonly interrupt: (ref: ThreadRef) => Promise<string | undefined>
   /** The work tree is given up until the next message; branch and conversation stay. */
   readonly park: (ref: ThreadRef) => Promise<void>
@@ -25,7 +44,7 @@ export interface Works {
 /** What handing in and answering work with. */
 export interface Desk {
   readonly api: GitHubApi
-  readonly journal: Journal
+  readonly journal: Records
   readonly threads: IssueThreads
   readonly progress: Progress
   readonly works: () => Works

@@ -1,17 +1,18 @@
+import type { Command } from '../../command/command.ts'
 import type { RunEvent } from '../../command/event.ts'
 import type { ThreadRef } from '../../command/ids.ts'
-import type { Delivery } from '../../journal/journal.ts'
+import type { Delivery, Told } from '../../journal/journal.ts'
 import { failpoint } from '../../observe/failpoint.ts'
+import { Looking } from '../../observe/looking.ts'
+import { messageOf } from '../../observe/text.ts'
 import { readApp } from './api/app.ts'
 import { Room } from './in/body.ts'
-import { readEvent } from './in/event.ts'
-import { commandIdOf, threadIdFor } from './in/hand-in.ts'
-import { workspaceOf } from './threads.ts'
 import { deliver } from './out/deliver.ts'
 import type { Desk } from './desk.ts'
-import { receive, toldOf, type Answer, type Household, type Options } from './in/door.ts'
+import { receive, type Answer, type Household, type Options } from './in/door.ts'
 import { Intake } from './in/intake.ts'
-import { Missed } from './in/missed.ts'
+import { findMissed } from './in/missed.ts'
+import { issueIn, vouch, type Vouched } from './in/vouch.ts'
 import type { Vault } from '../../vault/vault.ts'
 
 /** Memory that webhooks may take together before their signature is checked, in bytes: ordinary ones, and those that are larger. */
@@ -21,28 +22,47 @@ const ROOM_FOR_LARGE_BYTES = 32 * 1024 * 1024
 /** Between two lines of the log about webhooks that nobody signed. */
 const FORGED_MS = 60_000
 
+interface GitHubWayOptions {
+  /** How often the delivery log is looked through, in ms; 0: at the start alone. */
+  readonly missedMs: number
+  /** Commands of this way that a former service has left. */
+  readonly unfinished: () => Promise<readonly Command[]>
+}
+
 /** The way by which GitHub's events become commands, and results go to issues and pull requests. */
 export class GitHubWay implements AsyncDisposable {
   readonly #desk: Desk
   readonly #household: Household
   readonly #intake: Intake
-  readonly #missed: Missed
+  readonly #missed: Looking
+  readonly #unfinished: GitHubWayOptions['unfinished']
   #toldAt = -Infinity
 
-  constructor(desk: Desk, vault: Vault, { missedMs }: { readonly missedMs: number }) {
+  constructor(desk: Desk, vault: Vault, { missedMs, unfinished }: GitHubWayOptions) {
     this.#desk = desk
+    this.#unfinished = unfinished
     this.#intake = new Intake(desk)
     this.#household = {
       secrets: async () => (await readApp(vault))?.webhookSecrets,
       record: (told) => desk.journal.inbox.put(told),
       rooms: { ordinary: new Room(ROOM_FOR_ORDINARY_BYTES), large: new Room(ROOM_FOR_LARGE_BYTES) },
     }
-    this.#missed = new Missed(desk, () => this.#intake.ring(), missedMs)
+    const { api, journal, log } = desk
+    let since = 0
+    const stopped = (): boolean => this.#missed.stopped
+    const put = async (told: Told) => journal.inbox.put(told).finally(() => this.#intake.ring())
+    this.#missed = new Looking(
+      async () => {
+        if (await api.hasApp()) since = await findMissed({ api, knows: (id) => journal.inbox.knows(id), put, log, stopped }, since)
+      },
+      missedMs,
+      (error) => log.warn({ event: 'github.log_not_read', error: messageOf(error) }),
+    )
   }
 
   async start(): Promise<void> {
     // What a former service was working on is shown as it goes on.
-    for (const { way, command } of await this.#desk.journal.unfinished()) if (way === 'github') this.#desk.progress.begin(command)
+    for (const command of await this.#unfinished()) this.#desk.progress.begin(command)
     this.#intake.start()
     this.#missed.start()
   }
@@ -65,19 +85,11 @@ export class GitHubWay implements AsyncDisposable {
   }
 
   /** An issue for which somebody else vouches than its signature; `undefined` where it is none. Nothing is recorded before `record`. */
-  async vouched(payload: Readonly<Record<string, unknown>>, options: Options) {
-    const event = readEvent('issues', { action: 'opened', ...payload })
-    if (event?.kind !== 'message') return undefined
-    const workspace = workspaceOf(event.repository, this.#desk.fixed)
-    const known = await this.#desk.threads.ofNumber(workspace, event.repository, event.number)
-    const record = async (): Promise<boolean> => {
-      const id = `vouched ${commandIdOf(event)}`
-      const told = toldOf(id, { event, vouched: options }, Date.now())
-      const answer = await this.#desk.journal.inbox.put({ ...told, meaning: id }) // GitHub may have told of it, by somebody who may not ask
-      this.#intake.ring()
-      return answer !== 'lost'
-    }
-    return { workspace, commandId: commandIdOf(event), threadId: threadIdFor(event, known), record }
+  async vouched(payload: Readonly<Record<string, unknown>>, options: Options): Promise<Vouched | undefined> {
+    const issue = issueIn(payload)
+    if (issue === undefined) return undefined
+    const vouched = await vouch(issue, options, this.#desk)
+    return { ...vouched, record: () => vouched.record().finally(() => this.#intake.ring()) }
   }
 
   /** An app was set up. */

@@ -7,6 +7,7 @@ import type { Tools } from '../../engine/tools.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { requireReach, type Caller } from './access.ts'
+import type { Jobs } from './jobs.ts'
 import type { PictureLinks } from './picture-links.ts'
 import { Problem } from './problem.ts'
 import type { Vault } from '../../vault/vault.ts'
@@ -38,11 +39,15 @@ export interface Desk {
     /** Where credentials of an app are kept; `undefined` without VAULT_KEY. */
     readonly vault: Vault | undefined
     readonly issues: GitHubWay | undefined
+    /** From here on this token is used for the repository behind a URL. */
+    readonly useToken: (repoUrl: string, token: string) => void
     /** From here on the value is redacted everywhere. */
     readonly keepSecret: (value: string) => void
     /** The guided set-up of an app; `undefined` where GitHub could not reach what comes of it. */
     readonly setUp: { readonly token: string; readonly publicUrl: string; readonly workflows: boolean } | undefined
   }
+  /** What a Worker hands in. */
+  readonly jobs: Jobs
   /** Links to previews that not everybody may see; `undefined` where whoever reaches them sees them. */
   readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
   /** Links to pictures; `undefined` where nobody but callers of this API sees them. */
@@ -91,7 +96,7 @@ export async function submit(
 }
 
 /** Hands a command in and waits for its result, for a route that goes on from there. */
-export async function outcome(command: Command, gone: AbortSignal, desk: Desk): Promise<Result> {
+export async function outcome(command: Command, gone: AbortSignal, desk: Pick<Desk, 'engine' | 'stopping' | 'waiting'>): Promise<Result> {
   const answered = desk.waiting.for(refOf(command), AbortSignal.any([desk.stopping, gone]))
   const result = (await recorded(command, desk)).result ?? (await answered)
   if (result === undefined)
@@ -99,7 +104,8 @@ export async function outcome(command: Command, gone: AbortSignal, desk: Desk): 
   return result
 }
 
-async function recorded(command: Command, { engine }: Desk): Promise<CommandRecord> {
+/** Hands a command in, durably. @throws Problem where it is not accepted */
+export async function recorded(command: Command, { engine }: Pick<Desk, 'engine'>): Promise<CommandRecord> {
   const accepted = await engine.accept(command, 'http')
   switch (accepted.kind) {
     case 'closed':

@@ -1,7 +1,9 @@
 import * as z from 'zod'
+import { CommandId } from '../../command/ids.ts'
+import { Job, JobStanding } from '../../command/job.ts'
 import { stateOf, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
-import { requireReach } from './access.ts'
+import { requireReach, requireRole } from './access.ts'
 import { route, type Route } from './route.ts'
 
 const Received = z.object({ success: z.boolean(), message: z.string() }).meta({ id: 'Received' })
@@ -16,6 +18,9 @@ const ProcessIssue = z
       .strictObject({ draft: z.boolean().optional(), maxCostUsd: z.number().positive().max(10_000).optional() })
       .default({})
       .describe('Options; no keys.'),
+    job: Job.optional().describe(
+      'From a Worker that speaks to GitHub itself: what is to be carried out. Its report is in /status; `payload` is not looked at.',
+    ),
   })
   .meta({ id: 'ProcessIssue' })
 
@@ -27,8 +32,14 @@ const Status = z
     uptime: z.number().describe('Seconds.'),
     memory: z.object({ rssBytes: z.int(), heapBytes: z.int() }),
     cpu: z.object({ userMs: z.int(), systemMs: z.int() }),
+    job: JobStanding.optional().describe('Of the job that was asked for; not there where it is not known here.'),
   })
   .meta({ id: 'Status' })
+
+const StatusQuery = z.object({
+  job: CommandId.optional().describe('A job that a Worker has handed in, by its commandId; role administer.'),
+  after: z.string().max(40).optional().describe('The last event of its thread that was heard of.'),
+})
 
 /** Routes by which GitHub, and who speaks for it, hand issues in. */
 export function githubRoutes(desk: Desk): readonly Route[] {
@@ -61,6 +72,13 @@ export function githubRoutes(desk: Desk): readonly Route[] {
       body: ProcessIssue,
       answers: { 202: { about: 'It is recorded. Its result goes to the issue, and to /api/commands.', schema: Taken } },
       serve: async ({ body, c, caller }) => {
+        const { job } = body
+        if (job !== undefined) {
+          requireReach(caller, job.command)
+          if (job.credential !== undefined) desk.github.useToken(job.command.repoUrl, job.credential)
+          await desk.jobs.take(job)
+          return c.json({ success: true, commandId: job.command.commandId, threadId: job.command.threadId }, 202)
+        }
         const { issues } = desk.github
         if (issues === undefined) throw new Problem(409, 'Not possible here', 'No GitHub App can be set up here: VAULT_KEY is not set.')
         if (!(await desk.github.api.hasApp())) throw new Problem(409, 'Not possible here', 'No GitHub App is set up here: see docs/github.md.')
@@ -80,8 +98,11 @@ export function githubRoutes(desk: Desk): readonly Route[] {
       operationId: 'getStatus',
       summary: 'What is being worked on',
       role: 'view',
+      query: StatusQuery,
       answers: { 200: { about: 'The command that runs, and what the service uses.', schema: Status } },
-      serve: async ({ c, caller }) => {
+      serve: async ({ query, c, caller }) => {
+        if (query.job !== undefined) requireRole(caller, 'administer')
+        const job = query.job === undefined ? undefined : desk.jobs.standing(query.job, query.after)
         const health = await desk.engine.health()
         const unfinished = (await desk.tools.journal.unfinished()).filter(
           ({ command }) =>
@@ -105,6 +126,7 @@ export function githubRoutes(desk: Desk): readonly Route[] {
           uptime: Math.round(process.uptime()),
           memory: { rssBytes: rss, heapBytes: heapUsed },
           cpu: { userMs: Math.round(user / 1000), systemMs: Math.round(system / 1000) },
+          ...(job === undefined ? {} : { job }),
         })
       },
     }),

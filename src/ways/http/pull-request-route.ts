@@ -3,7 +3,7 @@ import { firstLine } from '../../observe/text.ts'
 import { NoAccess } from '../github/api/api.ts'
 import { openPullRequest } from '../github/out/pull-request.ts'
 import { GitHubBusy, GitHubRefused } from '../github/api/refusals.ts'
-import { repositoryOf, type RepositoryName } from '../../workspace/origin.ts'
+import { repositoryOf, type RepositoryName } from '../../git/github-url.ts'
 import { requireReach } from './access.ts'
 import { PullRequestAnswer } from './answers.ts'
 import { action } from './command-routes.ts'
@@ -54,7 +54,7 @@ export function pullRequestRoute(desk: Desk): Route {
 }
 
 async function githubOf(gitDir: string, { github }: Desk): Promise<RepositoryName> {
-  const repository = repositoryOf((await originOf(gitDir)) ?? '', github.access)
+  const repository = repositoryOf((await originOf(gitDir)) ?? '', github.access.url)
   if (repository === undefined) throw new Problem(409, 'Not possible here', `This workspace did not begin from a repository on ${github.access.url}.`)
   return repository
 }

@@ -15,7 +15,7 @@ export interface Household {
   /** The secrets that sign webhooks; `undefined` where no app is set up. */
   readonly secrets: () => Promise<readonly string[] | undefined>
   /** Keeps what was told, durably, or knows it already. */
-  readonly record: (told: Told) => Promise<'done' | 'duplicate' | 'lost'>
+  readonly record: (told: Told, event: GitHubEvent) => Promise<'done' | 'duplicate' | 'lost'>
   /** Forged bodies that are large keep out no ordinary one. */
   readonly rooms: { readonly ordinary: Room; readonly large: Room }
 }
@@ -86,7 +86,7 @@ export async function receive(request: Request, { secrets, record, rooms }: Hous
   const event = readEvent(name, payload)
   if (event === undefined) return { status: 202, message: 'nothing to do for this event' }
   if (event.kind === 'message' && event.actor.isBot) return { status: 202, message: 'nothing is done for a bot' }
-  const answer = await record(toldOf(id, { event }, Date.now()))
+  const answer = await record(toldOf(id, { event }, Date.now()), event)
   if (answer === 'lost') return { status: 503, message: 'The service is being replaced; send it again' }
   return answer === 'done' ? { status: 202, message: 'recorded', recorded: true } : { status: 202, message: 'known already' }
 }

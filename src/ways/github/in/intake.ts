@@ -30,9 +30,9 @@ const GIVE_UP_MS = 3 * 24 * 60 * 60_000
 /** Deals with what webhooks have told, in order for each issue, until each is done. */
 export class Intake implements AsyncDisposable {
   readonly #desk: Desk
-  readonly #busy = new Map<string, Promise<void>>()
+  readonly #busy = new Map<string, Promise<boolean>>()
   readonly #looking = new Looking(
-    () => this.#look(),
+    async () => void (await this.#look()),
     LOOK_MS,
     (error) => this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) }),
   )
@@ -54,13 +54,27 @@ export class Intake implements AsyncDisposable {
     await Promise.all(this.#busy.values())
   }
 
-  async #look(): Promise<void> {
+  /**
+   * Deals with all that is due, and with what becomes due by it, and resolves then: for whoever is woken for each pass and has no time of
+   * its own between two. `start` is not called there.
+   */
+  async drain(): Promise<void> {
+    while ((await this.#look()) > 0) {
+      const noted = await Promise.all(this.#busy.values())
+      if (noted.includes(false)) return
+    }
+  }
+
+  /** Begins with what is due; answers how much that is. */
+  async #look(): Promise<number> {
     // Those that are being dealt with are due too.
     for (const entry of await this.#desk.journal.inbox.due(Date.now(), 2 * AT_ONCE))
       if (!this.#busy.has(entry.line) && this.#busy.size < AT_ONCE && !this.#looking.stopped) this.#busy.set(entry.line, this.#dealWith(entry))
+    return this.#busy.size
   }
 
-  async #dealWith(entry: InboxEntry): Promise<void> {
+  /** Answers whether what became of it was recorded. */
+  async #dealWith(entry: InboxEntry): Promise<boolean> {
     let noted = true
     try {
       await this.#deal(entry)
@@ -71,6 +85,7 @@ export class Intake implements AsyncDisposable {
       this.#busy.delete(entry.line)
     }
     if (noted) this.ring() // there is room for another one
+    return noted
   }
 
   async #deal(entry: InboxEntry): Promise<void> {
