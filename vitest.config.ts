@@ -42,6 +42,8 @@ export default defineConfig({
       fromOutside('queues', 38_000, QUEUES, NOT_TODAY),
       fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB, ...NOT_TODAY]),
       fromOutside('github', 46_000, GITHUB),
+      // Behind the Worker in workerd, with services as its containers.
+      fromOutside('cloudflare', 54_000, ['deploy/cloudflare/test/*.test.ts']),
       // One synthesis of the stacks takes 400 MB, and loading the CDK some seconds.
       {
         extends: true,

@@ -36,10 +36,12 @@ export async function toPkcs8(pem: string): Promise<string> {
 export async function fingerprintOf(pem: string): Promise<string> {
   const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
   const der = Uint8Array.from(atob(pem.replaceAll(/-----[A-Z ]+-----|\s/g, '')), (character) => character.charCodeAt(0))
-  const { kty, n, e } = await crypto.subtle.exportKey('jwk', await crypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']))
-  if (kty === undefined || n === undefined || e === undefined) throw new BadPrivateKey()
-  const publicKey = await crypto.subtle.importKey('jwk', { kty, n, e }, algorithm, true, ['verify'])
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await crypto.subtle.exportKey('spki', publicKey)))
+  const jwk = await crypto.subtle.exportKey('jwk', await crypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']))
+  if (jwk instanceof ArrayBuffer || jwk.kty === undefined || jwk.n === undefined || jwk.e === undefined) throw new BadPrivateKey()
+  const publicKey = await crypto.subtle.importKey('jwk', { kty: jwk.kty, n: jwk.n, e: jwk.e }, algorithm, true, ['verify'])
+  const spki = await crypto.subtle.exportKey('spki', publicKey)
+  if (!(spki instanceof ArrayBuffer)) throw new BadPrivateKey()
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', spki))
   return `SHA256:${btoa(Array.from(digest, (byte) => String.fromCharCode(byte)).join(''))}`
 }
 

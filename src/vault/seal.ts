@@ -41,7 +41,7 @@ export async function open({ keyId, nonce, sealed }: Sealed, place: Place, keys:
   const [iv, bytes] = [fromBase64(nonce), fromBase64(sealed)]
   if (iv?.length !== NONCE_BYTES || bytes === undefined || bytes.length < TAG_BYTES) throw new NotOpened(place, 'it is damaged')
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(await crypto.subtle.decrypt(algorithm(iv, place, keyId), key.key, bytes))
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(await crypto.subtle.decrypt(algorithm(iv, place, keyId), key.key, bytes))
   } catch {
     throw new NotOpened(place, 'it was changed, or belongs elsewhere') // Web Crypto says nothing more
   }

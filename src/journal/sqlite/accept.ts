@@ -3,6 +3,7 @@ import { refOf } from '../journal.ts'
 import type { Carried, Command } from '../../command/command.ts'
 import type { CommandId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
+import { takenAlong } from '../../command/superseded.ts'
 import { putOut } from './outbox.ts'
 import { commandFrom } from './rows.ts'
 import { ensureThread } from './spares.ts'
@@ -116,18 +117,6 @@ function takesSteering(host: CommandRecord | undefined, { type, threadId, mode }
   if (host?.state !== 'running' || host.interruptedBy !== undefined || host.joins !== undefined) return undefined
   return type === 'edit' && host.command.type === 'edit' && host.command.threadId === threadId && host.command.mode === mode ? host : undefined
 }
-
-/** The result of a message whose text another one takes along. */
-export const takenAlong = (heir: CommandId, { sessionId, commandId }: Command, at: number): Result => ({
-  sessionId,
-  commandId,
-  timestamp: at,
-  success: false,
-  summary: 'Taken along by a newer message before it had begun',
-  code: 'superseded',
-  error: `A newer message (${heir}) took this one along before it had begun; its text is not lost.`,
-  supersededBy: heir,
-})
 
 const WHERE = 'client_id = ? AND user_id = ? AND project_id = ?'
 

@@ -1,28 +1,13 @@
 import * as z from 'zod'
+import { ProcessIssue } from '../github/in/process-issue.ts'
 import { CommandId } from '../../command/ids.ts'
-import { Job, JobStanding } from '../../command/job.ts'
+import { JobStanding } from '../../command/job.ts'
 import { stateOf, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
 import { requireReach, requireRole } from './access.ts'
 import { route, type Route } from './route.ts'
 
 const Received = z.object({ success: z.boolean(), message: z.string() }).meta({ id: 'Received' })
-
-const ProcessIssue = z
-  .strictObject({
-    type: z.literal('process_issue', 'must be process_issue'),
-    payload: z
-      .record(z.string(), z.unknown(), 'must be the payload of a webhook of issues')
-      .describe('What GitHub sends of an issue: `issue`, `repository`, and who acts as `sender`.'),
-    config: z
-      .strictObject({ draft: z.boolean().optional(), maxCostUsd: z.number().positive().max(10_000).optional() })
-      .default({})
-      .describe('Options; no keys.'),
-    job: Job.optional().describe(
-      'From a Worker that speaks to GitHub itself: what is to be carried out. Its report is in /status; `payload` is not looked at.',
-    ),
-  })
-  .meta({ id: 'ProcessIssue' })
 
 const Taken = z.object({ success: z.literal(true), commandId: z.string(), threadId: z.string() }).meta({ id: 'IssueTaken' })
 const Status = z

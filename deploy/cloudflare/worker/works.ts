@@ -1,0 +1,47 @@
+import type { Works } from '../../../src/ways/github/desk.ts'
+import { asked } from './asking.ts'
+import type { Jobs } from './jobs.ts'
+import type { Tending } from './tending.ts'
+import type { Threads } from './threads.ts'
+
+/** Commands that are looked through for the last one that a container carried out. */
+const LATEST = 20
+
+interface Place {
+  readonly jobs: Jobs
+  readonly threads: Threads
+  readonly container: Tending['container']
+  /** Has what became due looked at. */
+  readonly arm: () => Promise<void>
+}
+
+/** What the GitHub way has done, by containers. What they have pushed is known here, so none is asked for it. */
+export const worksOf = ({ jobs, threads, container, arm }: Place): Works => ({
+  accept: async (command, _, reply) => {
+    const answer = await jobs.accept(command, reply, Date.now())
+    await arm()
+    return answer
+  },
+  interrupt: async ({ clientId, userId, projectId, threadId }) => {
+    const running = jobs.open(threadId).find(({ state, command }) => state === 'running' && command.type === 'edit')
+    if (running === undefined) return undefined
+    const path = `/api/threads/${[clientId, userId, threadId].map((each) => encodeURIComponent(each)).join('/')}/interrupt`
+    const query = new URLSearchParams({ projectId })
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
+    const answer = await asked(container(threadId), `${path}?${query.toString()}`, init)
+    await answer.body?.cancel()
+    return answer.ok ? running.command.commandId : undefined
+  },
+  park: async ({ threadId }) => {
+    threads.change(threadId, { parked: true })
+    threads.wake(threadId)
+    await arm()
+  },
+  changes: async ({ threadId }) => jobs.changes(threadId),
+  unresolved: async ({ threadId }, files) => {
+    const latest = jobs.history(threadId, LATEST).find(({ state, command }) => state === 'ended' && command.type !== 'push')
+    const left = new Set(latest?.unresolved)
+    return files.filter((file) => left.has(file))
+  },
+  tipOf: async ({ threadId }) => jobs.tip(threadId),
+})
