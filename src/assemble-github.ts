@@ -144,6 +144,7 @@ export function assembleGitHub(
           const found = await standing(ref, tools)
           return found === undefined ? [] : threadConflicts(found, files)
         },
+        mayConflict: async () => true, // a merge costs nothing here where there is nothing to do
         tipOf: async (ref) => (await standing(ref, tools))?.tip,
       }),
       fixed: { clientId: config.CLIENT_ID, userId: config.USER_ID, projectId: config.PROJECT_ID },

@@ -1,10 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
 import { conversationFile } from '../agent/agents.ts'
 import type { ThreadRef } from '../command/ids.ts'
 import { MAX_CONVERSATION_BYTES, type Session } from '../command/job.ts'
-import { writeAtomically } from '../workspace/files.ts'
+import { passage, writeAtomically } from '../workspace/files.ts'
 import { threadPaths } from '../workspace/paths.ts'
 import { standing } from './inspect.ts'
 import { namesOf } from './names.ts'
@@ -29,7 +30,8 @@ export async function handOver(ref: ThreadRef, tools: Tools): Promise<Session | 
 export async function takeOver(ref: ThreadRef, { id, said, conversation }: Session, tools: Tools): Promise<void> {
   const record = await tools.journal.openThread(ref, Date.now())
   if (record.said !== undefined || record.sessionId === id) return
-  const { sessions } = threadPaths(tools.root, await namesOf(ref, tools), record.slot)
+  const { sessions, user } = threadPaths(tools.root, await namesOf(ref, tools), record.slot)
+  for (const folder of [dirname(user), user]) await passage(folder)
   await mkdir(sessions, { recursive: true, mode: 0o700 })
   await writeAtomically(conversationFile(sessions, id), await promisify(gunzip)(Buffer.from(conversation, 'base64'), { maxOutputLength: MAX_BYTES }))
   await tools.journal.updateThread(ref, { sessionId: id, said })

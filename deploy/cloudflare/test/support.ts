@@ -2,14 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { expect } from 'vitest'
 import { MARK } from '../../../test/support/global-setup.ts'
 import { startGitHub, type GitHub, type GitHubOptions } from '../../../test/support/github/github.ts'
+import { progressOf } from '../../../test/support/issues.ts'
 import { startModel, type Model } from '../../../test/support/model.ts'
 import { startLocalContainers, type LocalContainers } from '../local-containers.ts'
 import { startLocalWorker, type LocalWorker } from '../local-worker.ts'
 
-export const API_TOKEN = 'CANARY-worker-token-41d7'
+const API_TOKEN = 'CANARY-worker-token-41d7'
 const VAULT_KEY = randomBytes(32).toString('base64')
 
 /** The Worker in workerd, services as its containers, the GitHub that it speaks to, and the model. */
@@ -22,6 +25,7 @@ export interface WithWorker extends AsyncDisposable {
   readonly output: () => string
   /** As its administrator. */
   ask(path: string, init?: { readonly method?: string; readonly body?: string; readonly headers?: Readonly<Record<string, string>> }): Promise<Response>
+  readonly authorization: Readonly<Record<string, string>>
   /** Ends the Worker as a crash does, and starts it again with what it has kept. */
   restart(): Promise<void>
 }
@@ -90,6 +94,7 @@ export async function withWorker({ containers: most = 3, variables = {}, env = {
       return worker
     },
     output: () => output,
+    authorization: { authorization: `Bearer ${API_TOKEN}` },
     ask: (path, init = {}) =>
       fetch(`${worker.url}${path}`, { ...init, headers: { authorization: `Bearer ${API_TOKEN}`, 'content-type': 'application/json', ...init.headers } }),
     restart: async () => {
@@ -106,4 +111,27 @@ export async function withWorker({ containers: most = 3, variables = {}, env = {
   expect(await entered.json(), output).toMatchObject({ success: true, configured: true, slug: app.slug })
   const started = parts.move()
   return on
+}
+
+const exec = promisify(execFile)
+
+/** What git says of acme/site on GitHub. */
+export const inOrigin = async ({ github }: WithWorker, ...args: string[]): Promise<string> =>
+  (await exec('git', ['-C', github.repository('acme', 'site'), ...args])).stdout.trim()
+
+/** Waits until the comment that says how an issue stands holds a text; where it does not, what was written by then is shown. */
+export async function shows(on: WithWorker, number: number, text: string): Promise<void> {
+  await expect
+    .poll(() => progressOf(on.github, number), { timeout: 80_000 })
+    .toContain(text)
+    .catch((error: unknown) => {
+      process.stdout.write(on.output().slice(-20_000))
+      throw error
+    })
+}
+
+export async function pullOf({ github }: WithWorker, number: number, round = '') {
+  const pull = (await github.pulls()).find(({ pull: { head } }) => head === `thread-issue-${number}${round}`)
+  if (pull === undefined) throw new Error(`no pull request of issue ${number}`)
+  return pull
 }

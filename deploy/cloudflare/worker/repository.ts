@@ -79,9 +79,9 @@ export class RepositoryObject extends DurableObject<Env> {
     return { commandId, threadId }
   }
 
-  /** Something may have changed: it is looked at soon. */
-  async ring(): Promise<void> {
-    this.#threads.wake()
+  /** Something may have changed, with a thread or with anything: it is looked at soon. */
+  async ring(threadId?: string): Promise<void> {
+    if (threadId !== undefined) this.#threads.wake(threadId)
     await this.ctx.storage.setAlarm(Date.now())
   }
 
@@ -215,7 +215,7 @@ export class RepositoryObject extends DurableObject<Env> {
       pictureUrl: undefined,
       log,
     }
-    const works = worksOf({ jobs: this.#jobs, threads: this.#threads, container: (threadId) => tending.container(threadId), arm: () => this.#arm() })
+    const works = worksOf({ api, jobs: this.#jobs, threads: this.#threads, container: (threadId) => tending.container(threadId), arm: () => this.#arm() })
     const ticket = (threadId: string): string => `${id}/${threadId}`
     const note = (job: Job, text: string): RunEvent => ({ id: '0.0', at: Date.now(), threadId: job.command.threadId, type: 'progress', text })
     const tending: Tending = {

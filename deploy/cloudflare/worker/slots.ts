@@ -10,8 +10,8 @@ export interface Place {
   readonly held: boolean
   /** How many wait before this one. */
   readonly ahead: number
-  /** How many wait in all. */
-  readonly waiting: number
+  /** Another one waits, and it is this one that nothing is done with. */
+  readonly wanted: boolean
 }
 
 /**
@@ -22,14 +22,24 @@ export class SlotsObject extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     ctx.storage.sql.exec(
-      `CREATE TABLE IF NOT EXISTS line (n INTEGER PRIMARY KEY AUTOINCREMENT, ticket TEXT NOT NULL UNIQUE, held INTEGER NOT NULL DEFAULT 0, seen_at INTEGER NOT NULL)`,
+      `CREATE TABLE IF NOT EXISTS line (n INTEGER PRIMARY KEY AUTOINCREMENT, ticket TEXT NOT NULL UNIQUE, held INTEGER NOT NULL DEFAULT 0, idle_since INTEGER NOT NULL DEFAULT 0, seen_at INTEGER NOT NULL)`,
     )
     void ctx.blockConcurrencyWhile(() => this.#arm())
   }
 
-  /** Takes a place in the line, or says again that it is wanted. */
-  async ask(ticket: string): Promise<Place> {
-    this.#sql('INSERT INTO line (ticket, seen_at) VALUES (?, ?) ON CONFLICT (ticket) DO UPDATE SET seen_at = excluded.seen_at', ticket, Date.now())
+  /**
+   * Takes a place in the line, or says again that it is wanted.
+   *
+   * @param idle it is held and nothing is done with it: whoever holds it is rung when another one waits
+   */
+  async ask(ticket: string, idle = false): Promise<Place> {
+    this.#sql(
+      `INSERT INTO line (ticket, idle_since, seen_at) VALUES (?, ?, ?) ON CONFLICT (ticket) DO UPDATE SET seen_at = excluded.seen_at,
+         idle_since = CASE WHEN excluded.idle_since = 0 THEN 0 ELSE coalesce(nullif(idle_since, 0), excluded.idle_since) END`,
+      ticket,
+      idle ? Date.now() : 0,
+      Date.now(),
+    )
     await this.#handOut(ticket)
     await this.#arm()
     return this.#placeOf(ticket)
@@ -59,25 +69,31 @@ export class SlotsObject extends DurableObject<Env> {
   #placeOf(ticket: string): Place {
     const [row] = this.#sql('SELECT n, held FROM line WHERE ticket = ?', ticket)
     const held = row?.['held'] === 1
-    return { held, ahead: held ? 0 : this.#count(`held = 0 AND n < ${Number(row?.['n'] ?? 0)}`), waiting: this.#count('held = 0') }
+    return { held, ahead: held ? 0 : this.#count(`held = 0 AND n < ${Number(row?.['n'] ?? 0)}`), wanted: this.#wanted().includes(ticket) }
   }
 
-  /** Free slots go to those who wait longest; each is marked as holder before it is woken, so that no slot is handed out twice. */
+  /**
+   * Free slots go to those who wait longest; each is marked as holder before it is woken, so that no slot is handed out twice. Where none is
+   * free, those who do nothing with theirs are asked for it.
+   */
   async #handOut(asking?: string): Promise<void> {
     const free = roomOf(this.env, { object: 'slots' }).settings.MAX_CONTAINERS - this.#count('held = 1')
-    if (free <= 0) return
-    const next = this.#sql('SELECT ticket FROM line WHERE held = 0 ORDER BY n LIMIT ?', free).map(({ ticket }) => String(ticket))
-    for (const ticket of next) this.#sql('UPDATE line SET held = 1, seen_at = ? WHERE ticket = ?', Date.now(), ticket)
-    await Promise.all(
-      next
-        .filter((ticket) => ticket !== asking)
-        .map(
-          async (ticket) =>
-            this.env.REPOSITORY.getByName(ticket.split('/', 1)[0] ?? '')
-              .ring()
-              .catch(() => {}), // it asks again by itself
-        ),
+    const next = this.#sql('SELECT ticket FROM line WHERE held = 0 ORDER BY n LIMIT ?', Math.max(0, free)).map(({ ticket }) => String(ticket))
+    for (const ticket of next) this.#sql('UPDATE line SET held = 1, idle_since = 0, seen_at = ? WHERE ticket = ?', Date.now(), ticket)
+    await Promise.all([...next, ...this.#wanted()].filter((ticket) => ticket !== asking).map((ticket) => this.#ring(ticket)))
+  }
+
+  /** Those of whom their slot is wanted: as many as wait, of those who do nothing with theirs the longest. */
+  #wanted = (): readonly string[] =>
+    this.#sql('SELECT ticket FROM line WHERE held = 1 AND idle_since > 0 ORDER BY idle_since LIMIT ?', this.#count('held = 0')).map(({ ticket }) =>
+      String(ticket),
     )
+
+  async #ring(ticket: string): Promise<void> {
+    const [repository = '', ...thread] = ticket.split('/')
+    await this.env.REPOSITORY.getByName(repository)
+      .ring(thread.join('/'))
+      .catch(() => {}) // it asks again by itself
   }
 
   async #dropSilent(): Promise<void> {

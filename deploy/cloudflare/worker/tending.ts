@@ -20,7 +20,7 @@ const SILENT_MS = 60_000
 /** Who waits is woken; this is for a wake-up that was lost. */
 const WAIT_MS = 20_000
 const START_MS = 500
-const IDLE_LOOK_MS = 5000
+const IDLE_LOOK_MS = 20_000
 
 /** What is done for a thread works with. */
 export interface Tending {
@@ -65,8 +65,8 @@ async function rest(thread: Thread, { settings, slots, container, ticket, thread
   }
   const idleSince = thread.idleSince ?? Date.now()
   const until = idleSince + settings.SLEEP_AFTER_SECONDS * 1000
-  const { waiting } = await slots.ask(ticket(threadId))
-  if (!parked && waiting === 0 && Date.now() < until) {
+  const { wanted } = await slots.ask(ticket(threadId), true)
+  if (!parked && !wanted && Date.now() < until) {
     threads.change(threadId, { idleSince })
     return Math.min(until, Date.now() + IDLE_LOOK_MS)
   }

@@ -93,8 +93,7 @@ export class Threads {
   }
 
   /** It is looked at soon, because something happened. */
-  wake(threadId?: string): void {
-    if (threadId === undefined) this.#db.rows('UPDATE threads SET next_at = 0 WHERE next_at IS NOT NULL')
-    else this.#db.rows('UPDATE threads SET next_at = 0 WHERE thread_id = ?', threadId)
+  wake(threadId: string): void {
+    this.#db.rows('UPDATE threads SET next_at = 0 WHERE thread_id = ?', threadId)
   }
 }

@@ -1,3 +1,5 @@
+import type { GitHubApi } from '../../../src/ways/github/api/api.ts'
+import { GitHubBusy } from '../../../src/ways/github/api/refusals.ts'
 import type { Works } from '../../../src/ways/github/desk.ts'
 import { asked } from './asking.ts'
 import type { Jobs } from './jobs.ts'
@@ -6,8 +8,11 @@ import type { Threads } from './threads.ts'
 
 /** Commands that are looked through for the last one that a container carried out. */
 const LATEST = 20
+/** GitHub works it out when it is asked for it. */
+const UNKNOWN_MS = 2000
 
 interface Place {
+  readonly api: GitHubApi
   readonly jobs: Jobs
   readonly threads: Threads
   readonly container: Tending['container']
@@ -16,7 +21,7 @@ interface Place {
 }
 
 /** What the GitHub way has done, by containers. What they have pushed is known here, so none is asked for it. */
-export const worksOf = ({ jobs, threads, container, arm }: Place): Works => ({
+export const worksOf = ({ api, jobs, threads, container, arm }: Place): Works => ({
   accept: async (command, _, reply) => {
     const answer = await jobs.accept(command, reply, Date.now())
     await arm()
@@ -42,6 +47,12 @@ export const worksOf = ({ jobs, threads, container, arm }: Place): Works => ({
     const latest = jobs.history(threadId, LATEST).find(({ state, command }) => state === 'ended' && command.type !== 'push')
     const left = new Set(latest?.unresolved)
     return files.filter((file) => left.has(file))
+  },
+  // A container is not started for each pull request that merges by itself.
+  mayConflict: async ({ repository: { owner, name } }, pull) => {
+    const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/pulls/{pull_number}', { owner, repo: name, pull_number: pull })
+    if (data.state === 'open' && data.mergeable === null) throw new GitHubBusy('GitHub does not know yet whether it can be merged', Date.now() + UNKNOWN_MS)
+    return data.mergeable === false
   },
   tipOf: async ({ threadId }) => jobs.tip(threadId),
 })

@@ -4,7 +4,7 @@ import type { CommandRecord, CommandRef, DeadLetter, Inbox, Memos, Page, Reply, 
 import { NoAccess, type GitHubApi } from './api/api.ts'
 import type { Progress } from './out/progress.ts'
 import { GitHubRefused } from './api/refusals.ts'
-import type { Fixed, IssueThreads, RepositoryFacts } from './threads.ts'
+import type { Fixed, IssueThread, IssueThreads, RepositoryFacts } from './threads.ts'
 
 /** What is recorded of a command, as far as this way asks for it. */
 export type Known = Pick<CommandRecord, 'command' | 'state' | 'result'>
@@ -37,6 +37,8 @@ export interface Works {
   readonly changes: (ref: ThreadRef) => Promise<{ readonly files: readonly string[]; readonly subjects: readonly string[] }>
   /** Which of these files hold conflict markers on the thread's branch. */
   readonly unresolved: (ref: ThreadRef, files: readonly string[]) => Promise<readonly string[]>
+  /** Whether its pull request may conflict with where it is to go; a merge then looks. @throws GitHubBusy where that is not known yet */
+  readonly mayConflict: (thread: IssueThread, pull: number) => Promise<boolean>
   /** The commit that the thread's branch is at. */
   readonly tipOf: (ref: ThreadRef) => Promise<string | undefined>
 }

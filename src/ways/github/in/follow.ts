@@ -86,6 +86,7 @@ async function followPushed({ repository, branch, after }: Followed<'pushed'>, o
   for (const thread of threads) {
     const ref: ThreadRef = { ...of, threadId: thread.threadId }
     const pull = thread.pull?.number ?? thread.number
+    if (!(await desk.works().mayConflict(thread, pull))) continue
     const commandId = CommandId.parse(`github-${repository.id}-merge-${pull}-${after}`)
     const place = { repository: { owner: repository.owner, name: repository.name }, number: pull, place: { kind: 'issue' as const, id: pull } }
     await submit({ commandId, type: 'merge', instruction: branch, delivery: 'queue' }, ref, thread, { ...place, merges: branch }, desk)
