@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { installPackages } from '../deploy/aws/programs.ts'
+import { installCdk, installWrangler } from './folder-packages.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name)
@@ -13,13 +13,15 @@ const CHECKS: readonly (readonly [name: string, program: string, ...args: string
   ['lint and types', bin('oxlint'), '--type-aware', '--type-check'],
   ['unused code', bin('knip'), '--no-progress'],
   ['Dockerfile', bin('dockerfile-utils'), 'lint', 'deploy/image/Dockerfile'],
-  ['lockfiles', process.execPath, 'scripts/complete-lock.js', '--check', '.', 'examples/site', 'deploy/aws'],
+  ['lockfiles', process.execPath, 'scripts/complete-lock.js', '--check', '.', 'examples/site', 'deploy/aws', 'deploy/cloudflare'],
   ['documents', process.execPath, 'scripts/documents.ts', ...(fix ? ['--fix'] : [])],
 ]
 
 /** Runs all checks; answers the names of those that failed. */
 export function check(): readonly string[] {
-  installPackages({ root, aws: join(root, 'deploy', 'aws') }) // a package of its own, whose types are checked too
+  // Packages of their own, whose types are checked too.
+  installCdk(root)
+  installWrangler(root)
   const failed: string[] = []
   for (const [name, program, ...args] of CHECKS) {
     const began = performance.now()

@@ -1,7 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process' // oxlint-disable-line no-restricted-imports -- this folder is a package of its own, and this its one place that starts programs
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process' // oxlint-disable-line no-restricted-imports -- this folder is a package of its own, and this its one place that starts programs
 import { join } from 'node:path'
+import { installCdk, npmCommand } from '../../scripts/folder-packages.ts'
 import type { Folders, Step } from './steps.ts'
 
 /** The environment of this process, for programs that are started and for what they find in it (AWS credentials). */
@@ -12,24 +11,13 @@ export class StepFailed extends Error {
   override readonly name = 'StepFailed'
 }
 
-/** npm as `scripts/with-node.js` names it, run by the Node that runs us. */
-function npmCommand(): readonly [program: string, ...args: string[]] {
-  const cli = environment['npm_execpath']
-  return cli?.endsWith('.js') === true ? [process.execPath, cli] : ['npm']
-}
-
 /** Installs the packages of this folder where they are not as its lockfile says. @throws StepFailed where npm cannot */
-export function installPackages({ aws }: Folders): void {
-  const lock = createHash('sha256')
-    .update(readFileSync(join(aws, 'package-lock.json')))
-    .digest('hex')
-  const stamp = join(aws, 'node_modules', '.branchline-installed')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
-  process.stderr.write('branchline: installing the CDK (once; about 220 MB)\n')
-  const [program, ...args] = [...npmCommand(), 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-  if (spawnSync(program, args, { cwd: aws, stdio: ['ignore', 2, 2] }).status !== 0)
-    throw new StepFailed('The packages of deploy/aws could not be installed; npm says why above.')
-  writeFileSync(stamp, lock)
+export function installPackages({ root }: Folders): void {
+  try {
+    installCdk(root)
+  } catch (error) {
+    throw new StepFailed(error instanceof Error ? error.message : String(error))
+  }
 }
 
 /** Runs it with what it says going to whoever started us. @throws StepFailed */

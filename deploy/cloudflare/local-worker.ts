@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { QUIET, WRANGLER } from './wrangler.ts'
 
-const WRANGLER = join(import.meta.dirname, 'node_modules', 'wrangler', 'bin', 'wrangler.js')
 const READY_MS = 60_000
 const STOP_MS = 10_000
 
@@ -41,7 +41,7 @@ export async function startLocalWorker({ variables, persistTo, port, env, onOutp
   const where = ['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0', '--persist-to', persistTo, '--env-file', file]
   const child = spawn(process.execPath, [WRANGLER, 'dev', '--enable-containers=false', '--show-interactive-dev-session=false', ...where], {
     cwd: import.meta.dirname,
-    env: { ...env, WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false', NO_UPDATE_NOTIFIER: '1', CI: 'true' },
+    env: { ...env, ...QUIET, CLOUDFLARE_CF_FETCH_ENABLED: 'false', CI: 'true' },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // a group of its own: wrangler starts workerd, and both end together
   })
