@@ -43,7 +43,13 @@ export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
 function passIn(headers: Headers): string | undefined {
   const [, kind, value = ''] = /^(Bearer|Basic) ([\w.~+/=-]+)$/.exec(headers.get('authorization') ?? '') ?? []
   if (kind === 'Bearer') return value
-  if (kind === 'Basic') return atob(value).split(':').slice(1).join(':')
+  if (kind === 'Basic') {
+    try {
+      return atob(value).split(':').slice(1).join(':')
+    } catch {
+      return undefined // it is no base64
+    }
+  }
   return headers.get('x-api-key') ?? undefined
 }
 
