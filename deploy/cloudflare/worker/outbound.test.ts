@@ -5,7 +5,7 @@ import { isGitOf } from './outbound.ts'
 
 const REPOSITORY = { owner: 'acme', name: 'site' }
 const PASS = 'a-pass-that-opens-nothing'
-const sent = () => vi.mocked(fetch).mock.calls.map(([request]) => request as Request) // oxlint-disable-line typescript/no-unsafe-type-assertion -- it sends requests
+const sent = () => vi.mocked(fetch).mock.calls.map(([request]) => request as Request)
 
 beforeEach(async () => {
   vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response('ok'))

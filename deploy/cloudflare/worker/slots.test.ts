@@ -56,7 +56,7 @@ it('of somebody who says nothing any more go to the next one, when its container
     storage.sql.exec("UPDATE line SET seen_at = seen_at - 100000 WHERE ticket = '1/a'")
   })
   expect(await runDurableObjectAlarm(slots())).toBe(true)
-  expect(asked.mock.calls.map(([url, init]) => [String(url), init?.method])).toContainEqual(['http://containers.invalid/1%2Fa', 'DELETE'])
+  expect(asked.mock.calls.map(([url, init]) => [url, init?.method])).toContainEqual(['http://containers.invalid/1%2Fa', 'DELETE'])
   expect(await slots().ask('2/c')).toMatchObject({ held: true })
   await runInDurableObject(slots(), async (_, { storage }) => expect(await storage.getAlarm()).not.toBeNull())
 })
