@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { Attachment, BranchName } from './command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId } from './ids.ts'
 import { RunEvent } from './event.ts'
-import { Result } from './result.ts'
+import { Code, Result } from './result.ts'
 
 /*
  * What is said between a Worker and the container that works for it. Either side may be newer than the other: what it does not know it
@@ -62,7 +62,8 @@ export type Job = z.infer<typeof Job>
 /** How a job ended. */
 export const JobReport = z
   .object({
-    result: Result,
+    /** A reason that only a newer side knows is left out. */
+    result: Result.extend({ code: Code.optional().catch(undefined) }),
     /** The commit that origin has. Without it nothing was pushed: nothing was changed, conflicts are left, or `push` says why. */
     pushed: z.string().optional(),
     /** Why what it did could not be pushed. */

@@ -21,7 +21,9 @@ export function platformBox(ctx: DurableObjectState, { settings, log }: Room): B
     running: async () => container.running,
     start: async (env, { repository, pass }) => {
       const hosts = [new URL(githubUrl(settings.GITHUB_API_URL)).host, ...(settings.model === undefined ? [] : MODEL_HOSTS(settings))]
+      const outbound = ctx.exports.Outbound({ props: { container: ctx.id.name ?? '', repository } })
       try {
+        for (const host of hosts) await container.interceptOutboundHttps(host, outbound) // before anything can go out
         container.start({
           enableInternet: true,
           env: {
@@ -31,8 +33,6 @@ export function platformBox(ctx: DurableObjectState, { settings, log }: Room): B
             ...(settings.model === undefined ? {} : { [settings.model.name]: pass }),
           },
         })
-        const outbound = ctx.exports.Outbound({ props: { container: ctx.id.name ?? '', repository } })
-        for (const host of hosts) await container.interceptOutboundHttps(host, outbound)
         await container.setInactivityTimeout(FORGOTTEN_MS)
       } catch (error) {
         throw FULL.test(messageOf(error)) ? new BoxFull(messageOf(error)) : error

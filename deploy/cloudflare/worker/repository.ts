@@ -28,6 +28,8 @@ const FIRST_RETRY_MS = 2000
 const LONGEST_RETRY_MS = 10 * 60_000
 /** As long as GitHub itself keeps a delivery. */
 const GIVE_UP_MS = 3 * 24 * 60 * 60_000
+/** A thread that was being looked after is looked at again after so long. */
+const AGAIN_MS = 60_000
 /** How long it is believed which app we are. */
 const APP_MS = 10_000
 
@@ -132,7 +134,7 @@ export class RepositoryObject extends DurableObject<Env> {
   async #tend(threadId: string, tending: Tending): Promise<void> {
     const thread = this.#threads.find(threadId)
     if (thread === undefined) return
-    this.#threads.next(threadId, undefined) // what wakes it meanwhile is not overwritten
+    this.#threads.next(threadId, Date.now() + AGAIN_MS) // should this object end here
     let next: number | undefined
     try {
       next = await tend(thread, tending)
@@ -140,7 +142,7 @@ export class RepositoryObject extends DurableObject<Env> {
       next = Date.now() + 5000
       tending.log.error({ event: 'thread.failed', threadId, error: messageOf(error) })
     }
-    if (next !== undefined && !this.#isWoken(threadId)) this.#threads.next(threadId, next)
+    if (!this.#isWoken(threadId)) this.#threads.next(threadId, next) // what woke it meanwhile is not overwritten
   }
 
   #isWoken = (threadId: string): boolean => this.#threads.due(Date.now()).some((each) => each.threadId === threadId)

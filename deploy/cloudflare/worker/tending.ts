@@ -100,6 +100,11 @@ async function started(thread: Thread, first: Job, tending: Tending): Promise<st
   const standing = await box.ready({ owner, name })
   switch (standing.kind) {
     case 'ready':
+      // Its service is there, and yet says nothing of its jobs that could be understood.
+      if (standing.instance === thread.instance && thread.silentSince !== undefined && Date.now() - thread.silentSince > SILENT_MS) {
+        await box.stop()
+        return again(thread, `The container gave no answer that could be used for ${SILENT_MS / 1000} seconds.`, tending)
+      }
       if (thread.starts > 0 || thread.fullSince !== undefined) threads.change(threadId, { starts: 0, fullSince: undefined })
       if (standing.instance !== thread.instance)
         threads.change(threadId, { instance: standing.instance, lastEvent: undefined, silentSince: undefined, said: undefined })
