@@ -201,16 +201,12 @@ it('a thread that is being looked after is looked after again, should its object
       JSON.stringify({ ...issue, threadId: 'issue-7', number: 7, onPull: false, title: 'x', numbers: [7] }),
     )
   })
-  const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  vi.mocked(fetch).mockImplementation(async () => {
-    reached.resolve()
-    await released.promise
-    throw new Error('nothing can be reached')
-  })
+  const next = vi.spyOn(Threads.prototype, 'next')
+  vi.mocked(fetch).mockRejectedValue(new Error('nothing can be reached'))
   await repository.ring()
-  await reached.promise
-  const kept = await runInDurableObject(repository, (_, { storage }) => storage.sql.exec('SELECT next_at FROM threads').one()['next_at'])
-  expect(kept).toBeGreaterThan(Date.now()) // should it end here, its next beginning sets the alarm by that
-  released.resolve()
+  await expect.poll(() => vi.mocked(fetch).mock.calls.length).toBeGreaterThan(0)
+  // Should it end from here on, its next beginning sets the alarm by that.
+  expect(next.mock.calls[0]).toEqual(['issue-7', expect.any(Number)])
+  expect(next.mock.invocationCallOrder[0]).toBeLessThan(vi.mocked(fetch).mock.invocationCallOrder[0] ?? 0)
   await expect.poll(() => runInDurableObject(repository, (_, { storage }) => storage.getAlarm())).not.toBeNull()
 })
