@@ -2,6 +2,8 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { fileURLToPath } from 'node:url'
+import { installWrangler } from '../../scripts/folder-packages.ts'
 import { installBrowser } from './browser.ts'
 import { startContainer } from './container.ts'
 import { randomBytes } from 'node:crypto'
@@ -14,6 +16,7 @@ export const MARK = 'BRANCHLINE_TEST_MARK'
 export async function setup({ name }: Pick<TestProject, 'name'>): Promise<() => Promise<void>> {
   if (name === 'previews') await installBrowser()
   if (name === 'image') await tellImage()
+  if (name === 'cloudflare') installWrangler(fileURLToPath(new URL('../..', import.meta.url)))
   const mark = `${MARK}=${randomBytes(8).toString('hex')}`
   process.env[MARK] = mark.slice(MARK.length + 1)
   return async () => {
