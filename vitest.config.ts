@@ -19,12 +19,14 @@ const fromOutside = (name: string, firstUserId: number, include: string[], exclu
 })
 const PREVIEWS = 'test/end-to-end/preview*.test.ts'
 const QUEUES = ['test/end-to-end/queue*.test.ts', 'test/end-to-end/mail-front-end.test.ts', 'test/faults/queues.test.ts']
-/** Long ones that break one thing in many ways: a third of them each day, all where all tests are taken. */
+/** Long ones, a third of each kind each day, which take about as long; all where all tests are taken. */
 const LONG = [
-  ...['bounds', 'disk', 'hostile', 'model', 'processes', 'queues', 'sweep', 'wedged'].map((name) => `test/faults/${name}.test.ts`),
-  ...['guard', 'hostile', 'kinds'].map((name) => `test/end-to-end/preview-${name}.test.ts`),
+  ['damage', 'bounds', 'hostile', 'sweep', 'processes', 'queues', 'wedged', 'model', 'interrupts', 'disk'].map((name) => `test/faults/${name}.test.ts`),
+  ['warm', 'preview-guard', 'command-line', 'preview-hostile', 'costs', 'history', 'sandbox', 'egress', 'preview-kinds'].map(
+    (name) => `test/end-to-end/${name}.test.ts`,
+  ),
 ]
-const NOT_TODAY = LONG.filter((file) => !ofTheDay(LONG, 3).includes(file))
+const NOT_TODAY = LONG.flatMap((files) => files.filter((file) => !ofTheDay(files, 3).includes(file)))
 /** The tests look as root into repositories of the container's user. */
 const OTHERS_REPOSITORIES = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' }
 const GITHUB = ['test/end-to-end/github*.test.ts', 'test/faults/github.test.ts']
@@ -37,7 +39,7 @@ export default defineConfig({
         extends: true,
         test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts', 'bench/**/*.test.ts'], isolate: false, testTimeout: 30_000 },
       },
-      fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB]),
+      fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB, ...NOT_TODAY]),
       fromOutside('previews', 34_000, [PREVIEWS], NOT_TODAY),
       fromOutside('queues', 38_000, QUEUES, NOT_TODAY),
       fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB, ...NOT_TODAY]),
