@@ -4,14 +4,14 @@ import * as z from 'zod'
 import { inWords } from '../../../src/command/words.ts'
 import { messageOf } from '../../../src/observe/text.ts'
 import { ConfigBody } from '../../../src/ways/github/api/config.ts'
-import { Room as Memory } from '../../../src/ways/github/in/body.ts'
+import { Room } from '../../../src/ways/github/in/body.ts'
 import { receive } from '../../../src/ways/github/in/door.ts'
 import { issueIn } from '../../../src/ways/github/in/vouch.ts'
 import { invalid, invalidField, Problem } from '../../../src/ways/http/problem.ts'
 import { ProcessIssue } from '../../../src/ways/github/in/process-issue.ts'
 import packageFile from '../../../package.json' with { type: 'json' }
 import { BadSettings, readSettings } from './settings.ts'
-import { roomOf } from './room.ts'
+import { toolsOf } from './tools.ts'
 import { same } from './same.ts'
 
 interface Bindings {
@@ -28,7 +28,7 @@ const FORGED_MS = 60_000
 
 /** The routes of the Worker. */
 export function app(): Hono<Bindings> {
-  const rooms = { ordinary: new Memory(ROOM_FOR_ORDINARY_BYTES), large: new Memory(ROOM_FOR_LARGE_BYTES) }
+  const rooms = { ordinary: new Room(ROOM_FOR_ORDINARY_BYTES), large: new Room(ROOM_FOR_LARGE_BYTES) }
   let toldAt = -Infinity
   const routes = new Hono<Bindings>()
   routes.onError((error, c) => problemAnswer(error, c))
@@ -47,7 +47,7 @@ export function app(): Hono<Bindings> {
     return c.json(about, problems.length === 0 ? 200 : 503)
   })
   routes.post('/webhook/github', async (c) => {
-    const { log } = roomOf(c.env, { object: 'worker' })
+    const { log } = toolsOf(c.env, { object: 'worker' })
     const answer = await receive(c.req.raw, {
       secrets: async () => (await appOf(c).app())?.webhookSecrets,
       record: async (told, event) => c.env.REPOSITORY.getByName(String(event.repository.id)).record(told),

@@ -4,7 +4,7 @@ import { GitHubApi, type Minted } from '../../../src/ways/github/api/api.ts'
 import { BoxFull, type Box } from './box.ts'
 import { localBox } from './local-box.ts'
 import { platformBox } from './platform-box.ts'
-import { roomOf, type Room } from './room.ts'
+import { toolsOf, type Tools } from './tools.ts'
 import { same } from './same.ts'
 
 export interface Repository {
@@ -25,7 +25,7 @@ const secret = (): string => `${crypto.randomUUID()}${crypto.randomUUID()}`
 
 /** The container of one thread: what it is started with, and the only way to it. */
 export class ContainerObject extends DurableObject<Env> {
-  #room: Room | undefined
+  #tools: Tools | undefined
   #token: { readonly minted: Minted; readonly at: number } | undefined
 
   /** Starts it where it does not run, and says how it stands; answers soon, because starting takes seconds. */
@@ -112,7 +112,7 @@ export class ContainerObject extends DurableObject<Env> {
     return this.#box().fetch(request)
   }
 
-  #begin = (): Room => (this.#room ??= roomOf(this.env, { object: 'container', container: this.ctx.id.name ?? '' }))
+  #begin = (): Tools => (this.#tools ??= toolsOf(this.env, { object: 'container', container: this.ctx.id.name ?? '' }))
 
   #box(): Box {
     const { settings } = this.#begin()

@@ -7,7 +7,7 @@ import { appFields, readApp, type App } from '../../../src/ways/github/api/app.t
 import { appIn, shownConfig, type ConfigAnswer, type ConfigBody } from '../../../src/ways/github/api/config.ts'
 import { findMissed } from '../../../src/ways/github/in/missed.ts'
 import { messageOf } from '../../../src/observe/text.ts'
-import { roomOf, type Room } from './room.ts'
+import { toolsOf, type Tools } from './tools.ts'
 
 /** Whose values the vault holds. */
 const TENANT = 'branchline'
@@ -16,7 +16,7 @@ const SINCE = 'missed since'
 
 /** The GitHub App: its credentials, each sealed by VAULT_KEY, and what concerns no single repository. There is one. */
 export class GitHubAppObject extends DurableObject<Env> {
-  #opened: Promise<{ readonly room: Room; readonly vault: Vault; readonly api: GitHubApi }> | undefined
+  #opened: Promise<{ readonly tools: Tools; readonly vault: Vault; readonly api: GitHubApi }> | undefined
 
   /** For other objects of this Worker alone. */
   async app(): Promise<App | undefined> {
@@ -26,8 +26,8 @@ export class GitHubAppObject extends DurableObject<Env> {
 
   /** What may be shown. */
   async shown(): Promise<z.infer<typeof ConfigAnswer>> {
-    const { vault, api, room } = await this.#open()
-    return shownConfig(vault, api, room.hidden.redact)
+    const { vault, api, tools } = await this.#open()
+    return shownConfig(vault, api, tools.hidden.redact)
   }
 
   /** Keeps what is entered; a key that is none is a problem of the field. */
@@ -49,7 +49,7 @@ export class GitHubAppObject extends DurableObject<Env> {
 
   /** Looks through GitHub's log for webhooks that did not arrive. */
   async lookForMissed(): Promise<void> {
-    const { api, room } = await this.#open()
+    const { api, tools } = await this.#open()
     if (!(await api.hasApp())) return
     const repository = (id: number | bigint) => this.env.REPOSITORY.getByName(String(id))
     try {
@@ -58,14 +58,14 @@ export class GitHubAppObject extends DurableObject<Env> {
           api,
           knows: async (id, repositoryId) => repositoryId !== undefined && repository(repositoryId).knows(id),
           put: async (told, event) => repository(event.repository.id).record(told),
-          log: room.log,
+          log: tools.log,
           stopped: () => false,
         },
         this.ctx.storage.kv.get<number>(SINCE) ?? 0,
       )
       this.ctx.storage.kv.put(SINCE, since)
     } catch (error) {
-      room.log.warn({ event: 'github.log_not_read', error: messageOf(error) })
+      tools.log.warn({ event: 'github.log_not_read', error: messageOf(error) })
     }
   }
 
@@ -79,17 +79,17 @@ export class GitHubAppObject extends DurableObject<Env> {
   }
 
   async #openNow() {
-    const room = roomOf(this.env, { object: 'github-app' })
+    const tools = toolsOf(this.env, { object: 'github-app' })
     const { kv } = this.ctx.storage
     const store = { read: async () => kv.get<string>(SEALED), write: async (text: string) => kv.put(SEALED, text) }
-    const vault = await Vault.open(store, room.settings.VAULT_KEY, TENANT)
+    const vault = await Vault.open(store, tools.settings.VAULT_KEY, TENANT)
     const api = new GitHubApi({
-      apiUrl: room.settings.GITHUB_API_URL,
+      apiUrl: tools.settings.GITHUB_API_URL,
       app: async () => readApp(vault),
       token: undefined,
-      keepToken: (value) => room.hidden.keep(value),
+      keepToken: (value) => tools.hidden.keep(value),
       stop: new AbortController().signal,
     })
-    return { room, vault, api }
+    return { tools, vault, api }
   }
 }

@@ -1,7 +1,7 @@
 import { githubUrl } from '../../../src/git/github-url.ts'
 import { messageOf } from '../../../src/observe/text.ts'
 import { BoxFull, type Box } from './box.ts'
-import type { Room } from './room.ts'
+import type { Tools } from './tools.ts'
 import { MODEL_HOSTS } from './outbound.ts'
 
 const PORT = 8080
@@ -13,7 +13,7 @@ const CERTIFICATE = '/etc/cloudflare/certs/cloudflare-containers-ca.crt'
 const FULL = /maximum number of running container instances|no container instance available/i
 
 /** A container of Cloudflare. */
-export function platformBox(ctx: DurableObjectState, { settings, log }: Room): Box {
+export function platformBox(ctx: DurableObjectState, { settings, log }: Tools): Box {
   const { container } = ctx
   if (container === undefined) throw new Error('no containers are configured (wrangler.jsonc: containers)')
   return {

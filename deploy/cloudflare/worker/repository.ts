@@ -19,7 +19,7 @@ import { IssueThreads } from '../../../src/ways/github/threads.ts'
 import { openDatabase } from './database.ts'
 import { Jobs, type Job } from './jobs.ts'
 import { RepositoryRecords } from './records.ts'
-import { roomOf, type Room } from './room.ts'
+import { toolsOf, type Tools } from './tools.ts'
 import { tend, type Tending } from './tending.ts'
 import { Threads } from './threads.ts'
 import { worksOf } from './works.ts'
@@ -34,7 +34,7 @@ const AGAIN_MS = 60_000
 const APP_MS = 10_000
 
 interface Household {
-  readonly room: Room
+  readonly tools: Tools
   readonly desk: Desk
   readonly intake: Intake
   readonly tending: Tending
@@ -148,7 +148,7 @@ export class RepositoryObject extends DurableObject<Env> {
   #isWoken = (threadId: string): boolean => this.#threads.due(Date.now()).some((each) => each.threadId === threadId)
 
   async #deliverDue(): Promise<void> {
-    const { desk, room } = this.#begin()
+    const { desk, tools } = this.#begin()
     await Promise.all(
       this.#jobs.due(Date.now()).map(async (delivery) => {
         try {
@@ -157,7 +157,7 @@ export class RepositoryObject extends DurableObject<Env> {
         } catch (error) {
           const until = error instanceof GitHubBusy ? (error.until ?? 0) : 0
           const old = Date.now() - delivery.result.timestamp > GIVE_UP_MS
-          room.log[old ? 'error' : 'warn']({
+          tools.log[old ? 'error' : 'warn']({
             event: old ? 'result.given_up' : 'result.later',
             commandId: delivery.result.commandId,
             tries: delivery.tries + 1,
@@ -182,8 +182,8 @@ export class RepositoryObject extends DurableObject<Env> {
 
   #assemble(): Household {
     const id = this.ctx.id.name ?? ''
-    const room = roomOf(this.env, { object: 'repository', repository: id })
-    const { settings, log, hidden } = room
+    const tools = toolsOf(this.env, { object: 'repository', repository: id })
+    const { settings, log, hidden } = tools
     const once = oneAtATime()
     const webUrl = githubUrl(settings.GITHUB_API_URL)
     const api = new GitHubApi({
@@ -232,14 +232,14 @@ export class RepositoryObject extends DurableObject<Env> {
       say: (job, text) => progress.hear(job.command, note(job, text)),
       log,
     }
-    return { room, desk, intake: new Intake(desk), tending }
+    return { tools, desk, intake: new Intake(desk), tending }
   }
 
   async #itself(): Promise<App | undefined> {
     if (this.#app === undefined || this.#app.at < Date.now() - APP_MS) {
       const app = await this.env.GITHUB_APP.getByName('app').app()
       this.#app = { app, at: Date.now() }
-      const { hidden } = this.#begin().room
+      const { hidden } = this.#begin().tools
       for (const value of app === undefined ? [] : [app.privateKey, ...app.webhookSecrets]) hidden.keep(value)
     }
     return this.#app.app

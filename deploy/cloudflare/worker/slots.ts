@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { messageOf } from '../../../src/observe/text.ts'
 import type { Row } from './database.ts'
-import { roomOf } from './room.ts'
+import { toolsOf } from './tools.ts'
 
 /** Who holds a slot or waits for one says so again within that time; a container of somebody who does not is stopped. */
 const SILENT_MS = 90_000
@@ -60,7 +60,7 @@ export class SlotsObject extends DurableObject<Env> {
       await this.#dropSilent()
       await this.#handOut()
     } catch (error) {
-      roomOf(this.env, { object: 'slots' }).log.error({ event: 'slots.failed', error: messageOf(error) })
+      toolsOf(this.env, { object: 'slots' }).log.error({ event: 'slots.failed', error: messageOf(error) })
     } finally {
       await this.#arm()
     }
@@ -77,7 +77,7 @@ export class SlotsObject extends DurableObject<Env> {
    * free, those who do nothing with theirs are asked for it.
    */
   async #handOut(asking?: string): Promise<void> {
-    const free = roomOf(this.env, { object: 'slots' }).settings.MAX_CONTAINERS - this.#count('held = 1')
+    const free = toolsOf(this.env, { object: 'slots' }).settings.MAX_CONTAINERS - this.#count('held = 1')
     const next = this.#sql('SELECT ticket FROM line WHERE held = 0 ORDER BY n LIMIT ?', Math.max(0, free)).map(({ ticket }) => String(ticket))
     for (const ticket of next) this.#sql('UPDATE line SET held = 1, idle_since = 0, seen_at = ? WHERE ticket = ?', Date.now(), ticket)
     await Promise.all([...next, ...this.#wanted()].filter((ticket) => ticket !== asking).map((ticket) => this.#ring(ticket)))
