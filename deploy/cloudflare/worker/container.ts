@@ -3,6 +3,7 @@ import { messageOf } from '../../../src/observe/text.ts'
 import { GitHubApi, type Minted } from '../../../src/ways/github/api/api.ts'
 import { BoxFull, type Box } from './box.ts'
 import { localBox } from './local-box.ts'
+import { nameOf } from './name.ts'
 import { platformBox } from './platform-box.ts'
 import { toolsOf, type Tools } from './tools.ts'
 import { same } from './same.ts'
@@ -112,11 +113,11 @@ export class ContainerObject extends DurableObject<Env> {
     return this.#box().fetch(request)
   }
 
-  #begin = (): Tools => (this.#tools ??= toolsOf(this.env, { object: 'container', container: this.ctx.id.name ?? '' }))
+  #begin = (): Tools => (this.#tools ??= toolsOf(this.env, { object: 'container', container: nameOf(this.ctx) }))
 
   #box(): Box {
     const { settings } = this.#begin()
-    if (settings.LOCAL_CONTAINERS !== undefined) return localBox(settings.LOCAL_CONTAINERS, this.ctx.id.name ?? '')
+    if (settings.LOCAL_CONTAINERS !== undefined) return localBox(settings.LOCAL_CONTAINERS, nameOf(this.ctx))
     return platformBox(this.ctx, this.#begin())
   }
 

@@ -1,6 +1,7 @@
 import { githubUrl } from '../../../src/git/github-url.ts'
 import { messageOf } from '../../../src/observe/text.ts'
 import { BoxFull, type Box } from './box.ts'
+import { nameOf } from './name.ts'
 import type { Tools } from './tools.ts'
 import { MODEL_HOSTS } from './outbound.ts'
 
@@ -21,7 +22,7 @@ export function platformBox(ctx: DurableObjectState, { settings, log }: Tools): 
     running: async () => container.running,
     start: async (env, { repository, pass }) => {
       const hosts = [new URL(githubUrl(settings.GITHUB_API_URL)).host, ...(settings.model === undefined ? [] : MODEL_HOSTS(settings))]
-      const outbound = ctx.exports.Outbound({ props: { container: ctx.id.name ?? '', repository } })
+      const outbound = ctx.exports.Outbound({ props: { container: nameOf(ctx), repository } })
       try {
         for (const host of hosts) await container.interceptOutboundHttps(host, outbound) // before anything can go out
         container.start({

@@ -18,6 +18,7 @@ import { Progress } from '../../../src/ways/github/out/progress.ts'
 import { IssueThreads } from '../../../src/ways/github/threads.ts'
 import { openDatabase } from './database.ts'
 import { Jobs, type Job } from './jobs.ts'
+import { nameOf } from './name.ts'
 import { RepositoryRecords } from './records.ts'
 import { toolsOf, type Tools } from './tools.ts'
 import { tend, type Tending } from './tending.ts'
@@ -53,10 +54,12 @@ export class RepositoryObject extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
+    nameOf(ctx) // kept from the first time on
     const db = openDatabase(ctx.storage)
     this.#jobs = new Jobs(db)
     this.#threads = new Threads(db)
     this.#records = new RepositoryRecords(db, this.#jobs)
+    this.#threads.wakeAll() // what was being looked after when the object before this one ended
     void ctx.blockConcurrencyWhile(() => this.#arm())
   }
 
@@ -113,7 +116,7 @@ export class RepositoryObject extends DurableObject<Env> {
       await this.#pass()
     } catch (error) {
       // One that throws is gone after a few times (the platform's rule); the next one comes in any case.
-      console.error(JSON.stringify({ level: 'error', event: 'repository.failed', repository: this.ctx.id.name, error: messageOf(error) })) // oxlint-disable-line no-console -- where settings cannot be read there is no log
+      console.error(JSON.stringify({ level: 'error', event: 'repository.failed', repository: nameOf(this.ctx), error: messageOf(error) })) // oxlint-disable-line no-console -- where settings cannot be read there is no log
       await this.ctx.storage.setAlarm(Date.now() + LONGEST_RETRY_MS / 20)
     } finally {
       await this.#arm()
@@ -181,7 +184,7 @@ export class RepositoryObject extends DurableObject<Env> {
   #begin = (): Household => (this.#household ??= this.#assemble())
 
   #assemble(): Household {
-    const id = this.ctx.id.name ?? ''
+    const id = nameOf(this.ctx)
     const tools = toolsOf(this.env, { object: 'repository', repository: id })
     const { settings, log, hidden } = tools
     const once = oneAtATime()

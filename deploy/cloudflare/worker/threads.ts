@@ -92,6 +92,11 @@ export class Threads {
     this.#db.rows('UPDATE threads SET next_at = ? WHERE thread_id = ?', at ?? null, threadId)
   }
 
+  /** All that are to be looked at at some time are looked at soon. */
+  wakeAll(): void {
+    this.#db.rows('UPDATE threads SET next_at = 0 WHERE next_at IS NOT NULL')
+  }
+
   /** It is looked at soon, because something happened. */
   wake(threadId: string): void {
     this.#db.rows('UPDATE threads SET next_at = 0 WHERE thread_id = ?', threadId)
