@@ -14,7 +14,7 @@ const CHECKS: readonly (readonly [name: string, program: string, ...args: string
   ['unused code', bin('knip'), '--no-progress'],
   ['Dockerfile', bin('dockerfile-utils'), 'lint', 'deploy/image/Dockerfile'],
   ['lockfiles', process.execPath, 'scripts/complete-lock.js', '--check', '.', 'examples/site', 'deploy/aws', 'deploy/cloudflare'],
-  ['types of the Worker', process.execPath, 'deploy/cloudflare/check-types.ts'],
+  ['types of the Worker', process.execPath, 'deploy/cloudflare/types.ts', '--check'],
   ['documents', process.execPath, 'scripts/documents.ts', ...(fix ? ['--fix'] : [])],
 ]
 
