@@ -108,6 +108,9 @@ export const DEFAULT_DELIVERY = {
   merge: 'queue',
 } as const
 
+/** Stands between messages that are carried out together. */
+export const BETWEEN = '\n\n---\n\n'
+
 /** An instruction that a later message took along before it had begun. */
 export interface Carried {
   readonly commandId: CommandId

@@ -6,7 +6,7 @@ import { Code, Result } from './result.ts'
 
 /*
  * What is said between a Worker and the container that works for it. Either side may be newer than the other: what it does not know it
- * passes over, and what is not said has a default.
+ * passes over, and what is not said has a default. What is added later is added inside of a job, a standing or a report.
  */
 
 /** Several messages that are carried out together are longer than one may be. */
@@ -64,10 +64,12 @@ export const JobReport = z
   .object({
     /** A reason that only a newer side knows is left out. */
     result: Result.extend({ code: Code.optional().catch(undefined) }),
-    /** The commit that origin has. Without it nothing was pushed: nothing was changed, conflicts are left, or `push` says why. */
+    /** The commit that origin has of the thread. Without it nothing of it is there: nothing was changed, conflicts are left, or `push` says why. */
     pushed: z.string().optional(),
     /** Why what it did could not be pushed. */
     push: Result.optional(),
+    /** What the thread has changed since it began. */
+    files: z.array(z.string()).default([]),
     /** Of its commits, oldest first. */
     subjects: z.array(z.string()).default([]),
     /** Files that hold conflict markers. */
@@ -81,8 +83,8 @@ export type JobReport = z.infer<typeof JobReport>
 export const JobStanding = z
   .object({
     commandId: z.string(),
-    state: z.enum(['working', 'pushing', 'ended']),
-    /** What happened after the event that was asked for, oldest first; the rest with the next question. */
+    state: z.enum(['working', 'pushing', 'ended']).catch('working'),
+    /** What happened in its thread after the event that was asked for, oldest first; the rest with the next question. */
     events: z.array(RunEvent).default([]),
     report: JobReport.optional(),
   })

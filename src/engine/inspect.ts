@@ -1,4 +1,4 @@
-import { branchRef, resolve, type Sha } from '../git/branch.ts'
+import { branchRef, resolve, subjectsSince, type Sha } from '../git/branch.ts'
 import { changedFiles, diff, listFiles, readFileAt, type Diff, type TreeFile } from '../git/diff.ts'
 import { stepsOf, type Step } from '../git/step.ts'
 import { originOf } from '../git/repository.ts'
@@ -34,6 +34,7 @@ export async function threadSteps({ paths, names, tip }: Standing): Promise<read
 }
 
 const MAX_DIFF_BYTES = 2_000_000
+const MAX_SUBJECTS = 100
 
 /** What a thread has changed since it began. */
 export async function threadDiff({ record, paths, tip }: Standing): Promise<Diff & { readonly from: Sha | undefined; readonly to: Sha | undefined }> {
@@ -44,6 +45,11 @@ export async function threadDiff({ record, paths, tip }: Standing): Promise<Diff
 
 export async function threadChangedFiles({ record, paths, tip }: Standing): Promise<readonly string[]> {
   return record.base === undefined || tip === undefined ? [] : changedFiles(paths.repository, record.base, tip)
+}
+
+/** First lines of the thread's commits, oldest first, as many as a person reads. */
+export async function threadSubjects({ record, paths, tip }: Standing): Promise<readonly string[]> {
+  return record.base === undefined || tip === undefined ? [] : subjectsSince(paths.repository, record.base, tip, MAX_SUBJECTS)
 }
 
 export async function threadFiles({ paths, tip }: Standing): Promise<readonly TreeFile[]> {

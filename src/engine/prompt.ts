@@ -1,9 +1,7 @@
 import type { Content } from '../agent/claude-code.ts'
+import { BETWEEN } from '../command/command.ts'
 import type { CommandRecord, Note } from '../journal/journal.ts'
 import type { Given } from './attachments.ts'
-
-/** Stands between messages that are carried out together. */
-const BETWEEN = '\n\n---\n\n'
 
 interface Circumstances {
   /** What was steered into an earlier attempt of the run. */

@@ -79,3 +79,18 @@ export async function commitsSince(gitDir: string, base: Sha, tip: Sha): Promise
   const { text } = await git(['rev-list', '--reverse', '--first-parent', `${base}..${tip}`, '--'], { gitDir })
   return text === '' ? [] : text.split('\n')
 }
+
+/** The last commit that both have; `undefined` where they have nothing in common. */
+export async function mergeBase(gitDir: string, one: Sha, other: Sha): Promise<Sha | undefined> {
+  const { code, text } = await git(['merge-base', '--end-of-options', one, other], { gitDir, expect: [1] })
+  return code === 0 ? text.trim() : undefined
+}
+
+/** First lines of the messages of commits after `base` up to `tip`, without merges, oldest first; the last `limit` of them. */
+export async function subjectsSince(gitDir: string, base: Sha, tip: Sha, limit: number): Promise<readonly string[]> {
+  const { text } = await git(['log', '--no-merges', `--max-count=${limit}`, '--format=%s', '--end-of-options', tip, `^${base}`], { gitDir })
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .toReversed()
+}

@@ -108,17 +108,6 @@ export class EventLog {
     }
   }
 
-  /** At most `limit` of what came after the event with id `after` (of all that is kept, without one), oldest first. */
-  since(after: string | undefined, limit: number): readonly RunEvent[] {
-    using kept = this.#kept()
-    const found: RunEvent[] = []
-    for (const event of this.#later(kept.events(), after)) {
-      if (found.length >= limit) break
-      found.push(event)
-    }
-    return found
-  }
-
   /** What the files hold at this moment, read piece by piece: a reader may take its time, and there may be many. */
   #kept(): Disposable & { events(): Generator<RunEvent, void> } {
     const files = [this.#former, this.#file].filter((file) => existsSync(file)).map((file) => openSync(file, 'r'))

@@ -2,7 +2,7 @@ import { failpoint } from '../observe/failpoint.ts'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { RunFailure } from '../command/ending.ts'
-import { branchRef, defaultBranch, moveRef, originRef, resolve, type Sha } from '../git/branch.ts'
+import { branchRef, defaultBranch, mergeBase, moveRef, originRef, resolve, type Sha } from '../git/branch.ts'
 import { checkout, resetIndex } from '../git/checkout.ts'
 import type { Checkout } from '../git/stage.ts'
 import { removeTree } from '../process/remove-tree.ts'
@@ -137,9 +137,11 @@ async function ensureBranch({ paths: { repository }, branch, startFrom, knownBas
   if (knownBase !== undefined && (await resolve(repository, knownBase)) !== undefined) throw new BranchGone(branch, repository)
   const atOrigin = await resolve(repository, originRef(branch))
   const tip = atOrigin ?? (await startingPoint(repository, startFrom))
+  // What origin has of the thread is its work already; it began where that left the branch that it started from.
+  const base = atOrigin === undefined ? tip : ((await mergeBase(repository, atOrigin, await startingPoint(repository, startFrom).catch(() => atOrigin))) ?? tip)
   await moveRef(repository, branchRef(branch), tip, undefined)
   await failpoint('thread.branched')
-  return { tip, resumed: atOrigin !== undefined, base: tip }
+  return { tip, resumed: atOrigin !== undefined, base }
 }
 
 async function startingPoint(repository: string, startFrom: string | undefined): Promise<Sha> {

@@ -2,7 +2,6 @@ import { Hono, type Context, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import * as z from 'zod'
 import { inWords } from '../../../src/command/words.ts'
-import { messageOf } from '../../../src/observe/text.ts'
 import { ConfigBody } from '../../../src/ways/github/api/config.ts'
 import { Room } from '../../../src/ways/github/in/body.ts'
 import { receive } from '../../../src/ways/github/in/door.ts'
@@ -11,7 +10,7 @@ import { invalid, invalidField, Problem } from '../../../src/ways/http/problem.t
 import { ProcessIssue } from '../../../src/ways/github/in/process-issue.ts'
 import packageFile from '../../../package.json' with { type: 'json' }
 import { BadSettings, readSettings } from './settings.ts'
-import { toolsOf } from './tools.ts'
+import { complain, toolsOf } from './tools.ts'
 import { same } from './same.ts'
 
 interface Bindings {
@@ -80,19 +79,18 @@ export function app(): Hono<Bindings> {
   })
 
   routes.post('/container/process', async (c) => {
-    const { payload, config } = await bodyOf(c, ProcessIssue)
+    const { payload, config } = await bodyOf(c, ProcessIssue.omit({ job: true }))
     const issue = issueIn(payload)
     if (issue === undefined) throw invalidField('#/payload', 'must be what GitHub sends of an issue, with issue, repository and sender')
     if ((await appOf(c).app()) === undefined) throw new Problem(409, 'Not possible here', 'No GitHub App is set up here: see docs/cloudflare.md.')
     const { id } = issue.repository
-    const taken = await c.env.REPOSITORY.getByName(String(id)).vouched(payload, config)
-    if (taken === undefined) throw invalidField('#/payload', 'must hold issue, repository and sender')
+    const taken = await c.env.REPOSITORY.getByName(String(id)).vouched(issue, config)
     return c.json({ success: true, ...taken, repositoryId: id }, 202)
   })
   routes.get('/container/health', async (c) => {
     const repository = c.req.query('repositoryId')
     const { MAX_CONTAINERS: most } = readSettings(c.env)
-    const about = repository === undefined ? {} : { repository: await c.env.REPOSITORY.getByName(idIn(repository)).standing() }
+    const about = repository === undefined ? {} : { repository: await c.env.REPOSITORY.getByName(idIn(repository)).overview() }
     return c.json({ success: true, most, ...(await c.env.SLOTS.getByName('slots').counts()), ...about })
   })
   routes.get('/container/jobs/:repositoryId/:commandId', async (c) => {
@@ -174,7 +172,7 @@ async function bodyOf<Shape extends z.ZodType>(c: Asked, shape: Shape): Promise<
 
 function problemAnswer(error: unknown, c: Asked): Response {
   const problem = problemOf(error)
-  if (problem.status === 500) console.error(JSON.stringify({ level: 'error', event: 'request.failed', path: c.req.routePath, error: messageOf(error) })) // oxlint-disable-line no-console -- the platform's log
+  if (problem.status === 500) complain(c.env, 'request.failed', { object: 'worker', path: c.req.routePath }, error)
   return c.body(JSON.stringify(problem.body()), problem.status, { ...problem.headers, 'content-type': 'application/problem+json' })
 }
 

@@ -2,12 +2,12 @@ import { DurableObject } from 'cloudflare:workers'
 import type * as z from 'zod'
 import { BadPrivateKey } from '../../../src/vault/pkcs8.ts'
 import { Vault } from '../../../src/vault/vault.ts'
-import { GitHubApi } from '../../../src/ways/github/api/api.ts'
+import type { GitHubApi } from '../../../src/ways/github/api/api.ts'
 import { appFields, readApp, type App } from '../../../src/ways/github/api/app.ts'
 import { appIn, shownConfig, type ConfigAnswer, type ConfigBody } from '../../../src/ways/github/api/config.ts'
 import { findMissed } from '../../../src/ways/github/in/missed.ts'
 import { messageOf } from '../../../src/observe/text.ts'
-import { toolsOf, type Tools } from './tools.ts'
+import { apiOf, toolsOf, type Tools } from './tools.ts'
 
 /** Whose values the vault holds. */
 const TENANT = 'branchline'
@@ -27,7 +27,7 @@ export class GitHubAppObject extends DurableObject<Env> {
   /** What may be shown. */
   async shown(): Promise<z.infer<typeof ConfigAnswer>> {
     const { vault, api, tools } = await this.#open()
-    return shownConfig(vault, api, tools.hidden.redact)
+    return shownConfig(vault, api, tools.secrets.redact)
   }
 
   /** Keeps what is entered; a key that is none is a problem of the field. */
@@ -83,13 +83,7 @@ export class GitHubAppObject extends DurableObject<Env> {
     const { kv } = this.ctx.storage
     const store = { read: async () => kv.get<string>(SEALED), write: async (text: string) => kv.put(SEALED, text) }
     const vault = await Vault.open(store, tools.settings.VAULT_KEY, TENANT)
-    const api = new GitHubApi({
-      apiUrl: tools.settings.GITHUB_API_URL,
-      app: async () => readApp(vault),
-      token: undefined,
-      keepToken: (value) => tools.hidden.keep(value),
-      stop: new AbortController().signal,
-    })
+    const api = apiOf(tools, async () => readApp(vault))
     return { tools, vault, api }
   }
 }

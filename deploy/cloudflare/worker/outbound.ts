@@ -1,18 +1,24 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
-import { githubUrl } from '../../../src/git/github-url.ts'
-import type { Repository } from './container.ts'
+import { githubUrl, type RepositoryName } from '../../../src/git/github-url.ts'
 import { readSettings, type Settings } from './settings.ts'
 
 export interface OutboundProps {
   /** The name of the container's object. */
   readonly container: string
   /** The only one that its git may reach with a credential. */
-  readonly repository: Repository
+  readonly repository: RepositoryName
 }
 
+const baseOf = ({ passedOn }: Settings): URL => new URL(passedOn['ANTHROPIC_BASE_URL'] ?? 'https://api.anthropic.com')
+
 /** Where the model is asked. */
-export const MODEL_HOSTS = ({ passedOn }: Settings): readonly string[] => [new URL(passedOn['ANTHROPIC_BASE_URL'] ?? 'https://api.anthropic.com').host]
-const MODEL_PATHS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
+export const modelHosts = (settings: Settings): readonly string[] => [baseOf(settings).host]
+
+/** The paths by which the model is asked: those of the Messages API, behind that of its address. */
+const isOfModel = (settings: Settings, { host, pathname }: URL): boolean => {
+  const base = baseOf(settings)
+  return host === base.host && ['/v1/messages', '/v1/messages/count_tokens'].some((path) => pathname === `${base.pathname.replace(/\/$/, '')}${path}`)
+}
 
 /**
  * What a container asks of GitHub and of the model passes here. The pass that the service in it shows becomes the real credential;
@@ -21,16 +27,16 @@ const MODEL_PATHS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
 export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
   override async fetch(request: Request): Promise<Response> {
     const settings = readSettings(this.env)
-    const { host, pathname } = new URL(request.url)
+    const url = new URL(request.url)
     const { container, repository } = this.ctx.props
     const object = this.env.CONTAINER.getByName(container)
     const passed = new Request(request, { redirect: 'manual' })
     const shown = passIn(request.headers)
     if (shown === undefined) return fetch(passed)
-    if (host === new URL(githubUrl(settings.GITHUB_API_URL)).host && isGitOf(repository, pathname)) {
+    if (url.host === new URL(githubUrl(settings.GITHUB_API_URL)).host && isGitOf(repository, url.pathname)) {
       const token = await object.tokenFor(shown)
       if (token !== undefined) passed.headers.set('authorization', `Basic ${btoa(`x-access-token:${token}`)}`)
-    } else if (settings.model !== undefined && MODEL_HOSTS(settings).includes(host) && MODEL_PATHS.has(pathname) && (await object.isPass(shown))) {
+    } else if (settings.model !== undefined && isOfModel(settings, url) && (await object.isModelPass(shown))) {
       const { name, value } = settings.model
       if (name === 'ANTHROPIC_API_KEY') passed.headers.set('x-api-key', value)
       else passed.headers.set('authorization', `Bearer ${value}`)
@@ -54,7 +60,7 @@ function passIn(headers: Headers): string | undefined {
 }
 
 /** The paths by which git fetches and pushes (its documentation of the HTTP protocol), of this repository. */
-export function isGitOf({ owner, name }: Repository, pathname: string): boolean {
+export function isGitOf({ owner, name }: RepositoryName, pathname: string): boolean {
   const [, its, named, service] = /^\/([\w-]+)\/([\w.-]+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(pathname) ?? []
   return service !== undefined && its?.toLowerCase() === owner.toLowerCase() && named?.toLowerCase() === name.toLowerCase()
 }

@@ -1,18 +1,17 @@
 import type { ThreadRef, WorkspaceId } from '../../../src/command/ids.ts'
-import type { Answer, CommandRef, DeadLetter, InboxEntry, Page, Told } from '../../../src/journal/journal.ts'
+import type { Answer, CommandRef, InboxEntry, Page, Told } from '../../../src/journal/journal.ts'
 import type { Known, Records } from '../../../src/ways/github/desk.ts'
 import type { Database } from './database.ts'
-import type { Jobs } from './jobs.ts'
+import type { JobStore } from './job-store.ts'
 
 /** Deliveries are known for as long as GitHub may send them again, and somewhat longer. */
 const KNOWN_MS = 30 * 24 * 60 * 60_000
-const MAX_BODY_CHARACTERS = 100_000
 
 /** What the GitHub way keeps of one repository, in its object. */
 export class RepositoryRecords implements Records {
   readonly #db: Database
-  readonly #jobs: Jobs
-  constructor(db: Database, jobs: Jobs) {
+  readonly #jobs: JobStore
+  constructor(db: Database, jobs: JobStore) {
     this.#db = db
     this.#jobs = jobs
   }
@@ -81,20 +80,17 @@ export class RepositoryRecords implements Records {
     return this.#jobs.history(threadId, limit)
   }
 
-  async bury({ at, reason, source, body }: DeadLetter): Promise<void> {
-    this.#db.rows(
-      'INSERT INTO letters (at, reason, source, body) VALUES (?, ?, ?, ?)',
-      at,
-      reason,
-      source ?? null,
-      body.slice(0, MAX_BODY_CHARACTERS).toWellFormed(),
-    )
-  }
+  /** GitHub keeps what it sent for three days, and the log says which it was. */
+  async bury(): Promise<void> {}
 
-  /** When something in the inbox is due next. */
-  dueAt(): number | undefined {
-    const [row] = this.#db.rows('SELECT min(due_at) AS at FROM inbox WHERE content IS NOT NULL')
-    return typeof row?.['at'] === 'number' ? row['at'] : undefined
+  /** The lines in which something is to be dealt with, and when that is due, soonest first; as many as are of interest. */
+  lines(): readonly { readonly line: string; readonly dueAt: number }[] {
+    return this.#db
+      .rows(
+        `SELECT line, due_at FROM inbox WHERE content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM inbox AS earlier
+           WHERE earlier.content IS NOT NULL AND earlier.line = inbox.line AND earlier.n < inbox.n) ORDER BY due_at LIMIT 20`,
+      )
+      .map((row) => ({ line: String(row['line']), dueAt: Number(row['due_at']) }))
   }
 
   /** Forgets deliveries that nobody will send again. */

@@ -3,8 +3,7 @@ import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Command } from '../../../src/command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId } from '../../../src/command/ids.ts'
-import { openDatabase } from './database.ts'
-import { Jobs } from './jobs.ts'
+import { storesOf, type Stores } from './testing.ts'
 
 beforeEach(() => {
   vi.spyOn(globalThis, 'fetch').mockRejectedValue(new Error('nothing can be reached'))
@@ -55,13 +54,14 @@ const command = (id: string, change: Partial<Command> = {}): Command => ({
 const reply = (id: string) => ({ way: 'github' as const, from: 'acme/site', to: `{"to":"${id}"}`, id })
 const report = (id: string, more: object = {}) => ({
   result: { sessionId: 's', commandId: id, timestamp: 2, success: true, summary: 'done', filesChanged: ['a.txt'], costUsd: 0.5 },
+  files: ['a.txt'],
   subjects: ['done'],
   unresolved: [],
   ...more,
 })
 /** Works on the jobs of the object. */
-const withJobs = <Value>(work: (jobs: Jobs) => Promise<Value> | Value): Promise<Value> =>
-  runInDurableObject(repository(), (_, { storage }) => work(new Jobs(openDatabase(storage))))
+const withJobs = <Value>(work: (stores: Stores) => Promise<Value> | Value): Promise<Value> =>
+  runInDurableObject(repository(), (_, { storage }) => work(storesOf(storage)))
 
 describe('what a webhook told', () => {
   it('is recorded once, by its delivery and by what it means', async () => {
@@ -102,7 +102,7 @@ describe('what a webhook told', () => {
 
 describe('a job', () => {
   it('is accepted once: the same again is a duplicate, another with its id a conflict', async () => {
-    await withJobs(async (jobs) => {
+    await withJobs(async ({ jobs }) => {
       expect(await jobs.accept(command('a'), reply('a'), 1)).toEqual({ kind: 'accepted', record: { state: 'queued' } })
       expect(await jobs.accept(command('a'), reply('a'), 2)).toMatchObject({ kind: 'duplicate' })
       expect(await jobs.accept(command('a', { instruction: 'something else' }), reply('a'), 3)).toEqual({ kind: 'conflict' })
@@ -111,7 +111,7 @@ describe('a job', () => {
   })
 
   it('that has not begun is taken along by a newer one, with its text; one that has is not', async () => {
-    await withJobs(async (jobs) => {
+    await withJobs(async ({ jobs }) => {
       await jobs.accept(command('a'), reply('a'), 1)
       await jobs.accept(command('b'), reply('b'), 2)
       await jobs.accept(command('c'), reply('c'), 3)
@@ -120,29 +120,30 @@ describe('a job', () => {
       ])
       expect(jobs.find('a')?.result).toMatchObject({ code: 'superseded', supersededBy: 'b' })
       const [running] = jobs.open('issue-7')
-      if (running !== undefined) jobs.given(running, 'box', 4)
+      if (running !== undefined) jobs.offered(running, 'box')
       await jobs.accept(command('d'), reply('d'), 5)
       expect(jobs.open('issue-7').map(({ command: { commandId } }) => commandId)).toEqual(['c', 'd'])
     })
   })
 
   it('ends once, with its delivery; the result of what ended goes to whoever asks for the same later', async () => {
-    await withJobs(async (jobs) => {
+    await withJobs(async ({ jobs, deliveries }) => {
       await jobs.accept(command('a'), reply('a'), 1)
       const [job] = jobs.open('issue-7')
       if (job === undefined) throw new Error('it is not there')
       jobs.end(job, report('a', { pushed: 'c0ffee' }), 2)
       jobs.end(job, report('a'), 3)
-      expect(jobs.due(10).map(({ to, result }) => [to, result.summary])).toEqual([['{"to":"a"}', 'done']])
-      jobs.sent(jobs.due(10)[0]?.n ?? 0)
+      expect([jobs.tip('issue-7'), jobs.changes('issue-7')]).toEqual(['c0ffee', { files: ['a.txt'], subjects: ['done'] }])
+      expect(deliveries.due(10).map(({ read }) => [read().to, read().result.summary])).toEqual([['{"to":"a"}', 'done']])
+      deliveries.sent(deliveries.due(10)[0]?.n ?? 0)
       await jobs.accept(command('a'), reply('again'), 4)
-      expect(jobs.due(10).map(({ to }) => to)).toEqual(['{"to":"again"}'])
+      expect(deliveries.due(10).map(({ read }) => read().to)).toEqual(['{"to":"again"}'])
       expect(jobs.spent('issue-7', 0)).toEqual({ thread: 0.5, day: 0.5 })
     })
   })
 
   it('knows what was pushed: a push asks for nothing more, and fails where the container said why', async () => {
-    await withJobs(async (jobs) => {
+    await withJobs(async ({ jobs }) => {
       for (const [id, more] of [
         ['a', { pushed: 'c0ffee' }],
         ['b', { push: { sessionId: 's', commandId: 'x', timestamp: 1, success: false, summary: 'no', code: 'push_failed', error: 'no' } }],
@@ -160,11 +161,11 @@ describe('a job', () => {
 
   it('hands on a conversation of several megabytes as it was', async () => {
     const conversation = 'abcd'.repeat(700_000)
-    await withJobs(async (jobs) => {
+    await withJobs(async ({ jobs, sessions }) => {
       await jobs.accept(command('a'), reply('a'), 1)
       const [job] = jobs.open('issue-7')
       if (job !== undefined) jobs.end(job, report('a', { session: { id: '3d6f0a5e-53b2-4d4b-9f0c-1d2a6f7b8c9d', said: 'm', conversation } }), 2)
-      expect(jobs.session('issue-7')).toEqual({ id: '3d6f0a5e-53b2-4d4b-9f0c-1d2a6f7b8c9d', said: 'm', conversation })
+      expect(sessions.of('issue-7')).toEqual({ id: '3d6f0a5e-53b2-4d4b-9f0c-1d2a6f7b8c9d', said: 'm', conversation })
     })
   })
 })

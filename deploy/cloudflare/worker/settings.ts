@@ -23,7 +23,7 @@ const PASSED_ON = [
 ] as const
 
 /** Credentials of the model; one of them is needed, unless it is simulated. */
-const MODEL_SECRETS = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'] as const
+export const MODEL_SECRETS = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'] as const
 export type ModelSecret = (typeof MODEL_SECRETS)[number]
 
 const Variables = z.object({
@@ -40,6 +40,7 @@ const Variables = z.object({
   PROGRESS_SECONDS: whole(0, 3600).default(5),
   POLL_MS: whole(50, 60_000).default(2000),
   SIMULATION: flag.default(false),
+  ISOLATION: z.enum(['require', 'auto'], 'must be require or auto').optional(),
   MAX_COST_USD: usd.optional(),
   MAX_COST_USD_PER_THREAD: usd.optional(),
   MAX_COST_USD_PER_DAY: usd.optional(),
@@ -73,6 +74,10 @@ export function readSettings(env: object): Settings {
   const simulated = given['SIMULATION'] === 'true'
   if (names.length === 0 && !simulated && given['LOCAL_CONTAINERS'] === undefined)
     problems.push('ANTHROPIC_API_KEY: must be set, or another credential of the model, or SIMULATION=true')
+  if (given['LOCAL_CONTAINERS'] === undefined)
+    for (const name of ['ANTHROPIC_BASE_URL', 'GITHUB_API_URL'])
+      if (typeof given[name] === 'string' && given[name].startsWith('http://'))
+        problems.push(`${name}: must begin with https://, so that credentials can be added on the way out`)
   if (data === undefined || problems.length > 0) throw new BadSettings(problems)
   const [name] = names
   return {

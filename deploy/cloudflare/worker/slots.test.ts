@@ -31,15 +31,23 @@ it('are handed over by whoever gives one back: two that are given back at once w
 })
 
 it('that nothing is done with are asked for when another one waits, the longest unused first', async () => {
-  for (const ticket of ['1/a', '1/b']) await slots().ask(ticket)
-  await slots().ask('1/a', true)
-  await new Promise((resolve) => setTimeout(resolve, 5))
-  await slots().ask('1/b', true)
-  expect(await slots().ask('1/b', true)).toMatchObject({ wanted: false })
+  for (const ticket of ['1/a', '1/b']) {
+    await slots().ask(ticket)
+    await slots().idle(ticket)
+  }
+  await runInDurableObject(slots(), (_, { storage }) => {
+    storage.sql.exec("UPDATE line SET idle_since = idle_since - 1 WHERE ticket = '1/a'")
+  })
+  expect(await slots().idle('1/a')).toMatchObject({ held: true, wanted: false })
   await slots().ask('2/c')
-  expect(await slots().ask('1/b', true)).toMatchObject({ held: true, wanted: false })
-  expect(await slots().ask('1/a', true)).toMatchObject({ held: true, wanted: true })
+  expect(await slots().idle('1/b')).toMatchObject({ held: true, wanted: false })
+  expect(await slots().idle('1/a')).toMatchObject({ held: true, wanted: true })
   expect(await slots().ask('1/a')).toMatchObject({ held: true, wanted: false }) // it has work again
+})
+
+it('that were given up are not taken by saying that they are idle', async () => {
+  expect(await slots().idle('1/a')).toMatchObject({ held: false })
+  expect(await slots().counts()).toEqual({ held: 0, waiting: 0 })
 })
 
 it('survive the end of the object', async () => {

@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
-import { messageOf } from '../../../src/observe/text.ts'
 import type { Row } from './database.ts'
-import { toolsOf } from './tools.ts'
+import { readSettings } from './settings.ts'
+import { complain } from './tools.ts'
 
 /** Who holds a slot or waits for one says so again within that time; a container of somebody who does not is stopped. */
 const SILENT_MS = 90_000
@@ -27,21 +27,21 @@ export class SlotsObject extends DurableObject<Env> {
     void ctx.blockConcurrencyWhile(() => this.#arm())
   }
 
-  /**
-   * Takes a place in the line, or says again that it is wanted.
-   *
-   * @param idle it is held and nothing is done with it: whoever holds it is rung when another one waits
-   */
-  async ask(ticket: string, idle = false): Promise<Place> {
+  /** Takes a place in the line, or says again that it is wanted. */
+  async ask(ticket: string): Promise<Place> {
     this.#sql(
-      `INSERT INTO line (ticket, idle_since, seen_at) VALUES (?, ?, ?) ON CONFLICT (ticket) DO UPDATE SET seen_at = excluded.seen_at,
-         idle_since = CASE WHEN excluded.idle_since = 0 THEN 0 ELSE coalesce(nullif(idle_since, 0), excluded.idle_since) END`,
+      'INSERT INTO line (ticket, seen_at) VALUES (?, ?) ON CONFLICT (ticket) DO UPDATE SET seen_at = excluded.seen_at, idle_since = 0',
       ticket,
-      idle ? Date.now() : 0,
       Date.now(),
     )
     await this.#handOut(ticket)
     await this.#arm()
+    return this.#placeOf(ticket)
+  }
+
+  /** Nothing is done with it at the moment; whoever holds it is rung when another one waits. One that is not held is none. */
+  async idle(ticket: string): Promise<Place> {
+    this.#sql('UPDATE line SET seen_at = ?, idle_since = CASE idle_since WHEN 0 THEN ? ELSE idle_since END WHERE ticket = ?', Date.now(), Date.now(), ticket)
     return this.#placeOf(ticket)
   }
 
@@ -60,7 +60,7 @@ export class SlotsObject extends DurableObject<Env> {
       await this.#dropSilent()
       await this.#handOut()
     } catch (error) {
-      toolsOf(this.env, { object: 'slots' }).log.error({ event: 'slots.failed', error: messageOf(error) })
+      complain(this.env, 'slots.failed', { object: 'slots' }, error)
     } finally {
       await this.#arm()
     }
@@ -77,7 +77,7 @@ export class SlotsObject extends DurableObject<Env> {
    * free, those who do nothing with theirs are asked for it.
    */
   async #handOut(asking?: string): Promise<void> {
-    const free = toolsOf(this.env, { object: 'slots' }).settings.MAX_CONTAINERS - this.#count('held = 1')
+    const free = readSettings(this.env).MAX_CONTAINERS - this.#count('held = 1')
     const next = this.#sql('SELECT ticket FROM line WHERE held = 0 ORDER BY n LIMIT ?', Math.max(0, free)).map(({ ticket }) => String(ticket))
     for (const ticket of next) this.#sql('UPDATE line SET held = 1, idle_since = 0, seen_at = ? WHERE ticket = ?', Date.now(), ticket)
     await Promise.all([...next, ...this.#wanted()].filter((ticket) => ticket !== asking).map((ticket) => this.#ring(ticket)))
@@ -98,10 +98,13 @@ export class SlotsObject extends DurableObject<Env> {
 
   async #dropSilent(): Promise<void> {
     const before = Date.now() - SILENT_MS
-    const silent = this.#sql('SELECT ticket, held FROM line WHERE seen_at < ?', before)
-    for (const { ticket, held } of silent) {
-      if (held === 1) await this.env.CONTAINER.getByName(String(ticket)).stop()
-      this.#sql('DELETE FROM line WHERE ticket = ? AND seen_at < ?', String(ticket), before)
+    for (const { ticket, held } of this.#sql('SELECT ticket, held FROM line WHERE seen_at < ?', before)) {
+      try {
+        if (held === 1) await this.env.CONTAINER.getByName(String(ticket)).stop()
+        this.#sql('DELETE FROM line WHERE ticket = ? AND seen_at < ?', String(ticket), before)
+      } catch (error) {
+        complain(this.env, 'slots.not_stopped', { object: 'slots', ticket: String(ticket) }, error) // with the next alarm
+      }
     }
   }
 

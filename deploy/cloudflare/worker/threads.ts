@@ -3,8 +3,8 @@ import type { Database, Row } from './database.ts'
 /** How the container of a thread stands, as its repository knows it. */
 export interface Thread {
   readonly threadId: string
-  /** A slot is held, so a container may run. */
-  readonly held: boolean
+  /** When it is to be looked at again, in ms since the epoch. */
+  readonly nextAt: number
   /** The container that answered last. */
   readonly instance: string | undefined
   /** The last event that was heard of from it. */
@@ -13,6 +13,8 @@ export interface Thread {
   readonly idleSince: number | undefined
   /** It has not answered since then. */
   readonly silentSince: number | undefined
+  /** The container that was told to stop: what it had not finished is no failed attempt. */
+  readonly moved: string | undefined
   /** Starts that failed, one after the other. */
   readonly starts: number
   /** The platform has had no container free since then. */
@@ -24,11 +26,11 @@ export interface Thread {
 }
 
 const COLUMNS = {
-  held: 'held',
   instance: 'instance',
   lastEvent: 'last_event',
   idleSince: 'idle_since',
   silentSince: 'silent_since',
+  moved: 'moved',
   starts: 'starts',
   fullSince: 'full_since',
   parked: 'parked',
@@ -40,11 +42,12 @@ const threadFrom = (row: Row): Thread => {
   const number = (name: string): number | undefined => (typeof row[name] === 'number' ? row[name] : undefined)
   return {
     threadId: String(row['thread_id']),
-    held: row['held'] === 1,
+    nextAt: number('next_at') ?? 0,
     instance: text('instance'),
     lastEvent: text('last_event'),
     idleSince: number('idle_since'),
     silentSince: number('silent_since'),
+    moved: text('moved'),
     starts: number('starts') ?? 0,
     fullSince: number('full_since'),
     parked: row['parked'] === 1,
@@ -52,7 +55,10 @@ const threadFrom = (row: Row): Thread => {
   }
 }
 
-/** The threads of a repository, and when each is to be looked at again. */
+/**
+ * The threads of a repository, and when each is to be looked at again (`next_at`): then, or as soon as possible where it is 0, or not at all
+ * where there is nothing to do.
+ */
 export class Threads {
   readonly #db: Database
   constructor(db: Database) {
@@ -63,22 +69,16 @@ export class Threads {
     return this.#db.rows('SELECT * FROM threads WHERE next_at <= ? ORDER BY next_at', at).map(threadFrom)
   }
 
-  /** When one is to be looked at next. */
-  dueAt(): number | undefined {
-    const [row] = this.#db.rows('SELECT min(next_at) AS at FROM threads')
-    return typeof row?.['at'] === 'number' ? row['at'] : undefined
-  }
-
   find(threadId: string): Thread | undefined {
     return this.#db.rows('SELECT * FROM threads WHERE thread_id = ?', threadId).map(threadFrom)[0]
   }
 
-  /** All that hold a slot, or have something to do. */
+  /** All that are to be looked at again. */
   active(): readonly Thread[] {
-    return this.#db.rows('SELECT * FROM threads WHERE held = 1 OR next_at IS NOT NULL').map(threadFrom)
+    return this.#db.rows('SELECT * FROM threads WHERE next_at IS NOT NULL').map(threadFrom)
   }
 
-  change(threadId: string, change: Partial<Omit<Thread, 'threadId'>>): void {
+  change(threadId: string, change: Partial<Omit<Thread, 'threadId' | 'nextAt'>>): void {
     const values: Readonly<Record<string, string | number | boolean | undefined>> = change
     for (const [name, column] of Object.entries(COLUMNS)) {
       if (!Object.hasOwn(values, name)) continue
@@ -87,18 +87,23 @@ export class Threads {
     }
   }
 
-  /** It is looked at again then; never without `at`. */
-  next(threadId: string, at: number | undefined): void {
-    this.#db.rows('UPDATE threads SET next_at = ? WHERE thread_id = ?', at ?? null, threadId)
+  /** It is being looked at: should this object end meanwhile, it is looked at again at `at`. */
+  begin(threadId: string, at: number): void {
+    this.#db.rows('UPDATE threads SET next_at = ? WHERE thread_id = ?', at, threadId)
   }
 
-  /** All that are to be looked at at some time are looked at soon. */
-  wakeAll(): void {
-    this.#db.rows('UPDATE threads SET next_at = 0 WHERE next_at IS NOT NULL')
+  /** It was looked at, and is again at `at`, or never; sooner where something has woken it meanwhile. */
+  settle(threadId: string, at: number | undefined): void {
+    this.#db.rows('UPDATE threads SET next_at = ? WHERE thread_id = ? AND next_at <> 0', at ?? null, threadId)
   }
 
-  /** It is looked at soon, because something happened. */
+  /** Something happened: it is looked at as soon as possible. */
   wake(threadId: string): void {
     this.#db.rows('UPDATE threads SET next_at = 0 WHERE thread_id = ?', threadId)
+  }
+
+  /** An object begins where the one before it ended: all are looked at, and what their containers say is heard from the beginning. */
+  wakeAll(): void {
+    this.#db.rows('UPDATE threads SET next_at = 0, last_event = NULL WHERE next_at IS NOT NULL')
   }
 }

@@ -1,9 +1,10 @@
 import type { GitHubApi } from '../../../src/ways/github/api/api.ts'
 import { GitHubBusy } from '../../../src/ways/github/api/refusals.ts'
 import type { Works } from '../../../src/ways/github/desk.ts'
-import { asked } from './asking.ts'
-import type { Jobs } from './jobs.ts'
-import type { Tending } from './tending.ts'
+import { askContainer } from './container-request.ts'
+import type { JobStore } from './job-store.ts'
+import { reportOf } from './report.ts'
+import type { StepTools } from './thread-step.ts'
 import type { Threads } from './threads.ts'
 
 /** Commands that are looked through for the last one that a container carried out. */
@@ -13,9 +14,9 @@ const UNKNOWN_MS = 2000
 
 interface Place {
   readonly api: GitHubApi
-  readonly jobs: Jobs
+  readonly jobs: JobStore
   readonly threads: Threads
-  readonly container: Tending['container']
+  readonly container: StepTools['container']
   /** Has what became due looked at. */
   readonly arm: () => Promise<void>
 }
@@ -33,11 +34,14 @@ export const worksOf = ({ api, jobs, threads, container, arm }: Place): Works =>
     const path = `/api/threads/${[clientId, userId, threadId].map((each) => encodeURIComponent(each)).join('/')}/interrupt`
     const query = new URLSearchParams({ projectId })
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
-    const answer = await asked(container(threadId), `${path}?${query.toString()}`, init)
+    const answer = await askContainer(container(threadId), `${path}?${query.toString()}`, init)
     await answer.body?.cancel()
     return answer.ok ? running.command.commandId : undefined
   },
+  // What has not begun is not wanted any more.
   park: async ({ threadId }) => {
+    for (const job of jobs.open(threadId))
+      if (job.instance === undefined) jobs.end(job, reportOf(job, 'interrupted', 'It was closed before this had begun.'), Date.now())
     threads.change(threadId, { parked: true })
     threads.wake(threadId)
     await arm()

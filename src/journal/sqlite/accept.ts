@@ -3,7 +3,7 @@ import { refOf } from '../journal.ts'
 import type { Carried, Command } from '../../command/command.ts'
 import type { CommandId } from '../../command/ids.ts'
 import type { Result } from '../../command/result.ts'
-import { takenAlong } from '../../command/superseded.ts'
+import { mayTakeAlong, takenAlong, withWishes } from '../../command/superseded.ts'
 import { putOut } from './outbox.ts'
 import { commandFrom } from './rows.ts'
 import { ensureThread } from './spares.ts'
@@ -72,13 +72,6 @@ const textsOf = ({ command, carried }: CommandRecord): readonly Carried[] => [
   { commandId: command.commandId, instruction: command.instruction, attachments: command.attachments },
 ]
 
-/** What a command says of a workspace or thread that does not exist yet outlives it. */
-const withWishes = (command: Command, earlier: Command): Command => ({
-  ...command,
-  repoUrl: command.repoUrl ?? earlier.repoUrl,
-  context: command.context ?? earlier.context,
-})
-
 /** Gives the texts of a command that was never heard to the one that took its place. */
 export function inherit(statements: Statements, from: CommandRecord, heir: CommandId): void {
   let to = find(statements, { workspace: from.command, commandId: heir })
@@ -92,25 +85,9 @@ export function inherit(statements: Statements, from: CommandRecord, heir: Comma
     .run(JSON.stringify([...textsOf(from), ...to.carried]), JSON.stringify(withWishes(to.command, from.command)), ...keyOf(refOf(to.command)))
 }
 
-/** Attachments that one message takes along, in bytes of base64. With more it waits for its turn like others, so that rows and requests stay bounded. */
-const MAX_CARRIED_BYTES = 20 * 1024 * 1024
-
-const bytesOf = (texts: readonly Pick<Carried, 'attachments'>[]): number =>
-  texts.flatMap(({ attachments }) => attachments).reduce((sum, { data }) => sum + data.length, 0)
-
 /** A message for a thread whose last one, of the same kind, has not begun takes that one's text along. */
-function supersedes(command: Command, before: CommandRecord): boolean {
-  return (
-    before.state === 'queued' &&
-    before.attempt === 0 &&
-    before.note === undefined &&
-    before.command.type === 'edit' &&
-    command.type === 'edit' &&
-    command.mode === before.command.mode &&
-    command.delivery === 'interrupt' &&
-    bytesOf([...textsOf(before), command]) <= MAX_CARRIED_BYTES
-  )
-}
+const supersedes = (command: Command, before: CommandRecord): boolean =>
+  before.state === 'queued' && before.attempt === 0 && before.note === undefined && mayTakeAlong(command, before)
 
 /** The run into which a message is steered, where that can still hear it. */
 function takesSteering(host: CommandRecord | undefined, { type, threadId, mode }: Command): CommandRecord | undefined {

@@ -31,6 +31,8 @@ const IssueThread = z.object({
   checked: texts,
   /** Files that a merge has left in conflict, until they are resolved. */
   conflicted: texts,
+  /** Its issue or pull request is closed. */
+  closed: z.boolean().optional(),
   /** The pull request before this thread, of the same issue. */
   before: z.string().optional(),
 })

@@ -59,7 +59,8 @@ export function githubRoutes(desk: Desk): readonly Route[] {
       serve: async ({ body, c, caller }) => {
         const { job } = body
         if (job !== undefined) {
-          requireReach(caller, job.command)
+          if (caller.clientId !== undefined || caller.userId !== undefined)
+            throw new Problem(403, 'Not allowed', 'job: is taken of callers that are not bound to a client or user')
           if (job.credential !== undefined) desk.github.useToken(job.command.repoUrl, job.credential)
           await desk.jobs.take(job)
           return c.json({ success: true, commandId: job.command.commandId, threadId: job.command.threadId }, 202)

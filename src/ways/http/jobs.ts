@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from '../../command/command.ts'
 import { RunFailure } from '../../command/ending.ts'
-import { CommandId, type ThreadRef } from '../../command/ids.ts'
+import type { RunEvent } from '../../command/event.ts'
+import { CommandId, threadKey, type ThreadKey, type ThreadRef } from '../../command/ids.ts'
 import type { Job, JobReport, JobStanding } from '../../command/job.ts'
 import type { Result } from '../../command/result.ts'
-import { standing, threadConflicts } from '../../engine/inspect.ts'
+import { standing, threadChangedFiles, threadConflicts, threadSubjects } from '../../engine/inspect.ts'
 import { pushBeside } from '../../engine/push.ts'
 import { handOver, takeOver } from '../../engine/session.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
@@ -18,6 +19,8 @@ const LONGEST_RETRY_MS = 60_000
 /** Reports that are kept for whoever asks once more. */
 const KEPT = 50
 const EVENTS_AT_ONCE = 500
+/** Events of a thread that are kept for whoever asks. */
+const EVENTS_KEPT = 5000
 
 type Place = Pick<Desk, 'engine' | 'tools' | 'waiting'>
 
@@ -35,6 +38,7 @@ interface UnderWay {
 export class Jobs implements AsyncDisposable {
   readonly #place: Place
   readonly #jobs = new Map<string, UnderWay>()
+  readonly #events = new Map<ThreadKey, RunEvent[]>()
   readonly #following = new Set<Promise<void>>()
   readonly #stop = new AbortController()
 
@@ -47,6 +51,7 @@ export class Jobs implements AsyncDisposable {
     const { tools } = this.#place
     const { clientId, userId, projectId, threadId, commandId } = job.command
     const ref: ThreadRef = { clientId, userId, projectId, threadId }
+    this.#listen(ref)
     if (job.session !== undefined) await takeOver(ref, job.session, tools)
     for (const each of job.before) await recorded(commandOf(each, 'queue'), this.#place)
     // What was to be there first is carried out first, and is not interrupted.
@@ -68,7 +73,8 @@ export class Jobs implements AsyncDisposable {
   standing(commandId: string, after: string | undefined): JobStanding | undefined {
     const found = this.#jobs.get(commandId)
     if (found === undefined) return undefined
-    const events = [...this.#place.tools.events(found.ref).since(after, EVENTS_AT_ONCE)]
+    const all = this.#events.get(threadKey(found.ref)) ?? []
+    const events = all.slice(all.findIndex(({ id }) => id === after) + 1).slice(0, EVENTS_AT_ONCE)
     return { commandId, state: found.state, events, ...(found.report === undefined ? {} : { report: found.report }) }
   }
 
@@ -76,17 +82,26 @@ export class Jobs implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await Promise.all(this.#following)
-    const left = [...this.#jobs.values()].filter(({ state }) => state !== 'ended')
-    await Promise.all(
-      left.map(async ({ ref, job }) => {
-        const { tools } = this.#place
-        const tip = (await standing(ref, tools))?.tip
-        if (tip === undefined) return
-        await pushBeside(ref, tip, tools).catch((error: unknown) =>
-          tools.log.error({ event: 'job.not_pushed', commandId: job.command.commandId, error: messageOf(error) }),
-        )
-      }),
+    await Promise.all([...this.#jobs.values()].filter(({ state }) => state !== 'ended').map((underWay) => this.#pushLeft(underWay)))
+  }
+
+  async #pushLeft({ ref, job }: UnderWay): Promise<void> {
+    const { tools } = this.#place
+    const found = await standing(ref, tools)
+    if (found?.tip === undefined || (await threadConflicts(found, job.conflicted)).length > 0) return
+    await pushBeside(ref, found.tip, tools).catch((error: unknown) =>
+      tools.log.error({ event: 'job.not_pushed', commandId: job.command.commandId, error: messageOf(error) }),
     )
+  }
+
+  #listen(ref: ThreadRef): void {
+    if (this.#events.has(threadKey(ref))) return
+    const kept: RunEvent[] = []
+    this.#events.set(threadKey(ref), kept)
+    this.#place.tools.events(ref).listen((event) => {
+      kept.push(event)
+      if (kept.length > EVENTS_KEPT) kept.splice(0, kept.length - EVENTS_KEPT)
+    })
   }
 
   async #follow(underWay: UnderWay, record: CommandRecord): Promise<void> {
@@ -97,19 +112,18 @@ export class Jobs implements AsyncDisposable {
     const result = record.result ?? (await tools.journal.command(refOf(command)))?.result ?? (await answered)
     if (result === undefined) return // the service stops
     underWay.state = 'pushing'
-    const found = await standing(ref, tools)
-    const conflicts = [...new Set([...job.conflicted, ...(result.conflicts ?? [])])]
-    const unresolved = found === undefined ? [] : await threadConflicts(found, conflicts)
-    const commit = result.commit ?? found?.tip
-    const changed = commit !== undefined && (result.commit !== undefined || commit !== found?.record.base)
+    const before = await standing(ref, tools)
+    const unresolved = before === undefined ? [] : await threadConflicts(before, [...new Set([...job.conflicted, ...(result.conflicts ?? [])])])
+    const commit = result.commit ?? before?.tip
+    const changed = commit !== undefined && commit !== before?.record.base
     const pushed = changed && unresolved.length === 0 ? await this.#push(ref, commit, command) : {}
     if (pushed === undefined) return // the service stops
-    const made = (await tools.journal.checkpoints(ref)).filter(({ commandId }) => commandId === command.commandId)
-    const session = await handOver(ref, tools)
+    const [found, session] = [await standing(ref, tools), await handOver(ref, tools)]
     underWay.report = {
-      result: 'pushed' in pushed ? { ...result, pushed: true } : result,
+      result: 'pushed' in pushed && result.commit !== undefined ? { ...result, pushed: true } : result,
       ...pushed,
-      subjects: made.map(({ subject }) => subject),
+      files: found === undefined ? [] : [...(await threadChangedFiles(found))],
+      subjects: found === undefined ? [] : [...(await threadSubjects(found))],
       unresolved: [...unresolved],
       ...(session === undefined ? {} : { session }),
     }

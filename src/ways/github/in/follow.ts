@@ -35,8 +35,10 @@ async function followClosed({ repository, number, onPull, merged }: Followed<'cl
   if (thread === undefined) return
   const ref = { ...of, threadId: thread.threadId }
   await desk.works().interrupt(ref)
-  if (thread.pull?.number === number)
-    await desk.threads.change(of, thread.threadId, ({ pull }) => (pull === undefined ? {} : { pull: { ...pull, state: merged ? 'merged' : 'closed' } }))
+  await desk.threads.change(of, thread.threadId, ({ pull }) => ({
+    closed: true,
+    ...(pull?.number === number ? { pull: { ...pull, state: merged ? ('merged' as const) : ('closed' as const) } } : {}),
+  }))
   await desk.works().park(ref)
   await desk.progress.show(ref, { kind: 'closed' })
 }

@@ -32,7 +32,7 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
   // After a crash it is the first one still.
   const isFirst = (await desk.journal.history(ref, { limit: 2 })).every(({ command }) => command.commandId === commandId)
   const instruction = instructionOf(message, isFirst, thread.before) + stillConflicted(thread.conflicted)
-  if (thread.checked.length > 0) await desk.threads.change(of, thread.threadId, { checked: [] }) // a person looks after it
+  if (thread.checked.length > 0 || thread.closed === true) await desk.threads.change(of, thread.threadId, { checked: [], closed: undefined }) // a person looks after it
   if ((await desk.journal.command({ workspace: of, commandId })) === undefined) {
     desk.progress.begin(ref)
     for (const step of ['received', 'verified'] as const) desk.progress.reach(ref, step)

@@ -27,18 +27,24 @@ const LONGEST_RETRY_MS = 10 * 60_000
 /** As long as GitHub itself keeps a delivery; a full disk or an outage is over by then. */
 const GIVE_UP_MS = 3 * 24 * 60 * 60_000
 
-/** Deals with what webhooks have told, in order for each issue, until each is done. */
+/**
+ * Deals with what webhooks have told, in order for each issue, until each is done. It looks by itself from `start` on; whoever is woken for
+ * each look, and has no time of its own between two, calls `look` instead.
+ */
 export class Intake implements AsyncDisposable {
   readonly #desk: Desk
-  readonly #busy = new Map<string, Promise<boolean>>()
+  readonly #over: (noted: boolean) => void
+  readonly #busy = new Map<string, Promise<void>>()
   readonly #looking = new Looking(
-    async () => void (await this.#look()),
+    () => this.look(),
     LOOK_MS,
     (error) => this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) }),
   )
 
-  constructor(desk: Desk) {
+  /** @param over hears when one was dealt with, and whether what became of it was recorded */
+  constructor(desk: Desk, over?: (noted: boolean) => void) {
     this.#desk = desk
+    this.#over = over ?? ((noted) => (noted ? this.ring() : undefined)) // there is room for another one
   }
 
   start(): void {
@@ -49,43 +55,34 @@ export class Intake implements AsyncDisposable {
     this.#looking.ring()
   }
 
+  /** Whether this line is being dealt with, or has to wait because as many are as may be at once. */
+  isHeldUp(line: string): boolean {
+    return this.#busy.has(line) || this.#busy.size >= AT_ONCE
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#looking[Symbol.asyncDispose]()
     await Promise.all(this.#busy.values())
   }
 
-  /**
-   * Deals with all that is due, and with what becomes due by it, and resolves then: for whoever is woken for each pass and has no time of
-   * its own between two. `start` is not called there.
-   */
-  async drain(): Promise<void> {
-    while ((await this.#look()) > 0) {
-      const noted = await Promise.all(this.#busy.values())
-      if (noted.includes(false)) return
-    }
-  }
-
-  /** Begins with what is due; answers how much that is. */
-  async #look(): Promise<number> {
+  /** Begins with what is due, and does not wait for it. */
+  async look(): Promise<void> {
     // Those that are being dealt with are due too.
     for (const entry of await this.#desk.journal.inbox.due(Date.now(), 2 * AT_ONCE))
-      if (!this.#busy.has(entry.line) && this.#busy.size < AT_ONCE && !this.#looking.stopped) this.#busy.set(entry.line, this.#dealWith(entry))
-    return this.#busy.size
+      if (!this.isHeldUp(entry.line) && !this.#looking.stopped) this.#busy.set(entry.line, this.#dealWith(entry))
   }
 
-  /** Answers whether what became of it was recorded. */
-  async #dealWith(entry: InboxEntry): Promise<boolean> {
+  async #dealWith(entry: InboxEntry): Promise<void> {
     let noted = true
     try {
       await this.#deal(entry)
     } catch (error) {
-      noted = false // the journal could not be written; the next look tries again
+      noted = false // the journal could not be written; a later look tries again
       this.#desk.log.error({ event: 'github.inbox_failed', error: messageOf(error) })
     } finally {
       this.#busy.delete(entry.line)
     }
-    if (noted) this.ring() // there is room for another one
-    return noted
+    this.#over(noted)
   }
 
   async #deal(entry: InboxEntry): Promise<void> {

@@ -44,7 +44,7 @@ async function deliverEdit(ref: ThreadRef, thread: IssueThread, place: ReplyPlac
   if (result.code === 'superseded' || result.joined !== undefined) return
   if (result.code === 'interrupted') {
     const [latest] = await desk.journal.history(ref, { limit: 1 })
-    if (latest === undefined || latest.state === 'ended') await desk.progress.show(ref, { kind: 'stopped' })
+    if (latest === undefined || latest.state === 'ended') await desk.progress.show(ref, { kind: thread.closed === true ? 'closed' : 'stopped' })
     return
   }
   const unresolved = thread.conflicted.length === 0 ? [] : await desk.works().unresolved(ref, thread.conflicted)

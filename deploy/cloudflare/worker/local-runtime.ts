@@ -1,18 +1,17 @@
-import { BoxFull, type Box } from './box.ts'
+import type { Runtime } from './runtime.ts'
 
 /**
  * A container that is a process on this machine, for development and tests.
  *
  * @param host who starts and stops such processes (`local-containers.ts`)
  */
-export function localBox(host: string, name: string): Box {
+export function localRuntime(host: string, name: string): Runtime {
   const url = `${host}/${encodeURIComponent(name)}`
   return {
-    takesPass: false,
+    takesPasses: false,
     running: async () => (await fetch(url)).status !== 404,
     start: async (env) => {
       const answer = await fetch(url, { method: 'PUT', body: JSON.stringify(env), headers: { 'content-type': 'application/json' } })
-      if (answer.status === 503) throw new BoxFull(await answer.text())
       if (!answer.ok) throw new Error(await answer.text())
     },
     fetch: async (request) => {

@@ -3,10 +3,9 @@ import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { CommandId, ThreadId } from '../../../src/command/ids.ts'
 import type { Command } from '../../../src/command/command.ts'
-import { openDatabase } from './database.ts'
-import { Jobs } from './jobs.ts'
 import { readSettings } from './settings.ts'
-import { tend, type Tending } from './tending.ts'
+import { storesOf, type Stores } from './testing.ts'
+import { takeStep, type StepTools } from './thread-step.ts'
 import { Threads } from './threads.ts'
 
 /** A container as its host and its service answer; each test changes what it is about. */
@@ -14,6 +13,8 @@ const box = {
   running: false,
   healthy: true,
   full: false,
+  dies: false,
+  draining: false,
   starts: 0,
   given: [] as { readonly job: { readonly command: { readonly maxCostUsd?: number } } }[],
   taken: 202,
@@ -25,8 +26,8 @@ const answer = async (input: RequestInfo | URL, init?: RequestInit): Promise<Res
   const { hostname, pathname } = new URL(request.url)
   if (hostname === 'containers.invalid') {
     if (request.method === 'PUT') {
-      if (box.full) return new Response('no instance is free', { status: 503 })
-      box.running = true
+      if (box.full) return new Response('there is no container instance available', { status: 503 })
+      box.running = !box.dies
       box.starts += 1
       return new Response('', { status: 201 })
     }
@@ -34,7 +35,7 @@ const answer = async (input: RequestInfo | URL, init?: RequestInit): Promise<Res
     return box.running ? new Response('http://box.invalid') : new Response('', { status: 404 })
   }
   if (hostname === 'box.invalid') {
-    if (pathname === '/health') return json({}, box.healthy ? 200 : 503)
+    if (pathname === '/health') return json({ status: box.draining ? 'draining' : 'healthy' }, box.healthy && !box.draining ? 200 : 503)
     if (pathname === '/status') return json(box.status())
     box.given.push(await request.json())
     return json(box.taken === 202 ? {} : { detail: 'not this one' }, box.taken)
@@ -44,6 +45,8 @@ const answer = async (input: RequestInfo | URL, init?: RequestInit): Promise<Res
 
 beforeEach(() => {
   Object.assign(box, {
+    dies: false,
+    draining: false,
     running: false,
     healthy: true,
     full: false,
@@ -82,14 +85,15 @@ const issue = { repository: { id: 1, owner: 'acme', name: 'site', defaultBranch:
 /** Takes steps with a job, as its repository's object does, until a test has seen enough. */
 async function steps(
   settings: Record<string, string>,
-  until: (at: { readonly jobs: Jobs; readonly said: readonly string[] }) => boolean,
+  until: (at: { readonly jobs: Stores['jobs']; readonly said: readonly string[] }) => boolean,
 ): Promise<{ readonly said: readonly string[] }> {
   return runInDurableObject(env.REPOSITORY.getByName('1'), async (_, { storage }) => {
-    const db = openDatabase(storage)
-    const [jobs, threads, said] = [new Jobs(db), new Threads(db), [] as string[]]
+    const { jobs, sessions, threads } = storesOf(storage)
+    const said: string[] = []
     await jobs.accept(command, { way: 'github', from: 'x', to: '{}', id: 'a' }, Date.now())
-    const tending = {
+    const tools = {
       jobs,
+      sessions,
       threads,
       said,
       settings: readSettings({ ...env, ...settings }),
@@ -100,11 +104,12 @@ async function steps(
       hear: () => {},
       say: (_job: unknown, text: string) => said.push(text),
       log: { info: () => {}, warn: () => {}, error: () => {} },
-    } as unknown as Tending
-    for (let step = 0; step < 200 && !until({ jobs, said }); step += 1) {
+    } as unknown as StepTools
+    for (let step = 0; !until({ jobs, said }); step += 1) {
+      if (step > 1000) throw new Error('it has not come so far')
       const thread = threads.find('issue-7')
       if (thread === undefined) throw new Error('the thread is not there')
-      const next = await tend(thread, tending)
+      const next = await takeStep(thread, tools)
       if (next !== undefined) vi.setSystemTime(Math.max(Date.now(), next))
     }
     return { said }
@@ -122,8 +127,8 @@ const stub = (threadId: string) => {
   }
 }
 const resultOf = (): Promise<{ readonly code?: string | undefined; readonly error?: string | undefined } | undefined> =>
-  runInDurableObject(env.REPOSITORY.getByName('1'), (_, { storage }) => new Jobs(openDatabase(storage)).find('a')?.result)
-const ended = ({ jobs }: { readonly jobs: Jobs }): boolean => jobs.everyOpen().length === 0
+  runInDurableObject(env.REPOSITORY.getByName('1'), (_, { storage }) => storesOf(storage).jobs.find('a')?.result)
+const ended = ({ jobs }: { readonly jobs: Stores['jobs'] }): boolean => jobs.everyOpen().length === 0
 const frozen = (): void => void vi.useFakeTimers({ toFake: ['Date'] })
 
 it('a container that is too slow is replaced, and answered for when that goes on', async () => {
@@ -131,7 +136,7 @@ it('a container that is too slow is replaced, and answered for when that goes on
   box.healthy = false
   await steps({ START_SECONDS: '5' }, ended)
   expect(box.starts).toBe(5)
-  expect(await resultOf()).toMatchObject({ code: 'workspace_failed', error: expect.stringContaining('did not answer within 5 seconds') })
+  expect(await resultOf()).toMatchObject({ code: 'workspace_failed', error: expect.stringContaining('gave no answer of use for 5 seconds') })
 })
 
 it('where the platform has no container free that is said, it goes on when there is one, and is answered when there never is', async () => {
@@ -147,9 +152,37 @@ it('where the platform has no container free that is said, it goes on when there
   expect(await resultOf()).toMatchObject({ code: 'workspace_failed', error: expect.stringContaining('for 30 minutes') })
 })
 
+it('a container that ends before it answers is started a few times, and then answered for', async () => {
+  frozen()
+  box.dies = true
+  await steps({}, ended)
+  expect(box.starts).toBe(5)
+  expect(await resultOf()).toMatchObject({ code: 'workspace_failed', error: expect.stringContaining('ended before it answered') })
+})
+
+it('a container that takes nothing in is replaced, and then answered for', async () => {
+  frozen()
+  box.taken = 503
+  await steps({}, ended)
+  expect(box.starts).toBe(5)
+  expect(await resultOf()).toMatchObject({ code: 'workspace_failed', error: expect.stringContaining('no answer of use') })
+})
+
+it('a container that was told to stop is waited for, and is no failed attempt', async () => {
+  frozen()
+  let waited = 0
+  await steps({}, () => box.given.length > 0)
+  box.draining = true
+  await steps({}, () => (waited += 1) > 60)
+  expect([box.running, box.starts]).toEqual([true, 1])
+  Object.assign(box, { draining: false, running: false })
+  await steps({}, () => box.given.length > 1)
+  expect(await runInDurableObject(env.REPOSITORY.getByName('1'), (_, { storage }) => storesOf(storage).jobs.find('a')?.attempt)).toBe(1)
+})
+
 it('a container whose service says nothing that can be understood is replaced', async () => {
   frozen()
-  box.status = () => ({ job: { commandId: 'a', state: 'in a way that is not known' } })
+  box.status = () => ({ job: 'what nobody understands' })
   await steps({}, () => box.starts > 1)
 })
 
@@ -173,7 +206,7 @@ it('what may still be spent is handed in with a job, and a job without anything 
   await reset()
   box.given = []
   await runInDurableObject(env.REPOSITORY.getByName('1'), async (_, { storage }) => {
-    const jobs = new Jobs(openDatabase(storage))
+    const jobs = storesOf(storage).jobs
     await jobs.accept(
       { ...command, commandId: CommandId.parse('before'), threadId: ThreadId.parse('issue-6') },
       { way: 'github', from: 'x', to: '{}', id: 'b' },
@@ -183,7 +216,7 @@ it('what may still be spent is handed in with a job, and a job without anything 
     if (job !== undefined)
       jobs.end(
         job,
-        { result: { sessionId: 's', commandId: 'before', timestamp: 1, success: true, summary: '', costUsd: 0.5 }, subjects: [], unresolved: [] },
+        { result: { sessionId: 's', commandId: 'before', timestamp: 1, success: true, summary: '', costUsd: 0.5 }, files: [], subjects: [], unresolved: [] },
         Date.now(),
       )
   })
@@ -195,13 +228,13 @@ it('what may still be spent is handed in with a job, and a job without anything 
 it('a thread that is being looked after is looked after again, should its object end meanwhile', async () => {
   const repository = env.REPOSITORY.getByName('1')
   await runInDurableObject(repository, async (_, { storage }) => {
-    await new Jobs(openDatabase(storage)).accept(command, { way: 'github', from: 'x', to: '{}', id: 'a' }, Date.now())
+    await storesOf(storage).jobs.accept(command, { way: 'github', from: 'x', to: '{}', id: 'a' }, Date.now())
     storage.sql.exec(
       "INSERT INTO memos (name, text) VALUES ('github thread issue-7', ?)",
       JSON.stringify({ ...issue, threadId: 'issue-7', number: 7, onPull: false, title: 'x', numbers: [7] }),
     )
   })
-  const next = vi.spyOn(Threads.prototype, 'next')
+  const next = vi.spyOn(Threads.prototype, 'begin')
   vi.mocked(fetch).mockRejectedValue(new Error('nothing can be reached'))
   await repository.ring()
   await expect.poll(() => vi.mocked(fetch).mock.calls.length).toBeGreaterThan(0)
