@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
 import { installWrangler } from '../../scripts/folder-packages.ts'
+import { MODEL_SECRETS } from './worker/settings.ts'
 import { environment, wrangler, wranglerAnswer, WranglerFailed } from './wrangler.ts'
 
 const HOW = `Usage: npm run deploy:cloudflare -- --env ENVIRONMENT [--dry-run]
@@ -18,7 +19,6 @@ Cloudflare is signed in to by \`npx wrangler login\` in deploy/cloudflare, or by
 /** What cannot go on, said to the operator. */
 class Refused extends Error {}
 
-const MODEL_SECRETS = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN'] as const
 const Secrets = z.array(z.object({ name: z.string() }))
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
@@ -26,11 +26,11 @@ async function main(): Promise<void> {
   const { env, dryRun } = argumentsOf(process.argv.slice(2))
   installWrangler(resolve(import.meta.dirname, '..', '..'))
   if (dryRun) return wrangler('deploy', '--env', env, '--dry-run', '--containers-rollout=none', '--outdir', 'dist')
-  const account = await wranglerAnswer('whoami', '--json')
-  if (account === undefined)
+  if (!(await wranglerAnswer('whoami', '--json')).succeeded)
     throw new Refused('Nobody is signed in to Cloudflare.\nRun `npx wrangler login` in deploy/cloudflare, or set CLOUDFLARE_API_TOKEN.')
   const known = await secretsOf(env)
   const made = newSecrets(known)
+  if (made['API_TOKEN'] !== undefined) say(`API_TOKEN of this Worker, which is not shown again:\n  ${made['API_TOKEN']}\n`)
   const folder = await mkdtemp(join(tmpdir(), 'branchline-deploy-'))
   try {
     const file = join(folder, 'secrets.json')
@@ -54,10 +54,15 @@ function argumentsOf(args: string[]): { readonly env: string; readonly dryRun: b
   return { env: values.env, dryRun: values['dry-run'] }
 }
 
-/** Names of the secrets that are there; none where it was never deployed. */
+/** Cloudflare's code for a Worker that does not exist. */
+const NO_WORKER = /\b10007\b/
+
+/** Names of the secrets that are there; none where it was never deployed. Where that is not certain nothing goes on: another VAULT_KEY would lose the app. */
 async function secretsOf(env: string): Promise<readonly string[]> {
-  const answer = await wranglerAnswer('secret', 'list', '--env', env, '--format', 'json')
-  return answer === undefined ? [] : Secrets.parse(JSON.parse(answer)).map(({ name }) => name)
+  const { succeeded, answer, complaint } = await wranglerAnswer('secret', 'list', '--env', env, '--format', 'json')
+  if (succeeded) return Secrets.parse(JSON.parse(answer)).map(({ name }) => name)
+  if (NO_WORKER.test(complaint)) return []
+  throw new Refused(`Which secrets there are could not be found out, so nothing was deployed:\n${complaint.slice(-1000)}`)
 }
 
 /** What is missing is made; a credential of the model is taken from the environment. */
@@ -68,14 +73,13 @@ function newSecrets(known: readonly string[]): Readonly<Record<string, string>> 
 }
 
 function nextOf(env: string, made: Readonly<Record<string, string>>, known: ReadonlySet<string>): string {
-  const token = made['API_TOKEN'] === undefined ? [] : [`\nAPI_TOKEN, which is not shown again:\n  ${made['API_TOKEN']}`]
   const key = made['VAULT_KEY'] === undefined ? [] : ['VAULT_KEY was made and is known to the Worker alone. Should it be lost, enter the GitHub App again.']
   const model = MODEL_SECRETS.some((name) => known.has(name))
     ? []
     : [
         `No credential of a model is set. Unless SIMULATION is true in wrangler.jsonc, set one, in deploy/cloudflare:\n  npx wrangler secret put ANTHROPIC_API_KEY --env ${env}`,
       ]
-  return [...token, ...key, ...model, '\nNext: tell it which GitHub App it is, as docs/cloudflare.md says.'].join('\n')
+  return [...key, ...model, '\nNext: tell it which GitHub App it is, as docs/cloudflare.md says.'].join('\n')
 }
 
 main().catch((error: unknown) => {

@@ -7,10 +7,10 @@ import { parseArgs, parseEnv } from 'node:util'
 import { installWrangler } from '../../scripts/folder-packages.ts'
 import { startLocalContainers } from './local-containers.ts'
 import { startLocalWorker } from './local-worker.ts'
-import { environment } from './wrangler.ts'
+import { MODEL_SECRETS } from './worker/settings.ts'
+import { environment, machineEnvironment } from './wrangler.ts'
 
 const VARIABLES = join(import.meta.dirname, '.dev.vars')
-const MODEL_SECRETS = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN']
 /** Away from those of a service that runs beside it. */
 const FIRST_USER_ID = 25_000
 /** Webhooks do not reach this machine, so GitHub's log is looked through as often. */
@@ -29,22 +29,29 @@ if (!existsSync(VARIABLES)) {
 const own = Object.fromEntries(
   Object.entries(parseEnv(readFileSync(VARIABLES, 'utf8'))).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
 )
-const simulated = MODEL_SECRETS.every((name) => own[name] === undefined && environment[name] === undefined)
-const machine = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
-const model = Object.fromEntries(MODEL_SECRETS.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])))
+const model = Object.fromEntries(
+  MODEL_SECRETS.flatMap((name) => {
+    const value = own[name] ?? environment[name]
+    return value === undefined ? [] : [[name, value]]
+  }),
+)
+const simulated = Object.keys(model).length === 0
+
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 
 await using parts = new AsyncDisposableStack()
 const containers = parts.use(
   await startLocalContainers({
     most: Number(own['MAX_CONTAINERS'] ?? MOST),
-    env: { ...machine, ...model },
+    env: { ...machineEnvironment(), ...model },
     firstUserId: FIRST_USER_ID,
     onOutput: (name, output) => say(output.replaceAll(/^/gm, `[${name}] `)),
   }),
 )
 const variables = { MAX_CONTAINERS: String(MOST), SIMULATION: String(simulated), ...own, LOCAL_CONTAINERS: containers.url }
 const persistTo = join(import.meta.dirname, '.wrangler', 'state')
-const worker = parts.use(await startLocalWorker({ variables, persistTo, port: Number(values.port), env: machine, onOutput: say }))
+const worker = parts.use(await startLocalWorker({ variables, persistTo, port: Number(values.port), env: machineEnvironment(), onOutput: say }))
 say(`
 The Worker is ready at ${worker.url}${simulated ? ' (simulated: no credential of a model is set)' : ''}
   token      API_TOKEN in ${VARIABLES}
@@ -54,8 +61,6 @@ Tell it which GitHub App it is:
   API_TOKEN=… npx branchline config set --url ${worker.url} --app-id … --private-key-file … --webhook-secret-file …
 `)
 
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 while (!stop.signal.aborted) {
   await fetch(`${worker.url}/cdn-cgi/local/scheduled`).then(
     (answer) => answer.body?.cancel(),

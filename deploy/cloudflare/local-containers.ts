@@ -58,13 +58,14 @@ export async function startLocalContainers(options: LocalContainersOptions): Pro
     await chmod(folder, 0o755)
     const own = {
       PORT: '0',
+      HOST: '127.0.0.1',
       ASTRO_PORT: 'off',
       SPARE_AGENT: 'false',
       HOME: folder,
       WORKSPACE_PATH: join(folder, 'workspace'),
       FIRST_USER_ID: String(options.firstUserId + place * USERS_EACH),
     }
-    const child = spawn(process.execPath, [MAIN], { env: { ...env, ...own, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [MAIN], { env: { ...options.env, ...env, ...own }, stdio: ['ignore', 'pipe', 'pipe'] })
     const mine: Running = { child, folder, place, url: undefined }
     running.set(name, mine)
     let output = ''

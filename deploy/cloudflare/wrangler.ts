@@ -23,13 +23,35 @@ export async function wrangler(...args: readonly string[]): Promise<void> {
   if (code !== 0) throw new WranglerFailed(`wrangler ${args[0] ?? ''} failed; the reason is above.`)
 }
 
-/** Runs it for what it answers; `undefined` where it fails. */
-export async function wranglerAnswer(...args: readonly string[]): Promise<string | undefined> {
-  const child = spawn(process.execPath, [WRANGLER, ...args], {
-    cwd: import.meta.dirname,
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: { ...environment, ...QUIET },
-  })
-  const [answer, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
-  return code === 0 ? answer : undefined
+export interface Answer {
+  readonly succeeded: boolean
+  readonly answer: string
+  /** What it complained of. */
+  readonly complaint: string
+}
+
+/** Runs it for what it answers. */
+export async function wranglerAnswer(...args: readonly string[]): Promise<Answer> {
+  const child = spawn(process.execPath, [WRANGLER, ...args], { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'pipe'], env: { ...environment, ...QUIET } })
+  const [answer, complaint, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { succeeded: code === 0, answer, complaint: `${complaint}${code === 0 ? '' : answer}`.trim() }
+}
+
+/** What programs that are started on this machine need of its environment; nothing that is meant for a service of its own. */
+export const machineEnvironment = (): Record<string, string> => {
+  const names = [
+    'PATH',
+    'HOME',
+    'LANG',
+    'NODE_COMPILE_CACHE',
+    'NODE_EXTRA_CA_CERTS',
+    'SSL_CERT_FILE',
+    'HTTP_PROXY',
+    'HTTPS_PROXY',
+    'NO_PROXY',
+    'npm_execpath',
+    'npm_config_registry',
+    'npm_config_cafile',
+  ]
+  return Object.fromEntries(names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])))
 }

@@ -11,6 +11,7 @@ import { progressOf } from '../../../test/support/issues.ts'
 import { startModel, type Model } from '../../../test/support/model.ts'
 import { startLocalContainers, type LocalContainers } from '../local-containers.ts'
 import { startLocalWorker, type LocalWorker } from '../local-worker.ts'
+import { machineEnvironment } from '../wrangler.ts'
 
 const API_TOKEN = 'CANARY-worker-token-41d7'
 const VAULT_KEY = randomBytes(32).toString('base64')
@@ -36,10 +37,7 @@ export interface WorkerOptions extends GitHubOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const machine = (): Record<string, string> => {
-  const names = ['PATH', 'npm_execpath', 'NODE_COMPILE_CACHE', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', MARK]
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] ?? '']])))
-}
+const machine = (): Record<string, string> => ({ ...machineEnvironment(), [MARK]: process.env[MARK] ?? '' })
 
 export async function withWorker({ containers: most = 3, variables = {}, env = {}, ...options }: WorkerOptions = {}): Promise<WithWorker> {
   await using parts = new AsyncDisposableStack()
