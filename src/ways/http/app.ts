@@ -10,6 +10,7 @@ import { commandRoutes } from './command-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import type { Desk } from './desk.ts'
 import { configRoutes } from './config-routes.ts'
+import { mcp } from './mcp.ts'
 import { metricsRoute } from './metrics-route.ts'
 import { githubRoutes } from './github-routes.ts'
 import { guard, type GuardOptions } from './guard.ts'
@@ -89,6 +90,11 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
       return serve(c, caller)
     })
   }
+  const forAgents = mcp(app, routes, callers, desk.version)
+  app.all('/mcp', (c) => {
+    options.touched()
+    return forAgents(c)
+  })
   for (const url of new Set(routes.map((each) => each.url))) {
     const allow = routes
       .filter((each) => each.url === url)

@@ -81,7 +81,7 @@ export function githubRoutes(desk: Desk): readonly Route[] {
     route({
       method: 'GET',
       url: '/status',
-      operationId: 'getStatus',
+      operationId: 'getWork',
       summary: 'What is being worked on',
       role: 'view',
       query: StatusQuery,
