@@ -66,10 +66,14 @@ export class ContainerObject extends DurableObject<Env> {
     }
   }
 
-  /** A request for the service in it. */
+  /** A request for the service in it; 502 where it cannot be reached. */
   override async fetch(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url)
-    return this.#ask(`${pathname}${search}`, request)
+    try {
+      return await this.#ask(`${pathname}${search}`, request)
+    } catch (error) {
+      return Response.json({ detail: `The container cannot be reached: ${messageOf(error)}` }, { status: 502 })
+    }
   }
 
   /** What the service in it shows when it fetches and pushes: a pass where that is exchanged on the way out, else a token. */
@@ -137,6 +141,7 @@ export class ContainerObject extends DurableObject<Env> {
     const workflows = tools.settings.passedOn['PUSH_WORKFLOWS'] === 'true' ? { workflows: 'write' as const } : {}
     const api = apiOf(tools, async () => this.env.GITHUB_APP.getByName('app').app())
     this.#token = { minted: await api.mint(repository, { contents: 'write', ...workflows }), at: Date.now() }
+    await known?.minted[Symbol.asyncDispose]()
     return this.#token.minted.token
   }
 

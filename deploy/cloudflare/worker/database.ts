@@ -21,7 +21,7 @@ const MIGRATIONS = [
    CREATE TABLE memos (name TEXT PRIMARY KEY, text TEXT NOT NULL);
    CREATE TABLE jobs (seq INTEGER PRIMARY KEY AUTOINCREMENT, command_id TEXT NOT NULL UNIQUE, thread_id TEXT NOT NULL, type TEXT NOT NULL,
      hash TEXT NOT NULL, command TEXT NOT NULL, carried TEXT NOT NULL DEFAULT '[]', replies TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'queued',
-     attempt INTEGER NOT NULL DEFAULT 0, instance TEXT, given_at INTEGER, cost_before REAL NOT NULL DEFAULT 0, cost_here REAL NOT NULL DEFAULT 0,
+     attempt INTEGER NOT NULL DEFAULT 0, offers INTEGER NOT NULL DEFAULT 0, instance TEXT, given_at INTEGER, cost_before REAL NOT NULL DEFAULT 0, cost_here REAL NOT NULL DEFAULT 0,
      result TEXT, pushed TEXT, push TEXT, files TEXT NOT NULL DEFAULT '[]', subjects TEXT NOT NULL DEFAULT '[]',
      unresolved TEXT NOT NULL DEFAULT '[]', accepted_at INTEGER NOT NULL, ended_at INTEGER);
    CREATE INDEX jobs_ended ON jobs (ended_at) WHERE state = 'ended';
@@ -33,7 +33,7 @@ const MIGRATIONS = [
    CREATE TABLE sessions (thread_id TEXT NOT NULL, part INTEGER NOT NULL, id TEXT NOT NULL, said TEXT, text TEXT NOT NULL, at INTEGER NOT NULL,
      PRIMARY KEY (thread_id, part));
    CREATE TABLE outbox (n INTEGER PRIMARY KEY AUTOINCREMENT, command_id TEXT NOT NULL, thread_id TEXT NOT NULL, reply_to TEXT NOT NULL,
-     result TEXT NOT NULL, due_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0);
+     result TEXT NOT NULL, at INTEGER NOT NULL, due_at INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0);
    CREATE INDEX outbox_thread ON outbox (thread_id, n);`,
 ] as const
 

@@ -1,13 +1,15 @@
 import type { Command } from '../../../src/command/command.ts'
-import { Result } from '../../../src/command/result.ts'
+import type { Result } from '../../../src/command/result.ts'
 import type { Delivery } from '../../../src/journal/journal.ts'
 import type { Database } from './database.ts'
-import { StoredCommand } from './stored-job.ts'
+import { StoredCommand, StoredResult } from './stored-job.ts'
 
 /** A result on its way; what is kept of it is read when it is due. */
 interface Due {
   readonly n: number
   readonly tries: number
+  /** Since when it is on its way, in ms since the epoch. */
+  readonly at: number
   readonly commandId: string
   /** @throws where what was kept cannot be read */
   readonly read: () => Delivery
@@ -23,11 +25,12 @@ export class Deliveries {
   /** To be called in a transaction. */
   put({ commandId, threadId }: Command, to: string, result: Result, at: number): void {
     this.#db.rows(
-      'INSERT INTO outbox (command_id, thread_id, reply_to, result, due_at) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO outbox (command_id, thread_id, reply_to, result, at, due_at) VALUES (?, ?, ?, ?, ?, ?)',
       commandId,
       threadId,
       to,
       JSON.stringify(result),
+      at,
       at,
     )
   }
@@ -40,14 +43,15 @@ export class Deliveries {
            AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.thread_id = outbox.thread_id AND earlier.n < outbox.n) ORDER BY n LIMIT 20`,
         at,
       )
-      .map(({ n, tries, command_id: commandId, reply_to: to, result, command }) => ({
+      .map(({ n, tries, at: since, command_id: commandId, reply_to: to, result, command }) => ({
         n: Number(n),
         tries: Number(tries),
+        at: Number(since),
         commandId: String(commandId),
         read: () => {
           const workspace = StoredCommand.parse(JSON.parse(String(command)))
           const about = { eventId: String(n), way: 'github' as const, to: String(to), workspace, threadId: workspace.threadId }
-          return { ...about, result: Result.parse(JSON.parse(String(result))), tries: Number(tries) }
+          return { ...about, result: StoredResult.parse(JSON.parse(String(result))), tries: Number(tries) }
         },
       }))
   }

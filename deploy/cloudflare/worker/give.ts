@@ -8,8 +8,12 @@ import type { StoredJob } from './stored-job.ts'
 import type { StepTools } from './thread-step.ts'
 import type { Thread } from './threads.ts'
 
-/** Containers that a command may use up, by crashes or by being lost. */
+/** Containers that a command may use up, by crashes or by being lost while they work on it. */
 const ATTEMPTS = 3
+/** Containers that it may be offered to, whether or not they came to take it. */
+const OFFERS = 6
+/** Merges that are made again in a new container. */
+const AGAIN = 20
 /** A token ends after an hour; another one is handed in before. */
 const TOKEN_MS = 40 * 60_000
 const DAY_MS = 24 * 60 * 60_000
@@ -29,10 +33,10 @@ export async function give(open: readonly StoredJob[], instance: string, thread:
       jobs.end(job, refused, Date.now())
       continue
     }
-    jobs.offered(job, instance)
+    const counted = !isThere && (job.instance === undefined || job.instance === instance || job.instance !== thread.moved)
+    if (!jobs.offered(job, instance, counted)) continue // it ended while the container was looked for
     const answer = await send(job, instance, thread, tools)
     if (answer.status === 202) {
-      const counted = !isThere && (job.instance === undefined || job.instance === instance || job.instance !== thread.moved)
       jobs.given(job, Date.now(), counted)
       if (!isThere)
         log.info({ event: 'job.given', commandId: job.command.commandId, threadId: thread.threadId, instance, attempt: job.attempt + Number(counted) })
@@ -49,6 +53,7 @@ export async function give(open: readonly StoredJob[], instance: string, thread:
 function refusal(job: StoredJob, { jobs, settings }: StepTools) {
   if (job.attempt >= ATTEMPTS)
     return reportOf(job, 'crashed', `Its container was lost ${job.attempt} times while it worked on this. What had been pushed is on the branch.`)
+  if (job.offers >= OFFERS) return reportOf(job, 'crashed', `No container could be given this, ${job.offers} times: each ended before it had taken it.`)
   const left = leftOf(job, jobs, settings)
   return left !== undefined && left <= 0 ? reportOf(job, 'budget', 'The limit of what may be spent is reached.') : undefined
 }
@@ -70,7 +75,12 @@ async function send(job: StoredJob, instance: string, { threadId }: Thread, tool
   const session = isNew ? sessions.of(threadId) : undefined
   const body: Job = {
     command: wired(job, left),
-    before: isNew ? jobs.unpushed(threadId).map((each) => wired(each, left)) : [],
+    before: isNew
+      ? jobs
+          .unpushed(threadId)
+          .slice(-AGAIN)
+          .map((each) => wired(each, left))
+      : [],
     ...(session === undefined ? {} : { session }),
     conflicted: [...(issue?.conflicted ?? [])],
     credential: await container.credential(),

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { commandHash, type Carried, type Command } from '../../../src/command/command.ts'
 import type { JobReport } from '../../../src/command/job.ts'
-import { Result } from '../../../src/command/result.ts'
+import type { Result } from '../../../src/command/result.ts'
 import { mayTakeAlong, takenAlong, withWishes } from '../../../src/command/superseded.ts'
 import type { Reply } from '../../../src/journal/journal.ts'
 import type { HandedIn } from '../../../src/ways/github/desk.ts'
@@ -9,7 +9,7 @@ import type { Database } from './database.ts'
 import type { Deliveries } from './deliveries.ts'
 import { bounded } from './report.ts'
 import type { Sessions } from './sessions.ts'
-import { jobFrom, type StoredJob } from './stored-job.ts'
+import { jobFrom, StoredResult, type StoredJob } from './stored-job.ts'
 
 /** Ended ones are known for so long: their ids may be used again then. */
 const KEPT_MS = 365 * 24 * 60 * 60_000
@@ -88,15 +88,21 @@ export class JobStore {
     })
   }
 
-  /** It is about to be handed to a container: from here on no other command takes it along. */
-  offered({ command }: StoredJob, instance: string): void {
+  /**
+   * It is about to be handed to a container: from here on no other command takes it along. Answers whether it is wanted still.
+   *
+   * @param counted it is an offer of its own: not where the container before was only moved
+   */
+  offered({ command }: StoredJob, instance: string, counted: boolean): boolean {
+    const [open] = this.#db.rows(`SELECT instance FROM jobs WHERE command_id = ? AND state <> 'ended'`, command.commandId)
+    if (open === undefined || open['instance'] === instance) return open !== undefined
     this.#db.rows(
-      `UPDATE jobs SET instance = ?, given_at = NULL, cost_before = cost_before + cost_here, cost_here = 0
-         WHERE command_id = ? AND state <> 'ended' AND instance IS NOT ?`,
+      'UPDATE jobs SET instance = ?, given_at = NULL, offers = offers + ?, cost_before = cost_before + cost_here, cost_here = 0 WHERE command_id = ?',
       instance,
+      Number(counted),
       command.commandId,
-      instance,
     )
+    return true
   }
 
   /** The container has it. @param counted it is an attempt: not where the container before was only moved */
@@ -163,7 +169,7 @@ export class JobStore {
   forget(): void {
     this.#db.rows(
       `DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE state = 'ended' AND ended_at < ?
-         AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.command_id = jobs.command_id) ORDER BY seq LIMIT 100)`,
+         AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.command_id = jobs.command_id) ORDER BY seq LIMIT 5000)`,
       Date.now() - KEPT_MS,
     )
   }
@@ -191,7 +197,7 @@ export class JobStore {
   #pushOf({ commandId, sessionId, threadId }: Command): Result {
     const [row] = this.#db.rows('SELECT push FROM jobs WHERE command_id = ?', commandId.replace(/-push$/, ''))
     const about = { sessionId, commandId, timestamp: Date.now(), branch: `thread-${threadId}` }
-    if (typeof row?.['push'] === 'string') return { ...Result.parse(JSON.parse(row['push'])), ...about }
+    if (typeof row?.['push'] === 'string') return { ...StoredResult.parse(JSON.parse(row['push'])), ...about }
     return { ...about, success: true, summary: `Pushed to thread-${threadId}`, pushed: true }
   }
 }

@@ -32,7 +32,7 @@ export class Outbound extends WorkerEntrypoint<Env, OutboundProps> {
     const object = this.env.CONTAINER.getByName(container)
     const passed = new Request(request, { redirect: 'manual' })
     const shown = passIn(request.headers)
-    if (shown === undefined) return fetch(passed)
+    if (shown === undefined || (url.protocol !== 'https:' && settings.LOCAL_CONTAINERS === undefined)) return fetch(passed)
     if (url.host === new URL(githubUrl(settings.GITHUB_API_URL)).host && isGitOf(repository, url.pathname)) {
       const token = await object.tokenFor(shown)
       if (token !== undefined) passed.headers.set('authorization', `Basic ${btoa(`x-access-token:${token}`)}`)

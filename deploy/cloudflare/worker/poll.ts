@@ -31,6 +31,7 @@ export async function poll({ threadId, ...thread }: Thread, instance: string, to
       return
     }
     const { standing, last } = readStanding(said)
+    if (standing.commandId !== commandId) throw new Error('it speaks of another command')
     for (const event of standing.events) {
       if (event.type === 'cost.counted' && event.commandId !== undefined) jobs.costs(event.commandId, threadId, event.costUsd)
       if (event.type !== 'gap') tools.hear(job, event)

@@ -95,7 +95,7 @@ export class RepositoryRecords implements Records {
 
   /** Forgets deliveries that nobody will send again. */
   forget(): void {
-    this.#db.rows('DELETE FROM inbox WHERE n IN (SELECT n FROM inbox WHERE content IS NULL AND at < ? ORDER BY n LIMIT 100)', Date.now() - KNOWN_MS)
+    this.#db.rows('DELETE FROM inbox WHERE n IN (SELECT n FROM inbox WHERE content IS NULL AND at < ? ORDER BY n LIMIT 5000)', Date.now() - KNOWN_MS)
   }
 }
 

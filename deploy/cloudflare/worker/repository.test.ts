@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Command } from '../../../src/command/command.ts'
 import { ClientId, CommandId, ProjectId, ThreadId, UserId } from '../../../src/command/ids.ts'
+import type { JobReport } from '../../../src/command/job.ts'
 import { storesOf, type Stores } from './testing.ts'
 
 beforeEach(() => {
@@ -120,7 +121,7 @@ describe('a job', () => {
       ])
       expect(jobs.find('a')?.result).toMatchObject({ code: 'superseded', supersededBy: 'b' })
       const [running] = jobs.open('issue-7')
-      if (running !== undefined) jobs.offered(running, 'box')
+      if (running !== undefined) jobs.offered(running, 'box', true)
       await jobs.accept(command('d'), reply('d'), 5)
       expect(jobs.open('issue-7').map(({ command: { commandId } }) => commandId)).toEqual(['c', 'd'])
     })
@@ -157,6 +158,20 @@ describe('a job', () => {
       expect(jobs.find('b-push')?.result).toMatchObject({ success: false, code: 'push_failed', commandId: 'b-push' })
       expect([jobs.tip('a'), jobs.tip('b')]).toEqual(['c0ffee', undefined])
     })
+  })
+
+  it('of any size is kept in rows of less than 2 MB, and of a newer Worker can be read', async () => {
+    await withJobs(async ({ jobs, deliveries }) => {
+      await jobs.accept(command('a', { context: { branch: 'ma]in' } }), reply('a'), 1)
+      const [job] = jobs.open('issue-7')
+      const many = Array.from({ length: 30_000 }, (_, at) => `${'x'.repeat(300)}-${at}`)
+      const result = { ...report('a').result, summary: 'x'.repeat(5_000_000), filesChanged: many, code: 'of_a_newer_one' }
+      if (job !== undefined) jobs.end(job, { ...report('a'), files: many, subjects: many, unresolved: many, result } as unknown as JobReport, 2)
+      expect(jobs.find('a')?.result?.summary.length).toBeLessThan(200_000)
+      expect(deliveries.due(10).map(({ read }) => read().result.success)).toEqual([true])
+    })
+    const row = await runInDurableObject(repository(), (_, { storage }) => JSON.stringify(storage.sql.exec('SELECT * FROM jobs').one()))
+    expect(row.length).toBeLessThan(1_500_000)
   })
 
   it('hands on a conversation of several megabytes as it was', async () => {

@@ -169,16 +169,13 @@ export class RepositoryObject extends DurableObject<Env> {
     const { desk, tools } = this.#begin()
     for (let due = this.#deliveries.due(Date.now()); due.length > 0; due = this.#deliveries.due(Date.now()))
       await Promise.all(
-        due.map(async ({ n, tries, commandId, read }) => {
-          let told = Date.now()
+        due.map(async ({ n, tries, at, commandId, read }) => {
           try {
-            const delivery = read()
-            told = delivery.result.timestamp
-            await deliver(delivery, desk)
+            await deliver(read(), desk)
             this.#deliveries.sent(n)
           } catch (error) {
             const until = error instanceof GitHubBusy ? (error.until ?? 0) : 0
-            const old = Date.now() - told > GIVE_UP_MS
+            const old = Date.now() - at > GIVE_UP_MS
             tools.log[old ? 'error' : 'warn']({ event: old ? 'result.given_up' : 'result.later', commandId, tries: tries + 1, error: messageOf(error) })
             if (old) this.#deliveries.sent(n)
             else this.#deliveries.refused(n, Math.max(until, Date.now() + backOff(tries, FIRST_RETRY_MS, LONGEST_RETRY_MS)))

@@ -2,12 +2,18 @@ import * as z from 'zod'
 import { Attachment, type Carried, type Command } from '../../../src/command/command.ts'
 import { CommandId } from '../../../src/command/ids.ts'
 import { JobCommand } from '../../../src/command/job.ts'
-import { Result } from '../../../src/command/result.ts'
+import { Code, Result } from '../../../src/command/result.ts'
 import type { Reply } from '../../../src/journal/journal.ts'
 import type { Known } from '../../../src/ways/github/desk.ts'
 import type { Row } from './database.ts'
 
-export const StoredCommand = JobCommand.extend({ type: z.enum(['edit', 'merge', 'push']) })
+/** As it was handed in; what a container says of it is its own affair. */
+export const StoredCommand = JobCommand.extend({
+  type: z.enum(['edit', 'merge', 'push']),
+  context: z.object({ branch: z.string().max(1000).optional() }).optional(),
+})
+/** A reason that only a newer Worker knows is left out. */
+export const StoredResult = Result.extend({ code: Code.optional().catch(undefined) })
 const Texts = z.array(z.object({ commandId: CommandId, instruction: z.string(), attachments: z.array(Attachment) }))
 const Replies = z.array(z.object({ way: z.literal('github'), from: z.string(), to: z.string(), id: z.string() }))
 const Strings = z.array(z.string())
@@ -19,6 +25,8 @@ export interface StoredJob extends Known {
   readonly state: 'queued' | 'running' | 'ended'
   /** How many containers have taken it. */
   readonly attempt: number
+  /** How many it was offered to. */
+  readonly offers: number
   /** The container that it is for; that one has it where `givenAt` is there too. */
   readonly instance: string | undefined
   readonly givenAt: number | undefined
@@ -38,12 +46,13 @@ export function jobFrom(row: Row): StoredJob {
     seq: Number(row['seq']),
     state: z.enum(['queued', 'running', 'ended']).parse(row['state']),
     attempt: Number(row['attempt']),
+    offers: Number(row['offers']),
     instance: text('instance'),
     givenAt: typeof row['given_at'] === 'number' ? row['given_at'] : undefined,
     carried: Texts.parse(json('carried')),
     replies: Replies.parse(json('replies')),
     costUsd: Number(row['cost_before']) + Number(row['cost_here']),
-    result: text('result') === undefined ? undefined : Result.parse(json('result')),
+    result: text('result') === undefined ? undefined : StoredResult.parse(json('result')),
     pushed: text('pushed'),
     unresolved: Strings.parse(json('unresolved')),
   }

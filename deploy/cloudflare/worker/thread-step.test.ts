@@ -14,6 +14,8 @@ const box = {
   healthy: true,
   full: false,
   dies: false,
+  fatal: false,
+  onHealth: undefined as (() => Promise<void>) | undefined,
   draining: false,
   starts: 0,
   given: [] as { readonly job: { readonly command: { readonly maxCostUsd?: number } } }[],
@@ -35,8 +37,13 @@ const answer = async (input: RequestInfo | URL, init?: RequestInit): Promise<Res
     return box.running ? new Response('http://box.invalid') : new Response('', { status: 404 })
   }
   if (hostname === 'box.invalid') {
+    if (pathname === '/health') await box.onHealth?.()
     if (pathname === '/health') return json({ status: box.draining ? 'draining' : 'healthy' }, box.healthy && !box.draining ? 200 : 503)
     if (pathname === '/status') return json(box.status())
+    if (box.fatal) {
+      box.running = false
+      throw new Error('it has ended')
+    }
     box.given.push(await request.json())
     return json(box.taken === 202 ? {} : { detail: 'not this one' }, box.taken)
   }
@@ -46,6 +53,8 @@ const answer = async (input: RequestInfo | URL, init?: RequestInit): Promise<Res
 beforeEach(() => {
   Object.assign(box, {
     dies: false,
+    fatal: false,
+    onHealth: undefined,
     draining: false,
     running: false,
     healthy: true,
@@ -166,6 +175,26 @@ it('a container that takes nothing in is replaced, and then answered for', async
   await steps({}, ended)
   expect(box.starts).toBe(5)
   expect(await resultOf()).toMatchObject({ code: 'workspace_failed', error: expect.stringContaining('no answer of use') })
+})
+
+it('a container that ends while it is handed its job is replaced a few times, and then answered for', async () => {
+  frozen()
+  box.fatal = true
+  await steps({}, ended)
+  expect(box.starts).toBe(7)
+  expect(await resultOf()).toMatchObject({ code: 'crashed', error: expect.stringContaining('before it had taken it') })
+})
+
+it('a job that ended while its container was looked for is not handed in', async () => {
+  box.onHealth = async () => {
+    await runInDurableObject(env.REPOSITORY.getByName('1'), async (_, { storage }) => {
+      const { jobs } = storesOf(storage)
+      await jobs.accept({ ...command, commandId: CommandId.parse('b'), instruction: 'second' }, { way: 'github', from: 'x', to: '{}', id: 'b' }, Date.now())
+    })
+    box.onHealth = undefined
+  }
+  await steps({}, () => box.given.length > 0)
+  expect(box.given.map(({ job }) => job.command)).toEqual([expect.objectContaining({ commandId: 'b', instruction: expect.stringContaining('do it') })])
 })
 
 it('a container that was told to stop is waited for, and is no failed attempt', async () => {

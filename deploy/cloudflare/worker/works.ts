@@ -41,7 +41,7 @@ export const worksOf = ({ api, jobs, threads, container, arm }: Place): Works =>
   // What has not begun is not wanted any more.
   park: async ({ threadId }) => {
     for (const job of jobs.open(threadId))
-      if (job.instance === undefined) jobs.end(job, reportOf(job, 'interrupted', 'It was closed before this had begun.'), Date.now())
+      if (job.givenAt === undefined) jobs.end(job, reportOf(job, 'interrupted', 'It was closed before this had begun.'), Date.now())
     threads.change(threadId, { parked: true })
     threads.wake(threadId)
     await arm()

@@ -19,6 +19,8 @@ const LONGEST_RETRY_MS = 60_000
 /** Reports that are kept for whoever asks once more. */
 const KEPT = 50
 const EVENTS_AT_ONCE = 500
+/** Changed files that are told of. */
+const FILES_TOLD = 5000
 /** Events of a thread that are kept for whoever asks. */
 const EVENTS_KEPT = 5000
 
@@ -122,7 +124,7 @@ export class Jobs implements AsyncDisposable {
     underWay.report = {
       result: 'pushed' in pushed && result.commit !== undefined ? { ...result, pushed: true } : result,
       ...pushed,
-      files: found === undefined ? [] : [...(await threadChangedFiles(found))],
+      files: found === undefined ? [] : (await threadChangedFiles(found)).slice(0, FILES_TOLD),
       subjects: found === undefined ? [] : [...(await threadSubjects(found))],
       unresolved: [...unresolved],
       ...(session === undefined ? {} : { session }),

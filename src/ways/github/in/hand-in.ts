@@ -26,7 +26,7 @@ export async function handIn(message: Message, settings: Settings, of: Workspace
     const text = 'The branch of this pull request is in another repository, to which nothing can be pushed from here.'
     return answerOnce(desk.api, to, markerOf('answer', commandIdOf(message)), text, 0)
   }
-  const thread = known ?? (await begin(message, settings, of, former, base, desk))
+  const thread = known === undefined ? await begin(message, settings, of, former, base, desk) : await renamed(known, repository, of, desk)
   const ref: ThreadRef = { ...of, threadId: thread.threadId }
   const commandId = commandIdOf(message)
   // After a crash it is the first one still.
@@ -80,6 +80,13 @@ export async function headOf({ repository: { id, owner, name }, number, head }: 
   if (head !== undefined) return head.own ? head.ref : undefined
   const { data } = await api.inRepository({ owner, name })('GET /repos/{owner}/{repo}/pulls/{pull_number}', { owner, repo: name, pull_number: number })
   return data.head.repo?.id === id ? data.head.ref : undefined
+}
+
+/** A repository may have got another name, owner or default branch since. */
+async function renamed(thread: IssueThread, repository: Message['repository'], of: WorkspaceId, desk: Desk): Promise<IssueThread> {
+  const { owner, name, defaultBranch } = thread.repository
+  const isSame = owner === repository.owner && name === repository.name && defaultBranch === repository.defaultBranch
+  return isSame ? thread : desk.threads.change(of, thread.threadId, { repository })
 }
 
 async function begin(
