@@ -7,6 +7,8 @@ import { image } from './image.ts'
 import { interrupt } from './interrupt.ts'
 import { modelRequest } from './model-request.ts'
 import { broker } from './broker.ts'
+import { cloudflareBundle, cloudflareWebhooks } from './cloudflare.ts'
+import { cloudflareIssues } from './cloudflare-issues.ts'
 import { githubFlood, githubWebhooks } from './github.ts'
 import { githubIssues } from './github-issues.ts'
 import { idleAgents } from './idle-agents.ts'
@@ -45,6 +47,9 @@ const SUBJECTS: readonly Subject[] = [
   githubWebhooks,
   githubFlood,
   githubIssues,
+  cloudflareWebhooks,
+  cloudflareIssues,
+  cloudflareBundle,
   image,
 ]
 

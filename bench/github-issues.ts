@@ -10,7 +10,7 @@ import { request } from '@octokit/request'
 import type { GitHub } from '../test/support/github/github.ts'
 import { progressOf, withGitHub } from '../test/support/issues.ts'
 import { commitAll } from '../test/support/repository.ts'
-import { until } from './github-support.ts'
+import { arrival, until } from './github-support.ts'
 import { FIRST_USER_ID, inTurns, rest, SERVICE_ENV, timed, type Subject } from './support.ts'
 
 const exec = promisify(execFile)
@@ -82,15 +82,6 @@ async function fromIssue(github: GitHub, round: number): Promise<Times> {
   await until(() => progressOf(github, number).includes('**Done:**'), `the pull request of #${number}`)
   await rest()
   return { seen, pull: asked }
-}
-
-/** When the next POST to such a path arrives at GitHub. */
-async function arrival(github: GitHub, end: string): Promise<number> {
-  const { reached, release } = github.hold((method, path) => method === 'POST' && path.startsWith(`/repos/${OWNER}/${NAME}/`) && path.endsWith(end))
-  await reached
-  const at = performance.now()
-  release()
-  return at
 }
 
 /** An installation token, as a script would ask for it. */

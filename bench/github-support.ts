@@ -6,10 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { GitHub } from '../test/support/github/github.ts'
 import type { Load, Outcome } from './github-load.ts'
+import { median } from './support.ts'
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 const LOOK_MS = 20
 const DEADLINE_MS = 120_000
+/** Somebody who may not ask for anything. */
+export const STRANGER = 'mallory'
 
 /** The bare receiver, in a process of its own. */
 export async function startBareReceiver(secret: string): Promise<{ readonly url: string } & AsyncDisposable> {
@@ -55,6 +58,47 @@ const headersOf = (event: string, id: string, signature: string): Record<string,
   'x-github-event': event,
   'x-hub-signature-256': `sha256=${signature}`,
 })
+
+/**
+ * Comments that mention the app, as GitHub would send them, each one new. GitHub's part in what follows is not to take a processor
+ * that it would not take there: the double looks for the settings by git.
+ */
+export async function commentsOfStranger(
+  github: GitHub,
+  { deliveries, issues }: { readonly deliveries: number; readonly issues: number },
+): Promise<(round: number) => readonly Delivery[]> {
+  github.permissions.set(STRANGER, 'read')
+  github.fault({
+    match: (_, path) => decodeURIComponent(path).endsWith('/contents/.github/branchline.yml'),
+    status: 404,
+    times: Infinity,
+    body: { message: 'Not Found' },
+  })
+  const { number } = await github.openIssue({ title: 'Of a stranger', body: 'Nothing comes of it.', by: STRANGER })
+  await github.comment(number, { body: `@${github.app.slug} do it anyway`, by: STRANGER })
+  const payload = github.deliveries.at(-1)?.payload ?? {}
+  let last = 1_000_000
+  return (round) =>
+    Array.from({ length: deliveries }, (_, at) => {
+      const id = (last += 1)
+      const parts = { issue: { ...Object(payload['issue']), number: number + (at % issues) }, comment: { ...Object(payload['comment']), id } }
+      return signed(github, 'issue_comment', `bench-${round}-${id}`, { ...payload, ...parts })
+    })
+}
+
+/** When the next POST to such a path arrives at GitHub. */
+export async function arrival(github: GitHub, end: string): Promise<number> {
+  const { reached, release } = github.hold((method, path) => method === 'POST' && path.startsWith('/repos/acme/site/') && path.endsWith(end))
+  await reached
+  const at = performance.now()
+  release()
+  return at
+}
+
+export const percentile =
+  (share: number) =>
+  (times: readonly number[]): number =>
+    times.toSorted((a, b) => a - b)[Math.ceil(times.length * share) - 1] ?? median(times)
 
 export async function until(done: () => boolean | Promise<boolean>, what: string): Promise<void> {
   for (const end = performance.now() + DEADLINE_MS; !(await done()); await delay(LOOK_MS)) {

@@ -1,12 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { withGitHub, type WithGitHub } from '../test/support/issues.ts'
-import { forged, send, signed, startBareReceiver, until, type Delivery } from './github-support.ts'
-import { complain, inTurns, median, SERVICE_ENV, type Subject } from './support.ts'
+import { commentsOfStranger, forged, percentile, send, startBareReceiver, STRANGER, until, type Delivery } from './github-support.ts'
+import { complain, inTurns, SERVICE_ENV, type Subject } from './support.ts'
 
 const LOAD = { rounds: 5, deliveries: 500, connections: 20, issues: 25 }
 /** In blocks, so that those on their way at once are together far more than what the service has room for. */
 const FLOOD = { rounds: 2, deliveries: 2000, block: 500, large: 50, largest: 20, connections: 50 }
-const STRANGER = 'mallory'
 /** What a percentile of webhooks is hoped to stay under, on a machine of two processors. */
 const AIM_MS = 50
 
@@ -24,7 +23,7 @@ export const githubWebhooks: Subject<'p50' | 'p99' | 'aim'> = {
     await using parts = new AsyncDisposableStack()
     const on = parts.use(await withGitHub({ service: { env: SERVICE_ENV } }))
     const bare = parts.use(await startBareReceiver(on.github.app.webhookSecret))
-    const comments = await commentsOfStranger(on)
+    const comments = await commentsOfStranger(on.github, LOAD)
     const asked = (): number => on.github.requests.filter(({ path }) => path.endsWith(`/collaborators/${STRANGER}/permission`)).length
     const before = asked()
     let expected = 0
@@ -72,41 +71,12 @@ export const githubFlood: Subject<'peak'> = {
   },
 }
 
-/**
- * Comments that mention the app, as GitHub would send them, each one new. GitHub's part in what follows is not to take a processor
- * that it would not take there: the double looks for the settings by git.
- */
-async function commentsOfStranger({ github }: WithGitHub): Promise<(round: number) => readonly Delivery[]> {
-  github.permissions.set(STRANGER, 'read')
-  github.fault({
-    match: (_, path) => decodeURIComponent(path).endsWith('/contents/.github/branchline.yml'),
-    status: 404,
-    times: Infinity,
-    body: { message: 'Not Found' },
-  })
-  const { number } = await github.openIssue({ title: 'Of a stranger', body: 'Nothing comes of it.', by: STRANGER })
-  await github.comment(number, { body: `@${github.app.slug} do it anyway`, by: STRANGER })
-  const payload = github.deliveries.at(-1)?.payload ?? {}
-  let last = 1_000_000
-  return (round) =>
-    Array.from({ length: LOAD.deliveries }, (_, at) => {
-      const id = (last += 1)
-      const parts = { issue: { ...Object(payload['issue']), number: number + (at % LOAD.issues) }, comment: { ...Object(payload['comment']), id } }
-      return signed(github, 'issue_comment', `bench-${round}-${id}`, { ...payload, ...parts })
-    })
-}
-
 function flood({ github }: WithGitHub): Delivery[] {
   const body = JSON.stringify(github.deliveries.at(-1)?.payload ?? {})
   return Array.from({ length: FLOOD.deliveries }, (_, at) =>
     forged(`bench-${10_000_000 + at}`, at % FLOOD.block < FLOOD.large ? { megabytes: 1 + (at % FLOOD.largest) } : { body }),
   )
 }
-
-const percentile =
-  (share: number) =>
-  (times: readonly number[]): number =>
-    times.toSorted((a, b) => a - b)[Math.ceil(times.length * share) - 1] ?? median(times)
 
 async function memory(pid: number, what: 'VmRSS' | 'VmHWM'): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')

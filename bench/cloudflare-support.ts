@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
+import { machineEnvironment, QUIET, WRANGLER, wranglerAnswer } from '../deploy/cloudflare/wrangler.ts'
+import { installWrangler } from '../scripts/folder-packages.ts'
+
+const BARE = join(import.meta.dirname, 'cloudflare-bare')
+const OURS = ['--env', 'production', '--containers-rollout=none'] // it builds no image
+const READY_MS = 60_000
+const STOP_MS = 10_000
+
+/** Users of their own for what is started here, away from those of tests and of other figures. */
+export const FIRST_USER_ID = 70_000 + (process.pid % 100) * 300
+
+/** Wrangler and workerd are installed where they are not. */
+export const prepare = (): void => installWrangler(resolve(import.meta.dirname, '..'))
+
+/** The bare Worker in workerd, by `wrangler dev` as deploy/cloudflare/local-worker.ts runs ours: the same version, and the same way to it. */
+export async function startBareWorker(): Promise<{ readonly url: string } & AsyncDisposable> {
+  await using parts = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'branchline-bare-'))
+  parts.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  const where = ['--ip', '127.0.0.1', '--port', '0', '--inspector-port', '0', '--persist-to', folder]
+  const child = spawn(process.execPath, [WRANGLER, 'dev', '--enable-containers=false', '--show-interactive-dev-session=false', ...where], {
+    cwd: BARE,
+    env: { ...machineEnvironment(), ...QUIET, HOME: folder, CLOUDFLARE_CF_FETCH_ENABLED: 'false', CI: 'true' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true, // a group of its own: wrangler starts workerd, and both end together
+  })
+  const ended = once(child, 'exit')
+  parts.defer(async () => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+    process.kill(-child.pid, 'SIGTERM')
+    if ((await Promise.race([ended, delay(STOP_MS, 'late', { ref: false })])) === 'late') process.kill(-child.pid, 'SIGKILL')
+    await ended
+  })
+  let output = ''
+  const ready = Promise.withResolvers<string>()
+  const hear = (chunk: Buffer): void => {
+    output = `${output}${chunk.toString('utf8')}`.slice(-20_000)
+    const found = /Ready on (http:\/\/[\w.:]+)/.exec(output)?.[1]
+    if (found !== undefined) ready.resolve(found)
+  }
+  child.stdout.on('data', hear)
+  child.stderr.on('data', hear)
+  child.once('exit', (code) => ready.reject(new Error(`wrangler ended with ${code}:\n${output}`)))
+  const timer = setTimeout(() => ready.reject(new Error(`the bare Worker was not ready in time:\n${output}`)), READY_MS)
+  const url = await ready.promise.finally(() => clearTimeout(timer))
+  const started = parts.move()
+  return { url, [Symbol.asyncDispose]: () => started.disposeAsync() }
+}
+
+/** A Worker as it would be uploaded. */
+export interface Bundle {
+  readonly gzipBytes: number
+  /** What `wrangler check startup` takes. */
+  readonly file: string
+}
+
+/** Bundles a Worker into a folder, as a deployment does. */
+export async function bundle(which: 'ours' | 'bare', into: string): Promise<Bundle> {
+  const [folder, file] = [join(into, which), join(into, `${which}.bundle`)]
+  const how = which === 'ours' ? OURS : ['--config', join(BARE, 'wrangler.jsonc')]
+  await answered('deploy', '--dry-run', ...how, '--outdir', folder, '--outfile', file)
+  return { gzipBytes: gzipSync(await readFile(join(folder, 'main.js'))).byteLength, file }
+}
+
+interface Profile {
+  readonly nodes: readonly { readonly id: number; readonly callFrame: { readonly functionName: string } }[]
+  readonly samples: readonly number[]
+  /** In µs, one before each sample. */
+  readonly timeDeltas: readonly number[]
+}
+
+/** How long workerd is busy with evaluating a bundle, in ms: the profile of its first import, without what the profiler calls idle. */
+export async function startUp({ file }: Bundle): Promise<number> {
+  const outfile = `${file}.cpuprofile`
+  await answered('check', 'startup', '--worker', file, '--outfile', outfile)
+  const { nodes, samples, timeDeltas }: Profile = JSON.parse(await readFile(outfile, 'utf8'))
+  const idle = new Set(nodes.filter(({ callFrame }) => callFrame.functionName === '(idle)').map(({ id }) => id))
+  const busy = timeDeltas.filter((_, at) => !idle.has(samples[at] ?? 0))
+  return busy.reduce((sum, delta) => sum + delta, 0) / 1000
+}
+
+async function answered(...args: readonly string[]): Promise<void> {
+  const { succeeded, complaint } = await wranglerAnswer(...args)
+  if (!succeeded) throw new Error(`wrangler ${args.join(' ')} failed:\n${complaint}`)
+}
