@@ -7,7 +7,7 @@ import { parseArgs, parseEnv } from 'node:util'
 import { installWrangler } from '../../scripts/folder-packages.ts'
 import { startLocalContainers } from './local-containers.ts'
 import { startLocalWorker } from './local-worker.ts'
-import { MODEL_SECRETS } from './worker/settings.ts'
+import { BadSettings, MODEL_SECRETS, readSettings } from './worker/settings.ts'
 import { environment, machineEnvironment } from './wrangler.ts'
 
 const VARIABLES = join(import.meta.dirname, '.dev.vars')
@@ -38,29 +38,42 @@ const model = Object.fromEntries(
 const simulated = Object.keys(model).length === 0
 
 const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort()) // it may come twice; what lies about is removed first
+
+const settings = { MAX_CONTAINERS: String(MOST), SIMULATION: String(simulated), ...own }
+try {
+  readSettings({ ...settings, ...model, LOCAL_CONTAINERS: 'http://127.0.0.1' })
+} catch (error) {
+  if (!(error instanceof BadSettings)) throw error
+  say(`${VARIABLES} has problems; the Worker is not started.\n${error.problems.map((each) => `  ${each}\n`).join('')}`)
+  process.exit(1)
+}
 
 await using parts = new AsyncDisposableStack()
 const containers = parts.use(
   await startLocalContainers({
-    most: Number(own['MAX_CONTAINERS'] ?? MOST),
+    most: Number(settings.MAX_CONTAINERS),
     env: { ...machineEnvironment(), ...model },
     firstUserId: FIRST_USER_ID,
     onOutput: (name, output) => say(output.replaceAll(/^/gm, `[${name}] `)),
   }),
 )
-const variables = { MAX_CONTAINERS: String(MOST), SIMULATION: String(simulated), ...own, LOCAL_CONTAINERS: containers.url }
+const variables = { ...settings, LOCAL_CONTAINERS: containers.url }
 const persistTo = join(import.meta.dirname, '.wrangler', 'state')
 const worker = parts.use(await startLocalWorker({ variables, persistTo, port: Number(values.port), env: machineEnvironment(), onOutput: say }))
 say(`
 The Worker is ready at ${worker.url}${simulated ? ' (simulated: no credential of a model is set)' : ''}
   token      API_TOKEN in ${VARIABLES}
-  containers up to ${variables.MAX_CONTAINERS}, each a service of its own on this machine
+  containers up to ${settings.MAX_CONTAINERS}, each a service of its own on this machine
 
 Tell it which GitHub App it is:
   API_TOKEN=… npx branchline config set --url ${worker.url} --app-id … --private-key-file … --webhook-secret-file …
 `)
 
+void worker.ended.then(() => {
+  if (!stop.signal.aborted) say('The Worker has ended; the reason is above.\n')
+  stop.abort()
+})
 while (!stop.signal.aborted) {
   await fetch(`${worker.url}/cdn-cgi/local/scheduled`).then(
     (answer) => answer.body?.cancel(),

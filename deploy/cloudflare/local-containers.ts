@@ -41,7 +41,7 @@ interface Running {
 
 /**
  * What containers are on Cloudflare, on this machine: each a service of its own on a disk that begins empty, and not more than so many at
- * once. `PUT /{name}` starts one, `GET` says where it is, `DELETE` ends it; `worker/local-box.ts` asks.
+ * once. `PUT /{name}` starts one, `GET` says where it is, `DELETE` ends it; `worker/local-runtime.ts` asks.
  */
 export async function startLocalContainers(options: LocalContainersOptions): Promise<LocalContainers> {
   const running = new Map<string, Running>()

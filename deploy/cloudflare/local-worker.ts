@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process' // oxlint-disable-line no-restricted-imports -- this folder is a package of its own; see local-containers.ts
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +22,8 @@ export interface LocalWorkerOptions {
 
 export interface LocalWorker extends AsyncDisposable {
   readonly url: string
+  /** Settles when it has ended, by whatever. */
+  readonly ended: Promise<unknown>
   /** Ends it at once, as a crash does. */
   kill(): Promise<void>
 }
@@ -56,10 +57,13 @@ export async function startLocalWorker({ variables, persistTo, port, env, onOutp
   child.stdout.on('data', hear)
   child.stderr.on('data', hear)
   child.once('error', ready.reject)
-  child.once('exit', (code) => ready.reject(new Error(`wrangler ended with ${code}:\n${output}`)))
+  const ended = new Promise((resolve) => void child.once('exit', resolve))
+  child.once('exit', (code) => {
+    const taken = output.includes('Address already in use') ? `port ${port} is taken; choose another one by --port\n` : ''
+    ready.reject(new Error(`${taken}wrangler ended with ${code}:\n${output}`))
+  })
   const end = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-      const ended = once(child, 'exit')
       process.kill(-child.pid, signal)
       if ((await Promise.race([ended, delay(STOP_MS, 'late', { ref: false })])) === 'late') process.kill(-child.pid, 'SIGKILL')
       await ended
@@ -68,7 +72,7 @@ export async function startLocalWorker({ variables, persistTo, port, env, onOutp
   }
   const timer = setTimeout(() => ready.reject(new Error(`the Worker was not ready in time:\n${output}`)), READY_MS)
   try {
-    return { url: await ready.promise, kill: () => end('SIGKILL'), [Symbol.asyncDispose]: () => end('SIGTERM') }
+    return { url: await ready.promise, ended, kill: () => end('SIGKILL'), [Symbol.asyncDispose]: () => end('SIGTERM') }
   } catch (error) {
     await end('SIGKILL')
     throw error

@@ -1,4 +1,4 @@
-import { reset, runInDurableObject } from 'cloudflare:test'
+import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { env, exports } from 'cloudflare:workers'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 
@@ -56,6 +56,10 @@ describe('routes', () => {
     expect(await (await post('/config', { appId: 1, secret: 'x' })).json()).toMatchObject({
       errors: [{ pointer: '#/secret', detail: 'is not a field of this request' }],
     })
+    expect(await (await post('/config', { webhookSecret: '' })).json()).toMatchObject({ detail: expect.stringContaining('at least 16 characters') })
+    expect(await (await post('/container/process', { type: 'process_issue', payload: {}, config: { maxCostUsd: -1 } })).json()).toMatchObject({
+      errors: [{ pointer: '#/config/maxCostUsd', detail: 'must be more than 0' }],
+    })
     expect((await call('/config', { method: 'POST', headers: { ...TOKEN, 'content-type': 'text/plain' }, body: '{}' })).status).toBe(415)
     expect((await post('/config', { privateKey: 'x'.repeat(2_000_000) })).status).toBe(413)
     expect((await call('/container/jobs/..%2F1/x', { headers: TOKEN })).status).toBe(400)
@@ -91,6 +95,25 @@ describe('the GitHub App', () => {
       expect(shown).not.toContain(secret)
     }
     expect(kept).toContain('sealed')
+  })
+
+  it('that another key sealed is a problem which is named, and can be forgotten and entered again', async () => {
+    await post('/config', { appId: 12, webhookSecret: 'CANARY-webhook-secret' })
+    await runInDurableObject(env.GITHUB_APP.getByName('app'), (_, { storage }) => {
+      const kept = String(storage.kv.get('vault'))
+      expect(kept).toContain('"keyId": "')
+      storage.kv.put('vault', kept.replaceAll(/"keyId": "[^"]+"/g, '"keyId": "another"'))
+    })
+    await evictDurableObject(env.GITHUB_APP.getByName('app'))
+    const health = await call('/health')
+    expect([health.status, await health.json()]).toEqual([
+      503,
+      expect.objectContaining({ status: 'misconfigured', problems: [expect.stringMatching(/^VAULT_KEY: .*config clear/s)] }),
+    ])
+    for (const answer of [await call('/config', { headers: TOKEN }), await post('/config', { appId: 13 })])
+      expect([answer.status, await answer.json()]).toEqual([503, expect.objectContaining({ detail: expect.stringContaining('VAULT_KEY') })])
+    expect((await call('/config', { method: 'DELETE', headers: TOKEN })).status).toBe(200)
+    expect(await (await post('/config', { appId: 13, webhookSecret: 'CANARY-another-secret' })).json()).toMatchObject({ configured: false, appId: '13' })
   })
 
   it('is forgotten when that is wanted', async () => {

@@ -39,8 +39,16 @@ export function app(): Hono<Bindings> {
     c.json({ name: 'branchline', version: packageFile.version, environment: readSettings(c.env).ENVIRONMENT, links: Object.keys(METHODS) }),
   )
   routes.get('/health', async (c) => {
-    const problems = problemsOf(c.env)
-    const [app, containers] = problems.length > 0 ? [undefined, undefined] : await Promise.all([appOf(c).app(), c.env.SLOTS.getByName('slots').counts()])
+    const problems = [...problemsOf(c.env)]
+    const [app, containers] =
+      problems.length > 0
+        ? [undefined, undefined]
+        : await Promise.all([
+            appOf(c)
+              .app()
+              .catch((error: unknown) => void problems.push(lockedOf(error))),
+            c.env.SLOTS.getByName('slots').counts(),
+          ])
     const status = problems.length === 0 ? 'healthy' : 'misconfigured'
     const about = { status, timestamp: new Date().toISOString(), version: packageFile.version, app: app !== undefined, containers, problems }
     return c.json(about, problems.length === 0 ? 200 : 503)
@@ -131,6 +139,12 @@ const METHODS: Readonly<Record<string, string>> = {
 
 const appOf = (c: Asked) => c.env.GITHUB_APP.getByName('app')
 
+/** What to say of a vault that VAULT_KEY does not open. @throws any other error */
+function lockedOf(error: unknown): string {
+  if (!(error instanceof Error && error.name === 'VaultLocked')) throw error
+  return `VAULT_KEY: ${error.message} To clear it: npx branchline config clear, or DELETE /config.`
+}
+
 function problemsOf(env: Env): readonly string[] {
   try {
     readSettings(env)
@@ -179,5 +193,6 @@ function problemAnswer(error: unknown, c: Asked): Response {
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof BadSettings) return new Problem(503, 'Not configured', `The Worker has problems:\n${error.message}`, [], { 'retry-after': '300' })
+  if (error instanceof Error && error.name === 'VaultLocked') return new Problem(503, 'Not configured', lockedOf(error), [], { 'retry-after': '300' })
   return new Problem(500, 'Not accepted', 'The Worker could not do this; its log says why.')
 }

@@ -42,9 +42,10 @@ export class GitHubAppObject extends DurableObject<Env> {
     }
   }
 
+  /** Forgets it, also where VAULT_KEY is no longer the key that sealed it. */
   async clear(): Promise<void> {
-    const { vault } = await this.#open()
-    await vault.clear()
+    this.ctx.storage.kv.delete(SEALED)
+    this.#opened = undefined
   }
 
   /** Looks through GitHub's log for webhooks that did not arrive. */

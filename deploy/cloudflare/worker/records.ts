@@ -1,6 +1,7 @@
 import type { ThreadRef, WorkspaceId } from '../../../src/command/ids.ts'
 import type { Answer, CommandRef, InboxEntry, Page, Told } from '../../../src/journal/journal.ts'
 import type { Known, Records } from '../../../src/ways/github/desk.ts'
+import { vouchedId } from '../../../src/ways/github/in/vouch.ts'
 import type { Database } from './database.ts'
 import type { JobStore } from './job-store.ts'
 
@@ -91,6 +92,19 @@ export class RepositoryRecords implements Records {
            WHERE earlier.content IS NOT NULL AND earlier.line = inbox.line AND earlier.n < inbox.n) ORDER BY due_at LIMIT 20`,
       )
       .map((row) => ({ line: String(row['line']), dueAt: Number(row['due_at']) }))
+  }
+
+  /** What was recorded and is not dealt with yet, oldest first, and how often that was tried; as many as are of interest. */
+  waiting(): readonly { readonly id: string; readonly line: string; readonly tries: number; readonly nextAt: number }[] {
+    return this.#db
+      .rows('SELECT id, line, tries, due_at FROM inbox WHERE content IS NOT NULL ORDER BY n LIMIT 100')
+      .map((row) => ({ id: String(row['id']), line: String(row['line']), tries: Number(row['tries']), nextAt: Number(row['due_at']) }))
+  }
+
+  /** How often it was tried to make a command of an issue for which somebody vouched; `undefined` where none waits. */
+  triesOf(commandId: string): number | undefined {
+    const [row] = this.#db.rows('SELECT tries FROM inbox WHERE id = ? AND content IS NOT NULL', vouchedId(commandId))
+    return row === undefined ? undefined : Number(row['tries'])
   }
 
   /** Forgets deliveries that nobody will send again. */

@@ -65,6 +65,13 @@ const withJobs = <Value>(work: (stores: Stores) => Promise<Value> | Value): Prom
   runInDurableObject(repository(), (_, { storage }) => work(storesOf(storage)))
 
 describe('what a webhook told', () => {
+  it('says of what was recorded that it is, until it is a job, with its tries', async () => {
+    await repository().record(told('vouched github-1-issue-7'))
+    expect(await repository().job('github-1-issue-7')).toEqual({ state: 'recorded', tries: expect.any(Number) })
+    expect(await repository().overview()).toMatchObject({ open: [], inbox: [{ id: 'vouched github-1-issue-7', line: 'github 1 7' }] })
+    expect(await repository().job('github-1-issue-8')).toBeUndefined()
+  })
+
   it('is recorded once, by its delivery and by what it means', async () => {
     expect(await repository().record(told('github a'))).toBe('done')
     expect(await repository().record(told('github a'))).toBe('duplicate')

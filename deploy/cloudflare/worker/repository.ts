@@ -108,13 +108,16 @@ export class RepositoryObject extends DurableObject<Env> {
     return {
       open: this.#jobs.everyOpen().map(({ command: { commandId, threadId, type }, state, attempt }) => ({ commandId, threadId, type, state, attempt })),
       threads: this.#threads.active(),
+      inbox: this.#records.waiting(),
     }
   }
 
-  /** A job, for whoever handed it in. */
+  /** A job, for whoever handed it in; `recorded` until GitHub was asked about its issue. */
   async job(commandId: string) {
     const found = this.#jobs.find(commandId)
-    return found === undefined ? undefined : { state: found.state, attempt: found.attempt, threadId: found.command.threadId, result: found.result }
+    if (found !== undefined) return { state: found.state, attempt: found.attempt, threadId: found.command.threadId, result: found.result }
+    const tries = this.#records.triesOf(commandId)
+    return tries === undefined ? undefined : { state: 'recorded' as const, tries }
   }
 
   /** Where the events of a thread are: its workspace, as the container knows it. */

@@ -24,12 +24,13 @@ describe('settings', () => {
   })
 
   it('say everything that is wrong at once, by the name of the variable', () => {
-    expect(problemsOf({ API_TOKEN: 'short', MAX_CONTAINERS: 'many', ENVIRONMENT: 'test', GITHUB_API_URL: 'x' })).toEqual([
+    expect(problemsOf({ API_TOKEN: 'short', MAX_CONTAINERS: 'many', MAX_COST_USD: 'free', ENVIRONMENT: 'test', GITHUB_API_URL: 'x' })).toEqual([
       expect.stringMatching(/^ENVIRONMENT: must be development, staging or production/),
       expect.stringMatching(/^API_TOKEN: must be at least 16 characters/),
       expect.stringMatching(/^VAULT_KEY: must be set/),
       expect.stringMatching(/^GITHUB_API_URL: /),
       expect.stringMatching(/^MAX_CONTAINERS: must be a whole number/),
+      expect.stringMatching(/^MAX_COST_USD: must be /),
       expect.stringMatching(/^ANTHROPIC_API_KEY: must be set/),
     ])
   })

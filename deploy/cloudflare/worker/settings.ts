@@ -68,7 +68,7 @@ export class BadSettings extends Error {
 export function readSettings(env: object): Settings {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => typeof value === 'string' && value !== ''))
   const { data, error } = Variables.safeParse(given)
-  const problems = (error?.issues ?? []).map(({ path, message, code }) => `${path.join('.')}: ${code === 'invalid_type' ? 'must be set' : message}`)
+  const problems = (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${given[path.join('.')] === undefined ? 'must be set' : message}`)
   const names = MODEL_SECRETS.filter((name) => given[name] !== undefined)
   if (names.length > 1) problems.push(`${names.join(', ')}: only one of them may be set`)
   const simulated = given['SIMULATION'] === 'true'

@@ -22,7 +22,10 @@ export const ConfigBody = z
       .optional()
       .describe('As GitHub lets you download it, PEM.'),
     webhookSecret: z
-      .union([Secret.transform((secret) => [secret]), z.array(Secret).min(1, 'must hold at least one secret').max(3, 'must hold at most three secrets')])
+      .union(
+        [Secret.transform((secret) => [secret]), z.array(Secret).min(1, 'must hold at least one secret').max(3, 'must hold at most three secrets')],
+        'must be a secret of at least 16 characters, or a list of up to three',
+      )
       .optional()
       .describe('One, or several while one is being replaced: any of them may have signed a webhook.'),
     installationId: z.int().positive().nullable().optional().describe('Where there is only one; else each repository is asked for its own.'),

@@ -20,12 +20,15 @@ export function issueIn(payload: Readonly<Record<string, unknown>>): Message | u
   return event?.kind === 'message' ? event : undefined
 }
 
+/** How an issue is known in the inbox for which somebody vouches. */
+export const vouchedId = (commandId: string): string => `vouched ${commandId}`
+
 /** An issue for which somebody else vouches than its signature. Nothing is recorded before `record`. */
 export async function vouch(event: Message, options: Options, desk: Pick<Desk, 'journal' | 'threads' | 'fixed'>): Promise<Vouched> {
   const workspace = workspaceOf(event.repository, desk.fixed)
   const known = await desk.threads.ofNumber(workspace, event.repository, event.number)
   const record = async (): Promise<boolean> => {
-    const id = `vouched ${commandIdOf(event)}`
+    const id = vouchedId(commandIdOf(event))
     const told = toldOf(id, { event, vouched: options }, Date.now())
     return (await desk.journal.inbox.put({ ...told, meaning: id })) !== 'lost' // GitHub may have told of it, by somebody who may not ask
   }
