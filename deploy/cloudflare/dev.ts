@@ -60,7 +60,13 @@ const containers = parts.use(
 )
 const variables = { ...settings, LOCAL_CONTAINERS: containers.url }
 const persistTo = join(import.meta.dirname, '.wrangler', 'state')
-const worker = parts.use(await startLocalWorker({ variables, persistTo, port: Number(values.port), env: machineEnvironment(), onOutput: say }))
+const worker = parts.use(
+  await startLocalWorker({ variables, persistTo, port: Number(values.port), env: machineEnvironment(), onOutput: say }).catch(async (error: Error) => {
+    await parts.disposeAsync()
+    say(`\nThe Worker could not be started: ${error.message.split('\n', 1)[0]}\n`) // all that wrangler said is above
+    process.exit(1)
+  }),
+)
 say(`
 The Worker is ready at ${worker.url}${simulated ? ' (simulated: no credential of a model is set)' : ''}
   token      API_TOKEN in ${VARIABLES}
