@@ -35,7 +35,7 @@ const FOR_PEOPLE = new Set([
 /** What to tell a person about an error that ends the program. */
 export function explain(error: unknown): string {
   if (error instanceof Error && error.name === 'ServiceSaid' && 'status' in error && error.status === 401)
-    return `The service needs a token: API_TOKEN in the environment, or --token-file FILE. (${error.message})`
+    return `The service needs a token that it knows: API_TOKEN in the environment, or --token-file FILE. (${error.message})`
   if (error instanceof Error && FOR_PEOPLE.has(error.name)) return error.message
   // SQLITE_FULL of https://sqlite.org/rescode.html
   if (error instanceof Error && 'errcode' in error && error.errcode === 13)
