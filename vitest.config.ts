@@ -21,10 +21,24 @@ const PREVIEWS = 'test/end-to-end/preview*.test.ts'
 const QUEUES = ['test/end-to-end/queue*.test.ts', 'test/end-to-end/mail-front-end.test.ts', 'test/faults/queues.test.ts']
 /** Long ones, a third of each kind each day, which take about as long; all where all tests are taken. */
 const LONG = [
-  ['damage', 'bounds', 'hostile', 'sweep', 'processes', 'queues', 'wedged', 'model', 'interrupts', 'disk'].map((name) => `test/faults/${name}.test.ts`),
-  ['warm', 'preview-guard', 'command-line', 'preview-hostile', 'costs', 'history', 'sandbox', 'egress', 'preview-kinds'].map(
-    (name) => `test/end-to-end/${name}.test.ts`,
-  ),
+  [
+    ...['damage', 'bounds', 'hostile', 'sweep', 'processes', 'queues', 'wedged', 'model', 'interrupts', 'disk'].map((name) => `test/faults/${name}.test.ts`),
+    'deploy/cloudflare/test/faults.test.ts',
+  ],
+  [
+    'warm',
+    'preview-guard',
+    'command-line',
+    'preview-hostile',
+    'costs',
+    'history',
+    'sandbox',
+    'egress',
+    'preview-kinds',
+    'separate',
+    'conversation',
+    'recovery',
+  ].map((name) => `test/end-to-end/${name}.test.ts`),
 ]
 const NOT_TODAY = LONG.flatMap((files) => files.filter((file) => !ofTheDay(files, 3).includes(file)))
 /** The tests look as root into repositories of the container's user. */
@@ -45,7 +59,7 @@ export default defineConfig({
       fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB, ...NOT_TODAY]),
       fromOutside('github', 46_000, GITHUB),
       // Behind the Worker in workerd, with services as its containers.
-      fromOutside('cloudflare', 54_000, ['deploy/cloudflare/test/*.test.ts']),
+      fromOutside('cloudflare', 54_000, ['deploy/cloudflare/test/*.test.ts'], NOT_TODAY),
       // One synthesis of the stacks takes 400 MB, and loading the CDK some seconds.
       {
         extends: true,
