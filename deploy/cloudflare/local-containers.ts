@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process' // oxlint-disable-line no-restricted-imports -- this folder is a package of its own, and this its one place that starts services
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmodSync, mkdtempSync } from 'node:fs'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -46,16 +47,18 @@ interface Running {
 export async function startLocalContainers(options: LocalContainersOptions): Promise<LocalContainers> {
   const running = new Map<string, Running>()
   let started = 0
-  const gone = async (name: string, { folder }: Running): Promise<void> => {
-    running.delete(name)
-    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  const gone = async (name: string, mine: Running): Promise<void> => {
+    await endAllBelow(mine.folder)
+    if (running.get(name) === mine) running.delete(name) // meanwhile there may be another one of that name
+    await rm(mine.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
-  const start = async (name: string, env: Readonly<Record<string, string>>): Promise<void> => {
+  /** Waits for nothing, so that no two of those that are started at once get the same place, or one too many is. */
+  const start = (name: string, env: Readonly<Record<string, string>>): void => {
     const taken = new Set([...running.values()].map(({ place }) => place))
     const place = Array.from({ length: options.most }, (_, at) => at).find((at) => !taken.has(at)) ?? 0
     started += 1
-    const folder = await mkdtemp(join(tmpdir(), 'branchline-container-'))
-    await chmod(folder, 0o755)
+    const folder = mkdtempSync(join(tmpdir(), 'branchline-container-'))
+    chmodSync(folder, 0o755)
     const own = {
       PORT: '0',
       HOST: '127.0.0.1',
@@ -92,12 +95,14 @@ export async function startLocalContainers(options: LocalContainersOptions): Pro
     const name = decodeURIComponent((request.url ?? '').slice(1))
     if (!/^[\w.@-]+\/[\w.@-]+$/.test(name)) return [400, 'a container is called {repository id}/{thread id}']
     switch (request.method ?? 'GET') {
-      case 'PUT':
+      case 'PUT': {
+        const env = JSON.parse(await text(request))
         if (!running.has(name)) {
           if (running.size >= options.most) return [503, 'Maximum number of running container instances exceeded']
-          await start(name, JSON.parse(await text(request)))
+          start(name, env)
         }
         return [201, '']
+      }
       case 'DELETE':
         await end(name)
         return [200, '']
@@ -130,5 +135,18 @@ export async function startLocalContainers(options: LocalContainersOptions): Pro
       server.closeAllConnections()
       await Promise.all([...running.keys()].map((name) => end(name)))
     },
+  }
+}
+
+/** What a container runs ends with it. An agent that is halted would not notice that its service is gone. */
+async function endAllBelow(folder: string): Promise<void> {
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name)) // none where there is no such folder, as on macOS
+  const environments = await Promise.all(pids.map(async (pid) => ({ pid, text: await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '') })))
+  for (const { pid } of environments.filter(({ text }) => text.includes(`${folder}/`))) {
+    try {
+      process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      continue // it has ended meanwhile
+    }
   }
 }
