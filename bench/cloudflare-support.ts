@@ -1,17 +1,13 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
-import { machineEnvironment, QUIET, WRANGLER, wranglerAnswer } from '../deploy/cloudflare/wrangler.ts'
+import { startLocalWorker } from '../deploy/cloudflare/local-worker.ts'
+import { machineEnvironment, wranglerAnswer } from '../deploy/cloudflare/wrangler.ts'
 import { installWrangler } from '../scripts/folder-packages.ts'
 
 const BARE = join(import.meta.dirname, 'cloudflare-bare')
 const OURS = ['--env', 'production', '--containers-rollout=none'] // it builds no image
-const READY_MS = 60_000
-const STOP_MS = 10_000
 
 /** Users of their own for what is started here, away from those of tests and of other figures. */
 export const FIRST_USER_ID = 70_000 + (process.pid % 100) * 300
@@ -19,37 +15,12 @@ export const FIRST_USER_ID = 70_000 + (process.pid % 100) * 300
 /** Wrangler and workerd are installed where they are not. */
 export const prepare = (): void => installWrangler(resolve(import.meta.dirname, '..'))
 
-/** The bare Worker in workerd, by `wrangler dev` as deploy/cloudflare/local-worker.ts runs ours: the same version, and the same way to it. */
+/** The bare Worker in workerd, started as ours is. */
 export async function startBareWorker(): Promise<{ readonly url: string } & AsyncDisposable> {
   await using parts = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), 'branchline-bare-'))
-  parts.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
-  const where = ['--ip', '127.0.0.1', '--port', '0', '--inspector-port', '0', '--persist-to', folder]
-  const child = spawn(process.execPath, [WRANGLER, 'dev', '--enable-containers=false', '--show-interactive-dev-session=false', ...where], {
-    cwd: BARE,
-    env: { ...machineEnvironment(), ...QUIET, HOME: folder, CLOUDFLARE_CF_FETCH_ENABLED: 'false', CI: 'true' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true, // a group of its own: wrangler starts workerd, and both end together
-  })
-  const ended = once(child, 'exit')
-  parts.defer(async () => {
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
-    process.kill(-child.pid, 'SIGTERM')
-    if ((await Promise.race([ended, delay(STOP_MS, 'late', { ref: false })])) === 'late') process.kill(-child.pid, 'SIGKILL')
-    await ended
-  })
-  let output = ''
-  const ready = Promise.withResolvers<string>()
-  const hear = (chunk: Buffer): void => {
-    output = `${output}${chunk.toString('utf8')}`.slice(-20_000)
-    const found = /Ready on (http:\/\/[\w.:]+)/.exec(output)?.[1]
-    if (found !== undefined) ready.resolve(found)
-  }
-  child.stdout.on('data', hear)
-  child.stderr.on('data', hear)
-  child.once('exit', (code) => ready.reject(new Error(`wrangler ended with ${code}:\n${output}`)))
-  const timer = setTimeout(() => ready.reject(new Error(`the bare Worker was not ready in time:\n${output}`)), READY_MS)
-  const url = await ready.promise.finally(() => clearTimeout(timer))
+  const persistTo = await mkdtemp(join(tmpdir(), 'branchline-bare-'))
+  parts.defer(() => rm(persistTo, { recursive: true, force: true, maxRetries: 5 }))
+  const { url } = parts.use(await startLocalWorker({ folder: BARE, variables: {}, persistTo, port: 0, env: { ...machineEnvironment(), HOME: persistTo } }))
   const started = parts.move()
   return { url, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }

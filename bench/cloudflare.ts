@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { withWorker } from '../deploy/cloudflare/test/with-worker.ts'
 import { bundle, FIRST_USER_ID, prepare, startBareWorker, startUp } from './cloudflare-support.ts'
-import { commentsOfStranger, percentile, send, STRANGER, until, type Delivery } from './github-support.ts'
+import { webhooks } from './github-support.ts'
 import { inTurns, type Subject } from './support.ts'
 
 const LOAD = { rounds: 5, deliveries: 500, connections: 20, issues: 25 }
@@ -24,26 +24,7 @@ export const cloudflareWebhooks: Subject<'p50' | 'p99'> = {
     prepare()
     await using on = await withWorker({ firstUserId: FIRST_USER_ID })
     await using bare = await startBareWorker()
-    const comments = await commentsOfStranger(on.github, LOAD)
-    const asked = (): number => on.github.requests.filter(({ path }) => path.endsWith(`/collaborators/${STRANGER}/permission`)).length
-    const before = asked()
-    let expected = 0
-    const load = async (url: string, deliveries: readonly Delivery[]): Promise<readonly number[]> => {
-      const { times, statuses } = await send({ url, connections: LOAD.connections, deliveries: [...deliveries] })
-      if (statuses[202] !== LOAD.deliveries) throw new Error(`not all were taken: ${JSON.stringify(statuses)}\n${on.output().slice(-5000)}`)
-      return times
-    }
-    const times = await inTurns(LOAD.rounds, {
-      ours: async (round) => {
-        const found = await load(`${on.worker.url}/webhook/github`, comments(round))
-        expected += LOAD.deliveries
-        await until(() => asked() - before >= expected, 'whether the stranger may ask') // what it does behind the answer is not to meet the other side
-        return found
-      },
-      bare: (round) => load(`${bare.url}/hook`, comments(round)),
-    })
-    const of = (share: number) => ({ ours: times.ours.map(percentile(share)), baseline: times.bare.map(percentile(share)) })
-    return { p50: of(0.5), p99: of(0.99) }
+    return webhooks(on.github, { ours: `${on.worker.url}/webhook/github`, bare: `${bare.url}/hook` }, LOAD, on.output)
   },
 }
 

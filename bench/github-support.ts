@@ -6,13 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { GitHub } from '../test/support/github/github.ts'
 import type { Load, Outcome } from './github-load.ts'
-import { median } from './support.ts'
+import { inTurns, median } from './support.ts'
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 const LOOK_MS = 20
 const DEADLINE_MS = 120_000
 /** Somebody who may not ask for anything. */
-export const STRANGER = 'mallory'
+const STRANGER = 'mallory'
 
 /** The bare receiver, in a process of its own. */
 export async function startBareReceiver(secret: string): Promise<{ readonly url: string } & AsyncDisposable> {
@@ -63,7 +63,7 @@ const headersOf = (event: string, id: string, signature: string): Record<string,
  * Comments that mention the app, as GitHub would send them, each one new. GitHub's part in what follows is not to take a processor
  * that it would not take there: the double looks for the settings by git.
  */
-export async function commentsOfStranger(
+async function commentsOfStranger(
   github: GitHub,
   { deliveries, issues }: { readonly deliveries: number; readonly issues: number },
 ): Promise<(round: number) => readonly Delivery[]> {
@@ -86,6 +86,47 @@ export async function commentsOfStranger(
     })
 }
 
+interface WebhookLoad {
+  readonly rounds: number
+  readonly deliveries: number
+  readonly connections: number
+  readonly issues: number
+}
+
+/**
+ * From a webhook to its answer, in ms, for what is measured and a bare receiver in turns, while comments of somebody pour in who may not ask
+ * for anything.
+ *
+ * @param said what is told where not all are taken
+ */
+export async function webhooks(
+  github: GitHub,
+  { ours, bare }: { readonly ours: string; readonly bare: string },
+  { rounds, deliveries: many, connections, issues }: WebhookLoad,
+  said: () => string,
+) {
+  const comments = await commentsOfStranger(github, { deliveries: many, issues })
+  const asked = (): number => github.requests.filter(({ path }) => path.endsWith(`/collaborators/${STRANGER}/permission`)).length
+  const before = asked()
+  let expected = 0
+  const load = async (url: string, deliveries: readonly Delivery[]): Promise<readonly number[]> => {
+    const { times, statuses } = await send({ url, connections, deliveries: [...deliveries] })
+    if (statuses[202] !== many) throw new Error(`not all were taken: ${JSON.stringify(statuses)}\n${said().slice(-5000)}`)
+    return times
+  }
+  const times = await inTurns(rounds, {
+    ours: async (round) => {
+      const found = await load(ours, comments(round))
+      expected += many
+      await until(() => asked() - before >= expected, 'whether the stranger may ask') // what it does behind the answer is not to meet the other side
+      return found
+    },
+    bare: (round) => load(bare, comments(round)),
+  })
+  const of = (share: number) => ({ ours: times.ours.map(percentile(share)), baseline: times.bare.map(percentile(share)) })
+  return { p50: of(0.5), p99: of(0.99) }
+}
+
 /** When the next POST to such a path arrives at GitHub. */
 export async function arrival(github: GitHub, end: string): Promise<number> {
   const { reached, release } = github.hold((method, path) => method === 'POST' && path.startsWith('/repos/acme/site/') && path.endsWith(end))
@@ -95,7 +136,7 @@ export async function arrival(github: GitHub, end: string): Promise<number> {
   return at
 }
 
-export const percentile =
+const percentile =
   (share: number) =>
   (times: readonly number[]): number =>
     times.toSorted((a, b) => a - b)[Math.ceil(times.length * share) - 1] ?? median(times)

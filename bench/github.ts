@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { withGitHub, type WithGitHub } from '../test/support/issues.ts'
-import { commentsOfStranger, forged, percentile, send, startBareReceiver, STRANGER, until, type Delivery } from './github-support.ts'
-import { complain, inTurns, SERVICE_ENV, type Subject } from './support.ts'
+import { forged, send, startBareReceiver, webhooks, type Delivery } from './github-support.ts'
+import { complain, SERVICE_ENV, type Subject } from './support.ts'
 
 const LOAD = { rounds: 5, deliveries: 500, connections: 20, issues: 25 }
 /** In blocks, so that those on their way at once are together far more than what the service has room for. */
@@ -23,26 +23,8 @@ export const githubWebhooks: Subject<'p50' | 'p99' | 'aim'> = {
     await using parts = new AsyncDisposableStack()
     const on = parts.use(await withGitHub({ service: { env: SERVICE_ENV } }))
     const bare = parts.use(await startBareReceiver(on.github.app.webhookSecret))
-    const comments = await commentsOfStranger(on.github, LOAD)
-    const asked = (): number => on.github.requests.filter(({ path }) => path.endsWith(`/collaborators/${STRANGER}/permission`)).length
-    const before = asked()
-    let expected = 0
-    const load = async (url: string, deliveries: readonly Delivery[]): Promise<readonly number[]> => {
-      const { times, statuses } = await send({ url, connections: LOAD.connections, deliveries: [...deliveries] })
-      if (statuses[202] !== LOAD.deliveries) throw complain(on.service, `not all were taken: ${JSON.stringify(statuses)}`)
-      return times
-    }
-    const times = await inTurns(LOAD.rounds, {
-      ours: async (round) => {
-        const found = await load(`${on.service.url}/webhook/github`, comments(round))
-        expected += LOAD.deliveries
-        await until(() => asked() - before >= expected, 'whether the stranger may ask') // what it does behind the answer is not to meet the other side
-        return found
-      },
-      bare: (round) => load(bare.url, comments(round)),
-    })
-    const of = (share: number) => ({ ours: times.ours.map(percentile(share)), baseline: times.bare.map(percentile(share)) })
-    return { p50: of(0.5), p99: of(0.99), aim: { ours: of(0.99).ours, baseline: [AIM_MS] } }
+    const { p50, p99 } = await webhooks(on.github, { ours: `${on.service.url}/webhook/github`, bare: bare.url }, LOAD, on.service.output)
+    return { p50, p99, aim: { ours: p99.ours, baseline: [AIM_MS] } }
   },
 }
 

@@ -8,7 +8,7 @@ import type { Tools } from './engine/tools.ts'
 import { githubUrl, repositoryOf, type RepositoryName } from './git/github-url.ts'
 import { AccessBusy, type Authorize, type Remote } from './git/remote.ts'
 import type { Secrets } from './observe/redact.ts'
-import { Vault } from './vault/vault.ts'
+import { Vault, VaultLocked } from './vault/vault.ts'
 import { GitHubApi, NoAccess } from './ways/github/api/api.ts'
 import { GitHubBusy } from './ways/github/api/refusals.ts'
 import { readApp } from './ways/github/api/app.ts'
@@ -33,7 +33,10 @@ export async function openVault({ VAULT_KEY: key }: Config, file: string, secret
     if ((await read()) === undefined) return undefined
     throw new BadConfiguration([`VAULT_KEY: is needed, because there is a vault (${file}); without it the credentials in it cannot be read`])
   }
-  const vault = await Vault.open({ read, write: async (text) => (readOnly ? undefined : writeAtomically(file, text)) }, key, TENANT)
+  const store = { read, write: async (text: string) => (readOnly ? undefined : writeAtomically(file, text)) }
+  const vault = await Vault.open(store, key, TENANT).catch((error: unknown) => {
+    throw error instanceof VaultLocked ? new VaultLocked(`${error.message} It is kept in ${file}.`) : error
+  })
   const app = await readApp(vault)
   for (const secret of app === undefined ? [] : [app.privateKey, ...app.webhookSecrets]) secrets.keep(secret)
   return vault

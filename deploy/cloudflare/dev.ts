@@ -7,7 +7,7 @@ import { parseArgs, parseEnv } from 'node:util'
 import { installWrangler } from '../../scripts/folder-packages.ts'
 import { startLocalContainers } from './local-containers.ts'
 import { startLocalWorker } from './local-worker.ts'
-import { BadSettings, MODEL_SECRETS, readSettings } from './worker/settings.ts'
+import { MODEL_SECRETS, settingsProblems } from './worker/settings.ts'
 import { environment, machineEnvironment } from './wrangler.ts'
 
 const VARIABLES = join(import.meta.dirname, '.dev.vars')
@@ -41,11 +41,9 @@ const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort()) // it may come twice; what lies about is removed first
 
 const settings = { MAX_CONTAINERS: String(MOST), SIMULATION: String(simulated), ...own }
-try {
-  readSettings({ ...settings, ...model, LOCAL_CONTAINERS: 'http://127.0.0.1' })
-} catch (error) {
-  if (!(error instanceof BadSettings)) throw error
-  say(`${VARIABLES} has problems; the Worker is not started.\n${error.problems.map((each) => `  ${each}\n`).join('')}`)
+const problems = settingsProblems({ ...settings, ...model, LOCAL_CONTAINERS: 'http://127.0.0.1' })
+if (problems.length > 0) {
+  say(`${VARIABLES} has problems; the Worker is not started.\n${problems.map((each) => `  ${each}\n`).join('')}`)
   process.exit(1)
 }
 

@@ -18,6 +18,8 @@ export interface LocalWorkerOptions {
   /** Of this process, for those that are started. */
   readonly env: Readonly<Record<string, string>>
   readonly onOutput?: (output: string) => void
+  /** Where the wrangler.jsonc of another Worker lies. */
+  readonly folder?: string
 }
 
 export interface LocalWorker extends AsyncDisposable {
@@ -29,7 +31,14 @@ export interface LocalWorker extends AsyncDisposable {
 }
 
 /** The Worker in workerd on this machine, by `wrangler dev`, without Docker. It listens on loopback alone. */
-export async function startLocalWorker({ variables, persistTo, port, env, onOutput }: LocalWorkerOptions): Promise<LocalWorker> {
+export async function startLocalWorker({
+  variables,
+  persistTo,
+  port,
+  env,
+  onOutput,
+  folder: cwd = import.meta.dirname,
+}: LocalWorkerOptions): Promise<LocalWorker> {
   const folder = await mkdtemp(join(tmpdir(), 'branchline-worker-'))
   const file = join(folder, 'variables')
   await writeFile(
@@ -41,7 +50,7 @@ export async function startLocalWorker({ variables, persistTo, port, env, onOutp
   ) // no argument shows them
   const where = ['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0', '--persist-to', persistTo, '--env-file', file]
   const child = spawn(process.execPath, [WRANGLER, 'dev', '--enable-containers=false', '--show-interactive-dev-session=false', ...where], {
-    cwd: import.meta.dirname,
+    cwd,
     env: { ...env, ...QUIET, CLOUDFLARE_CF_FETCH_ENABLED: 'false', CI: 'true' },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // a group of its own: wrangler starts workerd, and both end together

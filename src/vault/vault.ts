@@ -63,7 +63,7 @@ export class Vault {
       this.#opened.set(sealed, text)
       return text
     } catch (error) {
-      if (error instanceof NotOpened) throw new VaultLocked(`${error.message}. Where that key is lost, clear the vault and enter its values again.`)
+      if (error instanceof NotOpened) throw new VaultLocked(`${error.message}. Where that key is lost, remove what is kept and enter the values again.`)
       throw error
     }
   }

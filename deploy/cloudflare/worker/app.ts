@@ -3,13 +3,13 @@ import { bodyLimit } from 'hono/body-limit'
 import * as z from 'zod'
 import { inWords } from '../../../src/command/words.ts'
 import { ConfigBody } from '../../../src/ways/github/api/config.ts'
-import { Room } from '../../../src/ways/github/in/body.ts'
-import { receive } from '../../../src/ways/github/in/door.ts'
+import { openRooms } from '../../../src/ways/github/in/body.ts'
+import { receive, tellForged } from '../../../src/ways/github/in/door.ts'
 import { issueIn } from '../../../src/ways/github/in/vouch.ts'
-import { invalid, invalidField, Problem } from '../../../src/ways/http/problem.ts'
+import { invalid, invalidField, jsonIn, Problem } from '../../../src/ways/http/problem.ts'
 import { ProcessIssue } from '../../../src/ways/github/in/process-issue.ts'
 import packageFile from '../../../package.json' with { type: 'json' }
-import { BadSettings, readSettings } from './settings.ts'
+import { BadSettings, readSettings, settingsProblems } from './settings.ts'
 import { complain, toolsOf } from './tools.ts'
 import { same } from './same.ts'
 
@@ -18,17 +18,11 @@ interface Bindings {
 }
 type Asked = Context<Bindings>
 
-/** Memory that webhooks may take together before their signature is checked: a Worker has 128 MB. */
-const ROOM_FOR_ORDINARY_BYTES = 16 * 1024 * 1024
-const ROOM_FOR_LARGE_BYTES = 32 * 1024 * 1024
 const MAX_BODY_BYTES = 1024 * 1024
-/** Between two lines of the log about webhooks that nobody signed. */
-const FORGED_MS = 60_000
 
 /** The routes of the Worker. */
 export function app(): Hono<Bindings> {
-  const rooms = { ordinary: new Room(ROOM_FOR_ORDINARY_BYTES), large: new Room(ROOM_FOR_LARGE_BYTES) }
-  let toldAt = -Infinity
+  const [rooms, tell] = [openRooms(), tellForged()]
   const routes = new Hono<Bindings>()
   routes.onError((error, c) => problemAnswer(error, c))
   routes.notFound(() => {
@@ -39,7 +33,7 @@ export function app(): Hono<Bindings> {
     c.json({ name: 'branchline', version: packageFile.version, environment: readSettings(c.env).ENVIRONMENT, links: Object.keys(METHODS) }),
   )
   routes.get('/health', async (c) => {
-    const problems = [...problemsOf(c.env)]
+    const problems = [...settingsProblems(c.env)]
     const [app, containers] =
       problems.length > 0
         ? [undefined, undefined]
@@ -60,10 +54,7 @@ export function app(): Hono<Bindings> {
       record: async (told, event) => c.env.REPOSITORY.getByName(String(event.repository.id)).record(told),
       rooms,
     })
-    if (answer.status === 401 && Date.now() - toldAt > FORGED_MS) {
-      toldAt = Date.now()
-      log.warn({ event: 'github.bad_signature', why: answer.message })
-    }
+    tell(answer, log)
     if (answer.status < 300) return c.json({ success: true, message: answer.message }, answer.status)
     throw new Problem(answer.status, 'Not taken', answer.message, [], answer.status === 503 ? { 'retry-after': '30' } : {})
   })
@@ -142,17 +133,7 @@ const appOf = (c: Asked) => c.env.GITHUB_APP.getByName('app')
 /** What to say of a vault that VAULT_KEY does not open. @throws any other error */
 function lockedOf(error: unknown): string {
   if (!(error instanceof Error && error.name === 'VaultLocked')) throw error
-  return `VAULT_KEY: ${error.message} To clear it: npx branchline config clear, or DELETE /config.`
-}
-
-function problemsOf(env: Env): readonly string[] {
-  try {
-    readSettings(env)
-    return []
-  } catch (error) {
-    if (error instanceof BadSettings) return error.problems
-    throw error
-  }
+  return `VAULT_KEY: ${error.message} To remove it: npx branchline config clear, or DELETE /config.`
 }
 
 /** Whoever runs the service. No page of a browser, which would send no such header by itself. */
@@ -172,14 +153,7 @@ function idIn(text: string): string {
 async function bodyOf<Shape extends z.ZodType>(c: Asked, shape: Shape): Promise<z.infer<Shape>> {
   if (c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase() !== 'application/json')
     throw new Problem(415, 'Not JSON', 'Content-Type: must be application/json')
-  let content: unknown
-  try {
-    content = JSON.parse(await c.req.text())
-  } catch (error) {
-    if (error instanceof Problem) throw error
-    throw invalidField('#', 'is not JSON')
-  }
-  const { data, error } = shape.safeParse(content, { error: inWords })
+  const { data, error } = shape.safeParse(jsonIn(await c.req.text()), { error: inWords })
   if (error !== undefined) throw invalid('body', error)
   return data as z.infer<Shape>
 }

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import * as z from 'zod'
 import type { RepositoryName } from '../../../src/git/github-url.ts'
 import { messageOf } from '../../../src/observe/text.ts'
+import { oneAtATime } from '../../../src/process/one-at-a-time.ts'
 import type { Minted } from '../../../src/ways/github/api/api.ts'
 import { localRuntime } from './local-runtime.ts'
 import { nameOf } from './name.ts'
@@ -37,6 +38,7 @@ const secret = (): string => `${crypto.randomUUID()}${crypto.randomUUID()}`
 
 /** The container of one thread: what it is started with, and the only way to it. */
 export class ContainerObject extends DurableObject<Env> {
+  readonly #once = oneAtATime()
   #tools: Tools | undefined
   #token: { readonly minted: Minted; readonly at: number } | undefined
 
@@ -131,8 +133,10 @@ export class ContainerObject extends DurableObject<Env> {
     return this.#runtime().fetch(request)
   }
 
-  /** A token for its repository alone, with the right to push; taken back when the container is stopped or another one is minted. */
-  async #gitToken(): Promise<string> {
+  /** A token for its repository alone, with the right to push; taken back when the container is stopped or another one is minted. One is minted at a time. */
+  #gitToken = (): Promise<string> => this.#once('token', () => this.#mintedToken())
+
+  async #mintedToken(): Promise<string> {
     const repository = this.#kv.get<RepositoryName>('repository')
     if (repository === undefined) throw new Error('this container has not been started')
     const known = this.#token

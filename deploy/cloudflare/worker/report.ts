@@ -1,6 +1,6 @@
 import type { JobReport } from '../../../src/command/job.ts'
-import type { Code } from '../../../src/command/result.ts'
-import type { StoredJob } from './stored-job.ts'
+import type { Code, Result } from '../../../src/command/result.ts'
+import { StoredResult, type StoredJob } from './stored-job.ts'
 
 /** How a command ended that no container could carry out. */
 export const reportOf = ({ command: { sessionId, commandId } }: StoredJob, code: Code, error: string): JobReport => ({
@@ -19,21 +19,23 @@ function cut<Entry>(all: readonly Entry[]): Entry[] {
   return all.filter((each) => (room -= JSON.stringify(each).length) >= 0)
 }
 
+/** As much of each text and list of a result as there is room for. */
+const cutResult = (result: Result): Result =>
+  StoredResult.parse(
+    Object.fromEntries(
+      Object.entries(result).map(([name, value]: [string, unknown]) => [
+        name,
+        typeof value === 'string' ? value.slice(0, MAX_TEXT) : Array.isArray(value) ? cut(value) : value,
+      ]),
+    ),
+  )
+
 /** A report as it is kept: a row of the object's database may be 2 MB. */
-export const bounded = (report: JobReport): JobReport => {
-  const { result } = report
-  return {
-    ...report,
-    files: cut(report.files),
-    subjects: cut(report.subjects),
-    unresolved: cut(report.unresolved),
-    result: {
-      ...result,
-      summary: result.summary.slice(0, MAX_TEXT),
-      ...(result.error === undefined ? {} : { error: result.error.slice(0, MAX_TEXT) }),
-      ...(result.filesChanged === undefined ? {} : { filesChanged: cut(result.filesChanged) }),
-      ...(result.skipped === undefined ? {} : { skipped: cut(result.skipped) }),
-      ...(result.conflicts === undefined ? {} : { conflicts: cut(result.conflicts) }),
-    },
-  }
-}
+export const bounded = (report: JobReport): JobReport => ({
+  ...report,
+  result: cutResult(report.result),
+  ...(report.push === undefined ? {} : { push: cutResult(report.push) }),
+  files: cut(report.files),
+  subjects: cut(report.subjects),
+  unresolved: cut(report.unresolved),
+})

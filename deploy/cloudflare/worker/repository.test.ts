@@ -172,8 +172,16 @@ describe('a job', () => {
       await jobs.accept(command('a', { context: { branch: 'ma]in' } }), reply('a'), 1)
       const [job] = jobs.open('issue-7')
       const many = Array.from({ length: 30_000 }, (_, at) => `${'x'.repeat(300)}-${at}`)
-      const result = { ...report('a').result, summary: 'x'.repeat(5_000_000), filesChanged: many, code: 'of_a_newer_one' }
-      if (job !== undefined) jobs.end(job, { ...report('a'), files: many, subjects: many, unresolved: many, result } as unknown as JobReport, 2)
+      const result = {
+        ...report('a').result,
+        summary: 'x'.repeat(5_000_000),
+        filesChanged: many,
+        pageErrors: many,
+        question: 'x'.repeat(5_000_000),
+        code: 'of_a_newer_one',
+      }
+      const push = { ...report('a').result, error: 'x'.repeat(5_000_000) }
+      if (job !== undefined) jobs.end(job, { ...report('a'), files: many, subjects: many, unresolved: many, result, push } as unknown as JobReport, 2)
       expect(jobs.find('a')?.result?.summary.length).toBeLessThan(200_000)
       expect(deliveries.due(10).map(({ read }) => read().result.success)).toEqual([true])
     })

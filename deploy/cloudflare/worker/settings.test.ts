@@ -1,17 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { BadSettings, readSettings } from './settings.ts'
+import { readSettings, settingsProblems } from './settings.ts'
 
 const VAULT_KEY = '3q2+7wQhcB1l9vYk0aX5mZr8sT4uN6pC2eJ7gH1iK0o='
 const right = { API_TOKEN: 'a-token-of-some-length', VAULT_KEY, ANTHROPIC_API_KEY: 'sk-ant-1' }
-const problemsOf = (env: object): readonly string[] => {
-  try {
-    readSettings(env)
-    return []
-  } catch (error) {
-    if (error instanceof BadSettings) return error.problems
-    throw error
-  }
-}
 
 describe('settings', () => {
   it('have defaults', () => {
@@ -24,7 +15,7 @@ describe('settings', () => {
   })
 
   it('say everything that is wrong at once, by the name of the variable', () => {
-    expect(problemsOf({ API_TOKEN: 'short', MAX_CONTAINERS: 'many', MAX_COST_USD: 'free', ENVIRONMENT: 'test', GITHUB_API_URL: 'x' })).toEqual([
+    expect(settingsProblems({ API_TOKEN: 'short', MAX_CONTAINERS: 'many', MAX_COST_USD: 'free', ENVIRONMENT: 'test', GITHUB_API_URL: 'x' })).toEqual([
       expect.stringMatching(/^ENVIRONMENT: must be development, staging or production/),
       expect.stringMatching(/^API_TOKEN: must be at least 16 characters/),
       expect.stringMatching(/^VAULT_KEY: must be set/),
@@ -36,10 +27,10 @@ describe('settings', () => {
   })
 
   it('take one credential of the model, or none in simulation', () => {
-    expect(problemsOf({ ...right, CLAUDE_CODE_OAUTH_TOKEN: 'x' })).toEqual([expect.stringContaining('only one')])
+    expect(settingsProblems({ ...right, CLAUDE_CODE_OAUTH_TOKEN: 'x' })).toEqual([expect.stringContaining('only one')])
     const { ANTHROPIC_API_KEY: _, ...without } = right
-    expect(problemsOf(without)).toHaveLength(1)
-    expect(problemsOf({ ...without, SIMULATION: 'true' })).toEqual([])
+    expect(settingsProblems(without)).toHaveLength(1)
+    expect(settingsProblems({ ...without, SIMULATION: 'true' })).toEqual([])
   })
 
   it('hand on to containers what is meant for them, and no secret', () => {

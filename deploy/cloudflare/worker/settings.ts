@@ -86,3 +86,14 @@ export function readSettings(env: object): Settings {
     passedOn: Object.fromEntries(PASSED_ON.flatMap((each) => (given[each] === undefined ? [] : [[each, String(given[each])]]))),
   }
 }
+
+/** Everything that is wrong with them. */
+export function settingsProblems(env: object): readonly string[] {
+  try {
+    readSettings(env)
+    return []
+  } catch (error) {
+    if (error instanceof BadSettings) return error.problems
+    throw error
+  }
+}

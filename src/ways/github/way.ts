@@ -6,21 +6,14 @@ import { failpoint } from '../../observe/failpoint.ts'
 import { Looking } from '../../observe/looking.ts'
 import { messageOf } from '../../observe/text.ts'
 import { readApp } from './api/app.ts'
-import { Room } from './in/body.ts'
+import { openRooms } from './in/body.ts'
 import { deliver } from './out/deliver.ts'
 import type { Desk } from './desk.ts'
-import { receive, type Answer, type Household, type Options } from './in/door.ts'
+import { receive, tellForged, type Answer, type Household, type Options } from './in/door.ts'
 import { Intake } from './in/intake.ts'
 import { findMissed } from './in/missed.ts'
 import { issueIn, vouch, type Vouched } from './in/vouch.ts'
 import type { Vault } from '../../vault/vault.ts'
-
-/** Memory that webhooks may take together before their signature is checked, in bytes: ordinary ones, and those that are larger. */
-const ROOM_FOR_ORDINARY_BYTES = 16 * 1024 * 1024
-const ROOM_FOR_LARGE_BYTES = 32 * 1024 * 1024
-
-/** Between two lines of the log about webhooks that nobody signed. */
-const FORGED_MS = 60_000
 
 interface GitHubWayOptions {
   /** How often the delivery log is looked through, in ms; 0: at the start alone. */
@@ -36,7 +29,7 @@ export class GitHubWay implements AsyncDisposable {
   readonly #intake: Intake
   readonly #missed: Looking
   readonly #unfinished: GitHubWayOptions['unfinished']
-  #toldAt = -Infinity
+  readonly #tellForged = tellForged()
 
   constructor(desk: Desk, vault: Vault, { missedMs, unfinished }: GitHubWayOptions) {
     this.#desk = desk
@@ -45,7 +38,7 @@ export class GitHubWay implements AsyncDisposable {
     this.#household = {
       secrets: async () => (await readApp(vault))?.webhookSecrets,
       record: (told) => desk.journal.inbox.put(told),
-      rooms: { ordinary: new Room(ROOM_FOR_ORDINARY_BYTES), large: new Room(ROOM_FOR_LARGE_BYTES) },
+      rooms: openRooms(),
     }
     const { api, journal, log } = desk
     let since = 0
@@ -70,18 +63,11 @@ export class GitHubWay implements AsyncDisposable {
   /** Takes a webhook in. */
   async receive(request: Request): Promise<Answer> {
     const answer = await receive(request, this.#household)
-    if (answer.status === 401) this.#tellForged(answer.message)
+    this.#tellForged(answer, this.#desk.log)
     if (answer.recorded !== true) return answer
     await failpoint('github.recorded')
     this.#intake.ring()
     return answer
-  }
-
-  /** Where the secret is a wrong one, all are refused; forged ones come in floods. */
-  #tellForged(why: string): void {
-    if (performance.now() - this.#toldAt < FORGED_MS) return
-    this.#toldAt = performance.now()
-    this.#desk.log.warn({ event: 'github.bad_signature', why })
   }
 
   /** An issue for which somebody else vouches than its signature; `undefined` where it is none. Nothing is recorded before `record`. */

@@ -1,33 +1,31 @@
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import type { Context, Hono } from 'hono'
 import * as z from 'zod'
-import { CommandId } from '../../command/ids.ts'
 import type { Callers } from './access.ts'
 import type { Route } from './route.ts'
 
-/** The routes that other agents may use, by what they are called there, and what a client may expect of each. */
-const VERBS = {
-  execute: 'execute',
-  init: 'init',
-  getCommand: 'get_command',
-  getStatus: 'get_status',
-  listThreads: 'list_threads',
-  getHistory: 'get_history',
-  getDiff: 'get_diff',
-  getCheckpoints: 'get_checkpoints',
-  getFiles: 'get_files',
-  getCosts: 'get_costs',
-  getPreview: 'get_preview',
-  startPreview: 'start_preview',
-  undo: 'undo',
-  restore: 'restore',
-  interrupt: 'interrupt',
-  push: 'push',
-  openPullRequest: 'open_pull_request',
-} as const satisfies Readonly<Record<string, string>>
-type Verb = keyof typeof VERBS
-
-const isVerb = (operationId: string): operationId is Verb => Object.hasOwn(VERBS, operationId)
+/** The routes that other agents may use. */
+const VERBS: ReadonlySet<string> = new Set([
+  'execute',
+  'init',
+  'getCommand',
+  'getStatus',
+  'listThreads',
+  'getHistory',
+  'getDiff',
+  'getCheckpoints',
+  'getFiles',
+  'getCosts',
+  'getPreview',
+  'startPreview',
+  'undo',
+  'restore',
+  'interrupt',
+  'push',
+  'openPullRequest',
+])
+/** As tools are called: `get_status`. */
+const nameOf = (operationId: string): string => operationId.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** How long `wait_for_result` waits at most, in seconds: clients give up after sixty. */
 const LONGEST_WAIT_S = 45
@@ -52,7 +50,9 @@ export type Mcp = (c: Context) => Promise<Response>
  * the route itself, so that whoever calls may do what the token allows there, and is told the same.
  */
 export function mcp(app: Hono, routes: readonly Route[], callers: Callers, version: string): Mcp {
-  const tools = routes.flatMap((route): Tool[] => (isVerb(route.operationId) ? [{ name: VERBS[route.operationId], route, input: inputOf(route) }] : []))
+  const tools = routes
+    .filter(({ operationId }) => VERBS.has(operationId))
+    .map((route): Tool => ({ name: nameOf(route.operationId), route, input: inputOf(route) }))
   return async ({ req: { raw: request }, env }) => {
     callers.identify(request.headers.get('authorization') ?? undefined)
     const ask = async (path: string, method: string, body?: unknown): Promise<Response> => {
@@ -76,15 +76,17 @@ function serverOf(tools: readonly Tool[], ask: Ask, version: string): McpServer 
       { description: `${route.summary}.`, inputSchema: input, annotations: { readOnlyHint: route.method === 'GET', openWorldHint: false } },
       async (given) => toldOf(await ask(pathOf(route, given), route.method, bodyOf(route, given))),
     )
-  const waiting = { commandId: CommandId, seconds: z.number().min(1).max(LONGEST_WAIT_S).default(30).describe('How long to wait for it.') }
+  const looked = tools.find(({ name }) => name === 'get_command')
+  if (looked === undefined) return server
+  const waiting = { seconds: z.number().min(1).max(LONGEST_WAIT_S).default(30).describe('How long to wait for it.') }
   const description = 'Wait for the result of a command; without one in time it answers how the command stands, and can be called again.'
   server.registerTool(
     'wait_for_result',
-    { description, inputSchema: z.object(waiting), annotations: { readOnlyHint: true, openWorldHint: false } },
-    async ({ commandId, seconds }) => {
-      const until = performance.now() + seconds * 1000
+    { description, inputSchema: looked.input.extend(waiting), annotations: { readOnlyHint: true, openWorldHint: false } },
+    async ({ seconds, ...given }) => {
+      const until = performance.now() + waiting.seconds.parse(seconds) * 1000
       for (;;) {
-        const answer = await ask(`/api/commands/${encodeURIComponent(commandId)}`, 'GET')
+        const answer = await ask(pathOf(looked.route, given), 'GET')
         if (!answer.ok || performance.now() > until || Ended.safeParse(await answer.clone().json()).success) return toldOf(answer)
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
       }
@@ -123,5 +125,6 @@ function bodyOf({ method, body }: Route, given: Given): unknown {
 /** What a route answered; a refusal is an error of the tool, in its own words. */
 async function toldOf(answer: Response) {
   const text = await answer.text()
-  return { content: [{ type: 'text' as const, text }], isError: !answer.ok, ...(answer.ok ? { structuredContent: JSON.parse(text) } : {}) }
+  const isStructured = answer.ok && answer.headers.get('content-type')?.startsWith('application/json') === true // not so the content of a file
+  return { content: [{ type: 'text' as const, text }], isError: !answer.ok, ...(isStructured ? { structuredContent: JSON.parse(text) } : {}) }
 }

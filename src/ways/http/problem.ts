@@ -58,3 +58,15 @@ function pointer(where: 'body' | 'path' | 'query', path: readonly PropertyKey[])
   if (where !== 'body') return steps.join('.')
   return steps.length === 0 ? '#' : `#/${steps.join('/')}`
 }
+
+/** A body as JSON; none at all is an empty object. @throws Problem 400 */
+export function jsonIn(text: string): unknown {
+  if (text.trim() === '') return {}
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Problem(400, 'The request is not valid', `body: is not JSON (${error instanceof Error ? error.message.slice(0, 200) : ''})`, [
+      { pointer: '#', detail: 'must be JSON' },
+    ])
+  }
+}

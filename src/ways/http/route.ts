@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import * as z from 'zod'
 import type { Caller, Role } from './access.ts'
-import { Problem } from './problem.ts'
+import { jsonIn, Problem } from './problem.ts'
 import { parsed } from './requests.ts'
 
 interface Input<Path extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> {
@@ -59,7 +59,7 @@ export function route<Path extends z.ZodType = typeof NOTHING, Query extends z.Z
       serve({
         path: parsed('path', path, c.req.param()) as z.infer<Path>, // oxlint-disable-line typescript/no-unsafe-type-assertion -- `path` is Path or, where there is none, its default
         query: parsed('query', query, singleValues(c)) as z.infer<Query>, // oxlint-disable-line typescript/no-unsafe-type-assertion -- as above
-        body: (body === undefined ? {} : parsed('body', body, await jsonBody(c))) as z.infer<Body>, // oxlint-disable-line typescript/no-unsafe-type-assertion -- as above
+        body: (body === undefined ? {} : parsed('body', body, jsonIn(await c.req.text()))) as z.infer<Body>, // oxlint-disable-line typescript/no-unsafe-type-assertion -- as above
         caller,
         c,
       }),
@@ -74,17 +74,4 @@ function singleValues(c: Context): Record<string, string> {
       return [name, values[0] ?? '']
     }),
   )
-}
-
-/** The body as JSON; none at all is an empty object. */
-async function jsonBody(c: Context): Promise<unknown> {
-  const text = await c.req.text()
-  if (text.trim() === '') return {}
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new Problem(400, 'The request is not valid', `body: is not JSON (${error instanceof Error ? error.message.slice(0, 200) : ''})`, [
-      { pointer: '#', detail: 'must be JSON' },
-    ])
-  }
 }

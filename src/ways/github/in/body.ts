@@ -14,6 +14,17 @@ export class Room {
   }
 }
 
+/** Memory that webhooks may take together before their signature is checked, in bytes: ordinary ones, and those that are larger. A Worker has 128 MB. */
+const ORDINARY_BYTES = 16 * 1024 * 1024
+const LARGE_BYTES = 32 * 1024 * 1024
+
+/** Forged bodies that are large keep out no ordinary one. */
+export interface Rooms {
+  readonly ordinary: Room
+  readonly large: Room
+}
+export const openRooms = (): Rooms => ({ ordinary: new Room(ORDINARY_BYTES), large: new Room(LARGE_BYTES) })
+
 export type Body =
   | ({ readonly kind: 'whole'; readonly bytes: Uint8Array<ArrayBuffer> } & Disposable)
   | { readonly kind: 'too large' | 'too slow' | 'no room' | 'cut off' }

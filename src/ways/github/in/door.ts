@@ -1,5 +1,6 @@
 import type { Told } from '../../../journal/journal.ts'
-import { readBody, type Room } from './body.ts'
+import type { Log } from '../desk.ts'
+import { readBody, type Rooms } from './body.ts'
 import { lineOf, meaningOf, readEvent, type GitHubEvent } from './event.ts'
 import { isSigned } from './signature.ts'
 
@@ -9,6 +10,8 @@ const MAX_BYTES = 25 * 1024 * 1024
 const RECEIVE_MS = 10_000
 /** An issue and its comment, with room to spare. */
 const ORDINARY_BYTES = 512 * 1024
+/** Between two lines of the log about webhooks that nobody signed. */
+const FORGED_MS = 60_000
 
 /** What stands behind the door. */
 export interface Household {
@@ -16,8 +19,7 @@ export interface Household {
   readonly secrets: () => Promise<readonly string[] | undefined>
   /** Keeps what was told, durably, or knows it already. */
   readonly record: (told: Told, event: GitHubEvent) => Promise<'done' | 'duplicate' | 'lost'>
-  /** Forged bodies that are large keep out no ordinary one. */
-  readonly rooms: { readonly ordinary: Room; readonly large: Room }
+  readonly rooms: Rooms
 }
 
 export interface Answer {
@@ -25,6 +27,16 @@ export interface Answer {
   readonly message: string
   /** There is something to deal with. */
   readonly recorded?: true
+}
+
+/** Tells of webhooks that nobody signed, now and then: where the secret is a wrong one, all are refused; forged ones come in floods. */
+export function tellForged(): (answer: Answer, log: Log) => void {
+  let toldAt = -Infinity
+  return ({ status, message }, log) => {
+    if (status !== 401 || Date.now() - toldAt < FORGED_MS) return
+    toldAt = Date.now()
+    log.warn({ event: 'github.bad_signature', why: message })
+  }
 }
 
 /** What is kept of a delivery. */
