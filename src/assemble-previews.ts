@@ -36,6 +36,8 @@ export interface Showing extends AsyncDisposable {
   readonly access: Access | undefined
   /** `http://localhost:4321`, where previews are shown. */
   readonly url: string | undefined
+  /** Where previews are, as a content security policy names it. */
+  readonly origins: string | undefined
   /** What the gateway finds previews by, once there is an engine that knows them. */
   find: (label: string | undefined) => Promise<Target | undefined>
 }
@@ -74,6 +76,7 @@ export async function assemblePreviews(config: Config, { own, journal, log, ...s
     previews,
     rules,
     access,
+    origins: port === undefined ? undefined : domain === undefined ? `http://*.localhost:${port}` : `https://*.${domain}`,
     url: port === undefined ? undefined : `http://localhost:${port}/`,
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   })

@@ -35,6 +35,7 @@ import { isLocal, peerUser, type Connection } from './process/peer.ts'
 import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
+import { makeConsole, type Console } from './ways/http/console.ts'
 import { readCallers } from './ways/http/access.ts'
 import { PictureLinks } from './ways/http/picture-links.ts'
 import { listen } from './ways/http/server.ts'
@@ -198,6 +199,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       .map((each) => each.trim())
       .filter((each) => each !== '')
   const allowed = list(config.ALLOWED_HOSTS)
+  let made: Promise<Console> | undefined
   const app = httpApp(
     {
       engine,
@@ -210,6 +212,8 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       github: { ...github, vault, issues, keepSecret: (value) => secrets.keep(value), setUp },
       previewLink: showing.access?.link.bind(showing.access),
       pictureLinks,
+      console: () => (made ??= makeConsole()),
+      previewOrigins: showing.origins,
       stopping: stopping.signal,
     },
     callers,

@@ -137,6 +137,16 @@ export const Health = z
     simulated: z.boolean(),
   })
   .meta({ id: 'Health' })
+export const Me = z
+  .object({
+    name: z.string(),
+    role: z.enum(['view', 'work', 'administer']),
+    clientId: z.string(),
+    userId: z.string(),
+    projectId: z.string(),
+    simulated: z.boolean(),
+  })
+  .meta({ id: 'Me' })
 export const Root = z.object({ name: z.string(), version: z.string(), links: z.record(z.string(), z.string()) }).meta({ id: 'Root' })
 export const ProblemAnswer = z
   .object({

@@ -7,6 +7,7 @@ import type { Tools } from '../../engine/tools.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { requireReach, type Caller } from './access.ts'
+import type { Console } from './console.ts'
 import type { Jobs } from './jobs.ts'
 import type { PictureLinks } from './picture-links.ts'
 import { Problem } from './problem.ts'
@@ -52,6 +53,10 @@ export interface Desk {
   readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
   /** Links to pictures; `undefined` where nobody but callers of this API sees them. */
   readonly pictureLinks: PictureLinks | undefined
+  /** The web console; made when it is first asked for. */
+  readonly console: () => Promise<Console>
+  /** Where previews are, as a content security policy names it; `undefined` where there are none. */
+  readonly previewOrigins: string | undefined
   /** Aborts when the service stops: open requests and streams end. */
   readonly stopping: AbortSignal
 }

@@ -1,0 +1,42 @@
+import { useEffect, useState } from 'preact/hooks'
+import { Api, Refused } from './api.ts'
+import { SignIn } from './sign-in.tsx'
+import { Work } from './work.tsx'
+
+/** Where this tab keeps its token; closing the tab forgets it. */
+const TOKEN = 'branchline token'
+
+/** Signs in, without a token where the service asks for none. */
+export function App() {
+  const [api, setApi] = useState<Api>()
+  const [problem, setProblem] = useState<string>()
+  const [asks, setAsks] = useState(false)
+
+  const signIn = async (token: string): Promise<void> => {
+    try {
+      setApi(await Api.signIn(token))
+      setProblem(undefined)
+      if (token !== '') sessionStorage.setItem(TOKEN, token)
+    } catch (error) {
+      const unknown = error instanceof Refused && error.status === 401
+      setAsks(unknown)
+      if (!unknown) setProblem(error instanceof Refused ? error.message : 'The service cannot be reached.')
+      else if (token !== '') setProblem('This token is not known here.')
+    }
+  }
+  const signOut = (): void => {
+    sessionStorage.removeItem(TOKEN)
+    setApi(undefined)
+    void signIn('')
+  }
+  useEffect(() => void signIn(sessionStorage.getItem(TOKEN) ?? ''), [])
+
+  if (api !== undefined) return <Work api={api} signOut={sessionStorage.getItem(TOKEN) === null ? undefined : signOut} />
+  if (asks) return <SignIn problem={problem} signIn={signIn} />
+  return (
+    <main class="alone">
+      <p role="status">{problem ?? 'Opening …'}</p>
+      {problem !== undefined && <button onClick={() => void signIn(sessionStorage.getItem(TOKEN) ?? '')}>Try again</button>}
+    </main>
+  )
+}
