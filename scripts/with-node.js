@@ -16,9 +16,11 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
@@ -157,8 +159,19 @@ function isAlive(path) {
   }
 }
 
+/** The web console, for browsers: made of its sources whenever those are newer. */
+function makeConsole(node) {
+  const sources = join(root, 'src', 'console')
+  const made = join(root, 'node_modules', '.branchline-console')
+  const newest = existsSync(sources) ? Math.max(...readdirSync(sources).map((name) => statSync(join(sources, name)).mtimeMs)) : 0
+  if (existsSync(made) && statSync(made).mtimeMs > newest) return
+  const { status } = spawnSync(node, [join(root, 'scripts', 'make-console.ts')], { cwd: root, stdio: ['ignore', 2, 2] })
+  if (status !== 0) say('the web console could not be made; everything else works')
+}
+
 const node = findNode()
 install(node)
+makeConsole(node)
 const env = { ...process.env, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.compile-cache'), npm_execpath: npmCli() }
 const argv = [node, ...args]
 // Where it can, this process becomes the other one, so that signals have one place to go.

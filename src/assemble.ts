@@ -35,7 +35,7 @@ import { isLocal, peerUser, type Connection } from './process/peer.ts'
 import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
-import { makeConsole, type Console } from './ways/http/console.ts'
+import { readConsole, type Console } from './ways/http/console.ts'
 import { readCallers } from './ways/http/access.ts'
 import { PictureLinks } from './ways/http/picture-links.ts'
 import { listen } from './ways/http/server.ts'
@@ -199,7 +199,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       .map((each) => each.trim())
       .filter((each) => each !== '')
   const allowed = list(config.ALLOWED_HOSTS)
-  let made: Promise<Console> | undefined
+  let made: Promise<Console | undefined> | undefined
   const app = httpApp(
     {
       engine,
@@ -212,7 +212,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       github: { ...github, vault, issues, keepSecret: (value) => secrets.keep(value), setUp },
       previewLink: showing.access?.link.bind(showing.access),
       pictureLinks,
-      console: () => (made ??= makeConsole()),
+      console: () => (made ??= readConsole()),
       previewOrigins: showing.origins,
       stopping: stopping.signal,
     },

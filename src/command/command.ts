@@ -136,6 +136,8 @@ export interface Command {
   readonly mode: 'execute' | 'plan'
   readonly delivery: 'interrupt' | 'queue' | 'steer'
   readonly userEmail?: string | undefined
+  /** Who sent it, as the service knows them: the name of a token. */
+  readonly author?: string | undefined
   readonly context?: z.infer<typeof Context> | undefined
   readonly repoUrl?: string | undefined
   readonly maxCostUsd?: number | undefined

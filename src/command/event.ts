@@ -16,7 +16,14 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 /** What happened in a thread, for watching; nothing is decided by it. */
 export const RunEvent = z
   .discriminatedUnion('type', [
-    event('command.accepted', { instruction: z.string(), commandType: z.string() }).describe('A message was recorded.'),
+    event('command.accepted', {
+      instruction: z.string().describe('Cut at 20,000 characters.'),
+      commandType: z.string(),
+      mode: z.string().optional(),
+      delivery: z.string().optional(),
+      author: z.string().optional().describe('Who sent it, by the name of the token.'),
+      attachments: z.array(z.string()).optional().describe('Their names.'),
+    }).describe('A message was recorded.'),
     event('run.started', { attempt: z.int() }).describe('Its turn has come.'),
     event('workspace.ready', { branch: z.string() }).describe('Its branch and work tree are there; the agent may act.'),
     event('plan.changed', { items: z.array(z.object({ text: z.string(), state: z.enum(['pending', 'in_progress', 'completed']) })) }).describe(
@@ -34,7 +41,14 @@ export const RunEvent = z
     event('progress', { text: z.string() }).describe('A long step goes on: a clone, an install, a retry that waits.'),
     event('cost.counted', { costUsd: z.number(), totalCostUsd: z.number() }).describe('What the command has cost by now, over all attempts; and its thread.'),
     event('question.asked', { question: z.string() }).describe('The agent wants to know something.'),
-    event('run.ended', { success: z.boolean(), code: z.string().optional(), summary: z.string() }).describe('The command has its result.'),
+    event('run.ended', {
+      success: z.boolean(),
+      code: z.string().optional(),
+      summary: z.string(),
+      error: z.string().optional().describe('Why it failed, for a person.'),
+      pushed: z.boolean().optional(),
+      pictures: z.array(z.string()).optional().describe('Pages before and after the run: paths of PNGs in this API.'),
+    }).describe('The command has its result.'),
     event('gap', { from: z.string(), to: z.string() }).describe('Events between these two ids are no longer kept.'),
   ])
   .meta({ id: 'RunEvent' })

@@ -4,6 +4,7 @@ import * as z from 'zod'
 export const Code = z.enum([
   'interrupted', // a newer message, or the user, stopped the run
   'superseded', // a newer message took this one's text along before it had begun
+  'withdrawn', // it was taken back before it had begun
   'timeout', // no sign of life from the agent, or over the longest time a run may take
   'budget', // over what the command, its thread or its user's day may cost
   'rate_limited', // the model's limit lasts longer than this command may wait

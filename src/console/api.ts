@@ -8,7 +8,19 @@ export interface Me {
   readonly clientId: string
   readonly userId: string
   readonly projectId: string
+  /** The only thread that may be seen, where a link leads to one. */
+  readonly threadId?: string
   readonly simulated: boolean
+  readonly repository: { readonly begun: boolean; readonly url?: string }
+  /** Without tokens everybody on this machine may do everything. */
+  readonly open: boolean
+}
+
+export interface Tokens {
+  readonly input: number
+  readonly output: number
+  readonly cacheRead: number
+  readonly cacheWrite: number
 }
 
 export interface ThreadSummary {
@@ -16,6 +28,7 @@ export interface ThreadSummary {
   readonly branch: string
   readonly lastActiveAt: string
   readonly costUsd: number
+  readonly tokens: Tokens
   readonly state: 'idle' | 'running' | 'waiting'
 }
 
@@ -29,12 +42,53 @@ export interface Preview {
 export interface Status extends ThreadSummary {
   readonly changedFiles: readonly string[]
   readonly preview: Preview
+  readonly base?: string
+  readonly lastCommit?: string
+  readonly origin?: string
+  readonly pushedCommit?: string
+  readonly pullRequestUrl?: string
 }
 
 export interface Diff {
   readonly files: readonly string[]
   readonly patch: string
   readonly cut: boolean
+}
+
+export interface Checkpoint {
+  readonly commit: string
+  readonly subject: string
+  readonly at: string
+  readonly outcome?: string
+  readonly restores?: string
+}
+
+export interface Checkpoints {
+  readonly base?: string
+  readonly checkpoints: readonly Checkpoint[]
+  readonly steps: readonly Checkpoint[]
+}
+
+export interface Costs {
+  readonly days: readonly { readonly day: string; readonly costUsd: number; readonly tokens: Tokens; readonly requests: number }[]
+  readonly limits: { readonly commandUsd?: number; readonly threadUsd?: number; readonly dayUsd?: number }
+}
+
+export interface Attachment {
+  readonly name: string
+  readonly mediaType: string
+  /** base64 */
+  readonly data: string
+}
+
+export type Delivery = 'interrupt' | 'queue' | 'steer'
+
+export interface Wish {
+  readonly instruction: string
+  readonly delivery: Delivery
+  readonly mode: 'execute' | 'plan'
+  readonly attachments: readonly Attachment[]
+  readonly repoUrl?: string | undefined
 }
 
 /** The service did not accept a request; the message is for a person. */
@@ -47,10 +101,15 @@ export class Refused extends Error {
   }
 }
 
+/** What a person is told of a request that did not go well. */
+export const told = (error: unknown): string => (error instanceof Refused ? error.message : 'The service cannot be reached. Try again in a moment.')
+
 const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 10_000
 /** The service says every fifteen seconds that it is there. */
 const SILENT_MS = 40_000
+/** Events that arrive together are shown together: more often nobody sees it. */
+const TOGETHER_MS = 16
 
 /** The HTTP API of the service, for one workspace. */
 export class Api {
@@ -71,22 +130,47 @@ export class Api {
     return (await this.#get<{ readonly threads: readonly ThreadSummary[] }>(`/api/threads/${this.#user}?limit=200&${this.#project}`)).threads
   }
 
-  async status(threadId: string): Promise<Status> {
+  status(threadId: string): Promise<Status> {
     return this.#get(`/api/status/${this.#user}/${encodeURIComponent(threadId)}?${this.#project}`)
   }
 
-  async diff(threadId: string): Promise<Diff> {
-    return this.#get(this.#thread(threadId, 'diff'))
+  /** What the thread has changed, or what lies between two of its checkpoints. */
+  diff(threadId: string, between: { readonly from?: string | undefined; readonly to?: string | undefined } = {}): Promise<Diff> {
+    const query = Object.entries(between).flatMap(([name, value]) => (value === undefined ? [] : [`&${name}=${encodeURIComponent(value)}`]))
+    return this.#get(`${this.#thread(threadId, 'diff')}${query.join('')}`)
+  }
+
+  checkpoints(threadId: string): Promise<Checkpoints> {
+    return this.#get(this.#thread(threadId, 'checkpoints'))
+  }
+
+  costs(): Promise<Costs> {
+    return this.#get(`/api/costs/${this.#user}?days=31`)
   }
 
   /** Hands a message in; recorded when it returns. */
-  async send(threadId: string, instruction: string, delivery: 'interrupt' | 'queue' | 'steer', mode: 'execute' | 'plan'): Promise<void> {
+  async send(threadId: string, { repoUrl, ...wish }: Wish): Promise<void> {
     const { clientId, userId, projectId } = this.me
-    await this.#post('/api/execute', { clientId, userId, projectId, threadId, instruction, delivery, mode, wait: false })
+    await this.#post('/api/execute', { clientId, userId, projectId, threadId, ...wish, ...(repoUrl === undefined ? {} : { repoUrl }), wait: false })
+  }
+
+  /** Takes a message back that waits. Answers its text. */
+  async withdraw(commandId: string): Promise<string> {
+    const answer = await request(this.#command(commandId), this.#token, { method: 'DELETE' })
+    return (await json<{ readonly instruction: string }>(answer)).instruction
+  }
+
+  /** A message that waits is next, and interrupts what runs. */
+  async hurry(commandId: string): Promise<void> {
+    await request(this.#command(commandId, '/now'), this.#token, { method: 'POST' })
   }
 
   async act(threadId: string, verb: 'interrupt' | 'undo' | 'push' | 'preview/start' | 'preview/restart'): Promise<void> {
     await this.#post(this.#thread(threadId, verb), verb === 'undo' || verb === 'push' ? { wait: false } : {})
+  }
+
+  async restore(threadId: string, checkpoint: string): Promise<void> {
+    await this.#post(this.#thread(threadId, 'restore'), { checkpoint, wait: false })
   }
 
   /** Pushes the thread and opens its pull request, or finds it. Answers its address. */
@@ -94,8 +178,23 @@ export class Api {
     return (await json<{ readonly pullRequestUrl: string }>(await this.#post(this.#thread(threadId, 'pull-request'), {}))).pullRequestUrl
   }
 
-  /** What happens in a thread, from its beginning on; a lost connection is taken up where it broke off, and told of. */
-  async watch(threadId: string, hear: (event: RunEvent) => void, connected: (is: boolean) => void, stop: AbortSignal): Promise<void> {
+  /** A way into the preview that holds for a while, where it is not open to everybody who reaches it. */
+  async previewLink(threadId: string): Promise<string> {
+    return (await json<{ readonly url: string }>(await this.#post(this.#thread(threadId, 'preview/link'), {}))).url
+  }
+
+  /** A picture, as an address that this page alone knows. */
+  async picture(path: string): Promise<string> {
+    return URL.createObjectURL(await (await request(path, this.#token)).blob())
+  }
+
+  /**
+   * What happens in a thread, from its beginning on, as much at once as has come; a lost connection is taken up where it broke off, and
+   * told of.
+   */
+  async watch(threadId: string, hear: (events: readonly RunEvent[]) => void, connected: (is: boolean) => void, stop: AbortSignal): Promise<void> {
+    const heard: RunEvent[] = []
+    const tell = (): void => hear(heard.splice(0))
     let last: string | undefined
     let wait = FIRST_WAIT_MS
     while (!stop.aborted) {
@@ -103,9 +202,9 @@ export class Api {
         for await (const event of this.#stream(threadId, last, stop)) {
           connected(true)
           wait = FIRST_WAIT_MS
-          if (event === undefined) continue
+          if (event === undefined || stop.aborted) continue
           last = event.id
-          hear(event)
+          if (heard.push(event) === 1) setTimeout(tell, TOGETHER_MS)
         }
       } catch (error) {
         if (error instanceof Refused && error.status < 500 && error.status !== 404) throw error
@@ -153,6 +252,11 @@ export class Api {
   }
 
   #thread = (threadId: string, verb: string): string => `/api/threads/${this.#user}/${encodeURIComponent(threadId)}/${verb}?${this.#project}`
+
+  #command(commandId: string, verb = ''): string {
+    const { clientId, userId, projectId } = this.me
+    return `/api/commands/${encodeURIComponent(commandId)}${verb}?${new URLSearchParams({ clientId, userId, projectId }).toString()}`
+  }
 
   async #get<Answer>(path: string): Promise<Answer> {
     return json(await request(path, this.#token))

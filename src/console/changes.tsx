@@ -1,14 +1,23 @@
+import parseDiff, { type Change, type File } from 'parse-diff'
 import { useEffect, useState } from 'preact/hooks'
 import type { Diff } from './api.ts'
+import type { Remark } from './draft.ts'
+import { visible } from './text.ts'
 
 interface Props {
   readonly load: () => Promise<Diff>
   /** Whenever it is another one, the changes are asked for anew. */
-  readonly version: number
+  readonly version: string
+  /** What is compared, where that is not all that the thread has done; and back to that. */
+  readonly shown: { readonly title: string; readonly back: () => void } | undefined
+  readonly remark: ((remark: Remark) => void) | undefined
 }
 
-/** What the thread has changed, by file. */
-export function Changes({ load, version }: Props) {
+/** A file with more lines than this is folded at first. */
+const MANY_LINES = 400
+
+/** What has changed, by file; a remark can be made on each line. */
+export function Changes({ load, version, shown, remark }: Props) {
   const [diff, setDiff] = useState<Diff>()
   useEffect(() => {
     let over = false
@@ -20,36 +29,137 @@ export function Changes({ load, version }: Props) {
       over = true
     }
   }, [version])
-  if (diff === undefined) return <p class="hint">…</p>
-  if (diff.files.length === 0) return <p class="nothing">Nothing is changed yet.</p>
+  if (diff === undefined) return <p class="nothing hint">One moment …</p>
+  const files = parseDiff(diff.patch)
   return (
     <div class="changes">
-      {diff.patch
-        .split(/^(?=diff --git )/m)
-        .filter((part) => part !== '')
-        .map((part) => (
-          <File key={part.split('\n', 1)[0] ?? ''} part={part} />
-        ))}
+      {shown !== undefined && (
+        <p class="bar">
+          <span class="grow">{visible(shown.title)}</span>
+          <button onClick={shown.back}>All changes</button>
+        </p>
+      )}
+      {files.length === 0 && <p class="nothing">{shown === undefined ? 'Nothing is changed yet.' : 'There is no difference.'}</p>}
+      {files.length > 0 && (
+        <p class="hint sum">
+          {files.length} file{files.length === 1 ? '' : 's'}, <span class="added">+{sum(files, 'additions')}</span>{' '}
+          <span class="removed">−{sum(files, 'deletions')}</span>
+          {remark !== undefined && ' · choose a line to say something about it'}
+        </p>
+      )}
+      {files.map((file) => (
+        <FileChanges key={nameOf(file)} file={file} remark={remark} />
+      ))}
       {diff.cut && <p class="hint">There is more than is shown here.</p>}
     </div>
   )
 }
 
-function File({ part }: { readonly part: string }) {
-  const [first = '', ...lines] = part.trimEnd().split('\n')
-  const name = / b\/(.+)$/.exec(first)?.[1] ?? first
-  const from = lines.findIndex((line) => line.startsWith('@@'))
+const sum = (files: readonly File[], of: 'additions' | 'deletions'): number => files.reduce((all, file) => all + file[of], 0)
+const nameOf = ({ from, to }: File): string => (to === undefined || to === '/dev/null' ? (from ?? '') : to)
+
+function FileChanges({ file, remark }: { readonly file: File; readonly remark: Props['remark'] }) {
+  const [on, setOn] = useState<Change>()
+  const name = nameOf(file)
+  const lines = file.chunks.reduce((all, { changes }) => all + changes.length, 0)
+  const kind = file.new === true ? 'new' : file.deleted === true ? 'removed' : file.from !== file.to ? `was ${file.from}` : ''
   return (
-    <details open>
-      <summary>{name}</summary>
-      <pre>
-        {(from === -1 ? lines : lines.slice(from)).map((line, at) => (
-          <span key={at} class={line.startsWith('+') ? 'added' : line.startsWith('-') ? 'removed' : line.startsWith('@@') ? 'where' : ''}>
-            {line}
-            {'\n'}
-          </span>
+    <details class="file" open={lines <= MANY_LINES}>
+      <summary>
+        <code>{visible(name)}</code> <span class="hint">{kind}</span> <span class="added">+{file.additions}</span>{' '}
+        <span class="removed">−{file.deletions}</span>
+      </summary>
+      {lines === 0 && <p class="hint">Not shown: it is no text, or too large.</p>}
+      <div class="lines">
+        {file.chunks.map((chunk) => (
+          <div key={chunk.content} class="chunk">
+            <p class="where">{visible(chunk.content)}</p>
+            {chunk.changes.map((change) => (
+              <div key={`${change.type} ${lineOf(change)}`}>
+                <Line change={change} choose={remark === undefined ? undefined : () => setOn(change)} />
+                {on === change && remark !== undefined && (
+                  <RemarkBox
+                    where={`${name}:${lineOf(change)}`}
+                    quote={change.content.slice(1)}
+                    add={(made) => {
+                      setOn(undefined)
+                      remark(made)
+                    }}
+                    leave={() => setOn(undefined)}
+                  />
+                )}
+              </div>
+            ))}
+          </div>
         ))}
-      </pre>
+      </div>
     </details>
+  )
+}
+
+const lineOf = (change: Change): number => (change.type === 'normal' ? change.ln2 : change.ln)
+const KINDS = { add: 'added', del: 'removed', normal: '' } as const
+
+function Line({ change, choose }: { readonly change: Change; readonly choose: (() => void) | undefined }) {
+  const text = (
+    <>
+      <span class="number" aria-hidden="true">
+        {lineOf(change)}
+      </span>
+      <span class="hidden">{change.type === 'normal' ? '' : `${KINDS[change.type]}: `}</span>
+      <code>{visible(change.content) || ' '}</code>
+    </>
+  )
+  if (choose === undefined) return <div class={`line ${KINDS[change.type]}`}>{text}</div>
+  return (
+    <button class={`line ${KINDS[change.type]}`} title="Say something about this line" onClick={choose}>
+      {text}
+    </button>
+  )
+}
+
+interface BoxProps {
+  readonly where: string
+  readonly quote: string
+  readonly add: (remark: Remark) => void
+  readonly leave: () => void
+}
+
+/** What is to be said about a place. It is sent with the next message. */
+export function RemarkBox({ where, quote, add, leave }: BoxProps) {
+  const [text, setText] = useState('')
+  const done = (): void => {
+    if (text.trim() !== '') add({ where, quote, text: text.trim() })
+  }
+  return (
+    <form
+      class="remark"
+      onSubmit={(event) => {
+        event.preventDefault()
+        done()
+      }}
+    >
+      <label>
+        About <code>{where}</code>
+        <textarea
+          rows={2}
+          value={text}
+          autofocus
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === 'Escape') leave()
+            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+            event.preventDefault()
+            done()
+          }}
+        />
+      </label>
+      <p class="acts">
+        <button class="main">Add to the message</button>
+        <button type="button" onClick={leave}>
+          Cancel
+        </button>
+      </p>
+    </form>
   )
 }

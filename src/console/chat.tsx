@@ -1,110 +1,93 @@
-import { useLayoutEffect, useRef } from 'preact/hooks'
-import type { Entry, ThreadView } from './thread-view.ts'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { EntryRow, type Acts } from './entry.tsx'
+import { shownIn, type ThreadView } from './thread-view.ts'
+import { useWindow } from './use-window.ts'
 
 interface Props {
   readonly view: ThreadView
-  readonly undo: (() => void) | undefined
+  readonly acts: Acts
 }
 
 /** Nearer than this to the end, in px, it follows what comes. */
 const NEAR_PX = 80
 
-/** What was said and done. All of it is shown as text, whatever it holds. */
-export function Chat({ view, undo }: Props) {
-  const list = useRef<HTMLOListElement>(null)
-  const follows = useRef(true)
+/** What was said and done. All of it is shown as text, whatever it holds. Who scrolls up is left in peace. */
+export function Chat({ view, acts }: Props) {
+  const scroller = useRef<HTMLDivElement>(null)
+  const opened = useRef(new Set<string>())
+  const [follows, setFollows] = useState(true)
+  const entries = shownIn(view)
+  const rows = useWindow(scroller, entries.length, (at) => entries[at]?.key ?? String(at))
+  const toEnd = (): void => scroller.current?.scrollTo({ top: scroller.current.scrollHeight })
   useLayoutEffect(() => {
-    if (follows.current) list.current?.scrollTo({ top: list.current.scrollHeight })
-  }, [view])
-  const lastCommit = view.entries.findLast(({ kind }) => kind === 'commit')?.key
+    if (follows) toEnd()
+  })
+  const lastCommit = entries.findLast(({ kind }) => kind === 'commit')?.key
+  const items = rows.getVirtualItems()
   return (
-    <ol
-      class="entries"
-      ref={list}
-      tabIndex={0}
-      aria-label="Messages"
-      onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
-        follows.current = scrollHeight - scrollTop - clientHeight < NEAR_PX
-      }}
-    >
-      {view.entries.map((entry, at) => (
-        <li key={entry.key} class={entry.kind}>
-          <Shown entry={entry} before={view.entries[at - 1]} undo={entry.key === lastCommit && view.running === undefined ? undo : undefined} />
-        </li>
-      ))}
-      {view.plan.length > 0 && view.running !== undefined && (
-        <li class="plan">
-          <ul>
-            {view.plan.map(({ text, state }) => (
-              <li key={text} class={state}>
-                {text}
-              </li>
-            ))}
-          </ul>
-        </li>
+    <div class="chat">
+      <div
+        class="scroller"
+        ref={scroller}
+        tabIndex={0}
+        role="region"
+        aria-label="Messages"
+        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => setFollows(scrollHeight - scrollTop - clientHeight < NEAR_PX)}
+      >
+        <ol class="entries" style={{ height: `${rows.getTotalSize()}px` }}>
+          {items.map(({ index, key, start }) => {
+            const entry = entries[index]
+            return (
+              entry !== undefined && (
+                <li
+                  key={key}
+                  class={`entry ${entry.kind}`}
+                  data-index={index}
+                  aria-posinset={index + 1}
+                  aria-setsize={entries.length}
+                  ref={(row: HTMLLIElement | null) => rows.measureElement(row)}
+                  style={{ transform: `translateY(${start}px)` }}
+                >
+                  <EntryRow
+                    entry={entry}
+                    before={entries[index - 1]}
+                    isLast={index === entries.length - 1}
+                    mayUndo={entry.key === lastCommit && view.running === undefined && acts.undo !== undefined}
+                    opened={opened.current}
+                    acts={acts}
+                  />
+                </li>
+              )
+            )
+          })}
+        </ol>
+        {view.running !== undefined && <Working view={view} />}
+      </div>
+      {!follows && (
+        <button class="latest" onClick={toEnd}>
+          ↓ Latest
+        </button>
       )}
-      {view.running !== undefined && (
-        <li class="working" role="status">
-          {view.progress ?? 'Working …'}
-        </li>
-      )}
-    </ol>
+    </div>
   )
 }
 
-const SHOWN_TYPES: Readonly<Record<string, string>> = {
-  restore: 'Go back',
-  push: 'Push',
-  build: 'Build',
-  preview: 'Show the preview',
-  commit: 'Commit',
-  merge: 'Merge',
-}
-
-function Shown({ entry, before, undo }: { readonly entry: Entry; readonly before: Entry | undefined; readonly undo: (() => void) | undefined }) {
-  switch (entry.kind) {
-    case 'message':
-      return (
-        <>
-          <p>{SHOWN_TYPES[entry.type] ?? entry.text}</p>
-          {entry.state === 'waiting' && <span class="hint">waits for its turn</span>}
-        </>
-      )
-    case 'said':
-      return <p>{entry.text}</p>
-    case 'tool':
-      return (
-        <details>
-          <summary>
-            <strong>{entry.tool}</strong> <code>{gist(entry.input)}</code>
-            {entry.failed && <span class="failed"> failed</span>}
-          </summary>
-          <pre>{entry.input}</pre>
-          {entry.output !== undefined && <pre>{entry.output}</pre>}
-        </details>
-      )
-    case 'commit':
-      return (
-        <>
-          <span>
-            <code>{entry.commit.slice(0, 7)}</code> {entry.subject}
-          </span>
-          {undo !== undefined && <button onClick={undo}>Undo</button>}
-        </>
-      )
-    case 'question':
-      return <p>{entry.text}</p>
-    case 'ended': {
-      const repeats = (before?.kind === 'said' && before.text.includes(entry.text)) || (before?.kind === 'commit' && entry.text.startsWith(before.subject))
-      return <p class={entry.success ? '' : 'wrong'}>{repeats ? 'Done.' : entry.text}</p>
-    }
-    case 'gap':
-      return <p class="hint">Older events are no longer kept.</p>
-  }
-}
-
-/** What a tool is about, in one line: its file, command or pattern where it says one. */
-function gist(input: string): string {
-  const [, said] = /"(?:file_path|command|pattern|path|url|description)"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(input) ?? []
-  return (said ?? input.split('\n', 1)[0] ?? '').slice(0, 100)
-}
+/** What goes on just now: the agent's own list of steps, and words where there are any. */
+const Working = ({ view: { plan, progress } }: { readonly view: ThreadView }) => (
+  <div class="working">
+    {plan.length > 0 && (
+      <ul class="steps" aria-label="Steps">
+        {plan.map(({ text, state }) => (
+          <li key={text} class={state}>
+            <span aria-hidden="true">{state === 'completed' ? '✓' : state === 'in_progress' ? '›' : '·'}</span> {text}
+            <span class="hidden"> ({state.replace('_', ' ')})</span>
+          </li>
+        ))}
+      </ul>
+    )}
+    <p>
+      <span class="pulse" aria-hidden="true" />
+      {progress ?? (plan.length > 0 ? `${plan.filter(({ state }) => state === 'completed').length} of ${plan.length} steps done` : 'Working …')}
+    </p>
+  </div>
+)

@@ -1,54 +1,118 @@
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
+import type { Attachment, Delivery, Wish } from './api.ts'
+import { instructionOf, type Draft } from './draft.ts'
+import { attachmentOf, imageOf, MAX_FILES } from './files.ts'
 
 interface Props {
-  /** Under which name the draft is kept, in this browser. */
-  readonly draft: string
+  readonly draft: Draft
+  readonly write: (change: Partial<Draft>) => void
   readonly running: boolean
-  readonly send: (text: string, delivery: 'interrupt' | 'queue' | 'steer', mode: 'execute' | 'plan') => Promise<boolean>
+  readonly send: (wish: Wish) => Promise<boolean>
   readonly stop: (() => void) | undefined
+  readonly tell: (problem: string) => void
 }
 
+const DELIVERIES: readonly Delivery[] = ['interrupt', 'queue', 'steer']
+const NAMES = { interrupt: 'Interrupt', queue: 'Queue', steer: 'Tell while it works' } as const
 const ENTER = {
-  interrupt: 'Enter interrupts what runs and sends this',
-  queue: 'Enter sends this when what runs is done',
-  steer: 'Enter tells this to the agent while it works',
+  interrupt: 'Enter stops what runs, saves it, and does this',
+  queue: 'Enter puts this behind what runs',
+  steer: 'Enter tells this to the agent while it goes on',
 } as const
+const DEFAULT = 'branchline enter'
 
-/** The message box. It is never closed, and says what Enter will do. A draft outlives the tab. */
-export function Composer({ draft, running, send, stop }: Props) {
-  const kept = `branchline draft ${draft}`
-  const [text, setText] = useState(() => localStorage.getItem(kept) ?? '')
-  const [delivery, setDelivery] = useState<keyof typeof ENTER>('interrupt')
+/** The message box. It is never closed, and says what Enter will do. */
+export function Composer({ draft, write, running, send, stop, tell }: Props) {
+  const [delivery, setDelivery] = useState<Delivery>(() => DELIVERIES.find((each) => each === localStorage.getItem(DEFAULT)) ?? 'interrupt')
   const [plan, setPlan] = useState(false)
-  const write = (now: string): void => {
-    setText(now)
-    if (now === '') localStorage.removeItem(kept)
-    else localStorage.setItem(kept, now)
+  const [attachments, setAttachments] = useState<readonly Attachment[]>([])
+  const [over, setOver] = useState(false)
+  const chooser = useRef<HTMLInputElement>(null)
+  const choose = (chosen: string): void => {
+    const found = DELIVERIES.find((each) => each === chosen) ?? 'interrupt'
+    setDelivery(found)
+    localStorage.setItem(DEFAULT, found)
+  }
+  const add = async (files: readonly File[]): Promise<void> => {
+    try {
+      const made = await Promise.all(files.map(attachmentOf))
+      setAttachments((now) => [...now, ...made].slice(0, MAX_FILES))
+      if (attachments.length + made.length > MAX_FILES) tell(`A message takes ${MAX_FILES} files; the first ${MAX_FILES} are kept.`)
+    } catch (error) {
+      tell(error instanceof Error ? error.message : 'The file cannot be read.')
+    }
   }
   const submit = async (): Promise<void> => {
-    const sent = text
-    if (sent.trim() === '') return
-    write('')
-    if (!(await send(sent, running ? delivery : 'interrupt', plan ? 'plan' : 'execute'))) write(sent)
+    const instruction = instructionOf(draft)
+    if (instruction === '') return
+    const [sent, files] = [draft, attachments]
+    write({ text: '', remarks: [] })
+    setAttachments([])
+    const wish = { instruction, delivery: running ? delivery : 'interrupt', mode: plan ? 'plan' : 'execute', attachments: files } as const
+    if (await send(wish)) return setPlan(false)
+    write(sent)
+    setAttachments(files)
   }
   return (
     <form
-      class="composer"
+      class={`composer ${over ? 'over' : ''}`}
       onSubmit={(event) => {
         event.preventDefault()
         void submit()
       }}
+      onDragOver={(event) => {
+        event.preventDefault()
+        setOver(true)
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        event.preventDefault()
+        setOver(false)
+        void add([...(event.dataTransfer?.files ?? [])])
+      }}
     >
+      {draft.remarks.length > 0 && (
+        <ul class="chips" aria-label="Remarks">
+          {draft.remarks.map((remark, at) => (
+            <li key={`${remark.where} ${at}`}>
+              <span>
+                <code>{remark.where}</code> {remark.text}
+              </span>
+              <button type="button" aria-label={`Remove the remark on ${remark.where}`} onClick={() => write({ remarks: draft.remarks.toSpliced(at, 1) })}>
+                ×
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      {attachments.length > 0 && (
+        <ul class="chips" aria-label="Files">
+          {attachments.map((file, at) => (
+            <li key={`${file.name} ${at}`}>
+              {imageOf(file) === undefined ? <span>{file.name}</span> : <img src={imageOf(file)} alt={file.name} />}
+              <button type="button" aria-label={`Remove ${file.name}`} onClick={() => setAttachments(attachments.toSpliced(at, 1))}>
+                ×
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
       <label class="hidden" for="message">
         Message
       </label>
       <textarea
         id="message"
         rows={2}
-        value={text}
-        placeholder="Say what should change"
+        value={draft.text}
+        placeholder={plan ? 'What should be planned?' : 'Say what should change'}
         aria-describedby="enter"
-        onInput={(event) => write(event.currentTarget.value)}
+        onInput={(event) => write({ text: event.currentTarget.value })}
+        onPaste={(event) => {
+          const files = [...(event.clipboardData?.files ?? [])]
+          if (files.length === 0) return
+          event.preventDefault()
+          void add(files)
+        }}
         onKeyDown={(event) => {
           if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
           event.preventDefault()
@@ -56,19 +120,32 @@ export function Composer({ draft, running, send, stop }: Props) {
         }}
       />
       <div class="row">
-        <span id="enter" class="hint">
-          {running ? ENTER[delivery] : 'Enter sends, Shift+Enter makes a new line'}
-        </span>
+        <input
+          ref={chooser}
+          type="file"
+          multiple
+          hidden
+          onChange={({ currentTarget }) => {
+            void add([...(currentTarget.files ?? [])])
+            currentTarget.value = ''
+          }}
+        />
+        <button type="button" title="Add files; they can be pasted and dropped here too" onClick={() => chooser.current?.click()}>
+          Add files
+        </button>
+        <label class="check">
+          <input type="checkbox" checked={plan} onChange={(event) => setPlan(event.currentTarget.checked)} /> Plan first
+        </label>
+        <span class="grow" />
         {running && (
-          <select aria-label="What Enter does" value={delivery} onChange={(event) => setDelivery(event.currentTarget.value as keyof typeof ENTER)}>
-            <option value="interrupt">Interrupt</option>
-            <option value="queue">Queue</option>
-            <option value="steer">Steer</option>
+          <select aria-label="What Enter does" value={delivery} onChange={(event) => choose(event.currentTarget.value)}>
+            {DELIVERIES.map((each) => (
+              <option key={each} value={each}>
+                {NAMES[each]}
+              </option>
+            ))}
           </select>
         )}
-        <label class="check">
-          <input type="checkbox" checked={plan} onChange={(event) => setPlan(event.currentTarget.checked)} /> Plan only
-        </label>
         {running && stop !== undefined && (
           <button type="button" onClick={stop}>
             Stop
@@ -76,6 +153,9 @@ export function Composer({ draft, running, send, stop }: Props) {
         )}
         <button class="main">Send</button>
       </div>
+      <p id="enter" class="hint">
+        {running ? ENTER[delivery] : plan ? 'Enter asks for a plan; nothing is changed' : 'Enter sends, Shift+Enter begins a new line'}
+      </p>
     </form>
   )
 }

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest'
 import type { NewEvent, RunEvent } from '../command/event.ts'
 import { after, EMPTY } from './thread-view.ts'
 
-const viewOf = (...events: readonly NewEvent[]) => events.map((event, at) => ({ ...event, id: `1.${at}`, at, threadId: 't' }) as RunEvent).reduce(after, EMPTY) // oxlint-disable-line typescript/no-unsafe-type-assertion -- an event without its number, and the number
+const viewOf = (...events: readonly NewEvent[]) =>
+  after(
+    EMPTY,
+    events.map((event, at) => ({ ...event, id: `1.${at}`, at, threadId: 't' }) as RunEvent),
+  ) // oxlint-disable-line typescript/no-unsafe-type-assertion -- an event without its number, and the number
 
 describe('what a thread shows', () => {
   it('joins what the agent says in a row, and no further', () => {

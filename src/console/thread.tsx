@@ -1,34 +1,53 @@
-import { useEffect, useReducer, useState } from 'preact/hooks'
-import { Refused, type Api, type Status } from './api.ts'
+import { useEffect, useReducer, useRef, useState } from 'preact/hooks'
+import { told, type Api, type Status, type Wish } from './api.ts'
 import { Changes } from './changes.tsx'
 import { Chat } from './chat.tsx'
 import { Composer } from './composer.tsx'
+import { useDraft, type Remark } from './draft.ts'
+import { History } from './history.tsx'
 import { PreviewFrame } from './preview-frame.tsx'
-import { after, EMPTY } from './thread-view.ts'
-
-const NAME = 'abcdefghjkmnpqrstuvwxyz23456789'
+import { Propose } from './propose.tsx'
+import { Queue } from './queue.tsx'
+import { money, newName, titleOf } from './text.ts'
+import { after, EMPTY, waitingIn, type Entry, type Message, type ThreadView } from './thread-view.ts'
+import { Welcome } from './welcome.tsx'
 
 interface Props {
   readonly api: Api
   readonly threadId: string | undefined
   readonly begun: (threadId: string) => void
+  /** Opens the list of threads, where it is not beside this. */
+  readonly list: () => void
+}
+
+const SIDES = { preview: 'Preview', changes: 'Changes', history: 'History' } as const
+type Side = keyof typeof SIDES
+
+interface Compared {
+  readonly from: string
+  readonly to: string
+  readonly title: string
 }
 
 /** One thread: what was said and done, what comes next, and the site beside it. */
-export function Thread({ api, threadId, begun }: Props) {
+export function Thread({ api, threadId, begun, list }: Props) {
   const [view, hear] = useReducer(after, EMPTY)
   const [connected, setConnected] = useState(true)
   const [problem, setProblem] = useState<string>()
   const [status, setStatus] = useState<Status>()
-  const [side, setSide] = useState<'preview' | 'changes'>('preview')
+  const [side, setSide] = useState<Side>('preview')
+  const [compared, setCompared] = useState<Compared>()
+  const [facing, setFacing] = useState<'talk' | 'site'>('talk')
+  const [draft, write] = useDraft(threadId ?? '')
+  const [repoUrl, setRepoUrl] = useState('')
+  const frame = useRef<HTMLElement>(null)
 
   useEffect(() => {
     if (threadId === undefined) return
     const gone = new AbortController()
-    api.watch(threadId, hear, setConnected, gone.signal).catch((error: unknown) => setProblem(messageOf(error)))
+    api.watch(threadId, hear, setConnected, gone.signal).catch((error: unknown) => setProblem(told(error)))
     return () => gone.abort()
   }, [api, threadId])
-  const ended = view.entries.filter(({ kind }) => kind === 'ended').length
   useEffect(() => {
     if (threadId === undefined) return
     let over = false
@@ -39,7 +58,7 @@ export function Thread({ api, threadId, begun }: Props) {
     return () => {
       over = true
     }
-  }, [api, threadId, ended, view.previewChanges, view.running])
+  }, [api, threadId, view.version, view.running])
 
   /** Does what a button says; what is refused is shown. */
   const act = async (work: () => Promise<unknown>): Promise<boolean> => {
@@ -48,127 +67,202 @@ export function Thread({ api, threadId, begun }: Props) {
       await work()
       return true
     } catch (error) {
-      setProblem(messageOf(error))
+      setProblem(told(error))
       return false
     }
   }
-  const send = (text: string, delivery: 'interrupt' | 'queue' | 'steer', mode: 'execute' | 'plan'): Promise<boolean> =>
+  const send = (wish: Wish): Promise<boolean> =>
     act(async () => {
-      const id = threadId ?? newName(text)
-      await api.send(id, text, delivery, mode)
+      const id = threadId ?? newName(wish.instruction)
+      await api.send(id, { ...wish, repoUrl: threadId === undefined && repoUrl !== '' ? repoUrl.trim() : undefined })
       if (threadId === undefined) begun(id)
     })
+  const say = (instruction: string): void => void send({ instruction, delivery: 'interrupt', mode: 'execute', attachments: [] })
   const works = api.me.role !== 'view'
-  return (
-    <main class="thread">
-      <section class="talk" aria-label="Conversation">
-        {!connected && (
-          <p class="lost" role="status">
-            The connection is lost; it is taken up again by itself. Nothing is lost.
-          </p>
-        )}
-        {threadId === undefined ? (
-          <Welcome simulated={api.me.simulated} />
-        ) : (
-          <Chat view={view} undo={works ? () => void act(() => api.act(threadId, 'undo')) : undefined} />
-        )}
-        {problem !== undefined && (
-          <p class="wrong" role="alert">
-            {problem}
-          </p>
-        )}
-        {works && (
-          <Composer
-            key={threadId ?? ''}
-            draft={threadId ?? ''}
-            running={view.running !== undefined}
-            send={send}
-            stop={threadId === undefined ? undefined : () => void act(() => api.act(threadId, 'interrupt'))}
-          />
-        )}
-      </section>
-      {threadId !== undefined && (
-        <section class="side" aria-label="Site">
-          <header>
-            <div role="tablist">
-              <button role="tab" aria-selected={side === 'preview'} onClick={() => setSide('preview')}>
-                Preview
-              </button>
-              <button role="tab" aria-selected={side === 'changes'} onClick={() => setSide('changes')}>
-                Changes{status === undefined || status.changedFiles.length === 0 ? '' : ` (${status.changedFiles.length})`}
-              </button>
-            </div>
-            {status !== undefined && status.costUsd > 0 && <span class="cost">{status.costUsd.toFixed(2)} USD</span>}
-            {works && <Propose act={act} api={api} threadId={threadId} />}
-          </header>
-          {side === 'preview' ? (
-            <PreviewFrame preview={status?.preview} start={works ? () => void act(() => api.act(threadId, 'preview/start')) : undefined} />
-          ) : (
-            <Changes load={() => api.diff(threadId)} version={ended} />
-          )}
-        </section>
+  const running = view.running !== undefined
+  const show = (which: Side): void => {
+    setSide(which)
+    setFacing('site')
+  }
+  const look = (from: string, to: string, title: string): void => {
+    setCompared({ from, to, title })
+    show('changes')
+  }
+  const lookAt = async (commit: string): Promise<void> => {
+    if (threadId === undefined) return
+    await act(async () => {
+      const { base, checkpoints } = await api.checkpoints(threadId)
+      const at = checkpoints.findIndex((each) => each.commit === commit)
+      const before = checkpoints[at - 1]?.commit ?? base
+      if (before !== undefined) look(before, commit, checkpoints[at]?.subject ?? '')
+    })
+  }
+  const remark = (made: Remark): void => write({ remarks: [...draft.remarks, made] })
+  const edit = (message: Message): void =>
+    void act(async () => {
+      const text = await api.withdraw(message.commandId)
+      write({ text: [text, draft.text].filter((each) => each !== '').join('\n\n') })
+    })
+
+  const talk = (
+    <section class="talk" aria-label="Conversation">
+      {!connected && (
+        <p class="lost" role="status">
+          The connection is lost and is being taken up again. Nothing is lost.
+        </p>
       )}
+      {threadId === undefined ? (
+        <Welcome me={api.me} repoUrl={repoUrl} setRepoUrl={setRepoUrl} propose={(text) => write({ text })} />
+      ) : (
+        <Chat
+          view={view}
+          acts={{
+            undo: works && status?.changedFiles.length !== 0 ? () => void act(() => api.act(threadId, 'undo')) : undefined,
+            send: works ? say : undefined,
+            carryOut: works ? () => say('Do what you have just planned.') : undefined,
+            look: (commit) => void lookAt(commit),
+            picture: (path) => api.picture(path),
+            me: api.me.name,
+          }}
+        />
+      )}
+      {problem !== undefined && (
+        <p class="trouble wrong" role="alert">
+          <span class="grow">{problem}</span>
+          <button aria-label="Dismiss" onClick={() => setProblem(undefined)}>
+            ×
+          </button>
+        </p>
+      )}
+      <Queue
+        waiting={waitingIn(view)}
+        acts={
+          works
+            ? {
+                edit,
+                remove: ({ commandId }) => void act(() => api.withdraw(commandId)),
+                now: ({ commandId }) => void act(() => api.hurry(commandId)),
+              }
+            : undefined
+        }
+      />
+      {works ? (
+        <Composer
+          draft={draft}
+          write={write}
+          running={running}
+          send={send}
+          stop={threadId === undefined ? undefined : () => void act(() => api.act(threadId, 'interrupt'))}
+          tell={setProblem}
+        />
+      ) : (
+        <p class="hint">You may look at this thread. To work in it, ask for a link that allows that.</p>
+      )}
+      <Said view={view} />
+    </section>
+  )
+  if (threadId === undefined)
+    return (
+      <main class="thread">
+        <header class="top">
+          <button class="only-narrow" onClick={list}>
+            Threads
+          </button>
+        </header>
+        {talk}
+      </main>
+    )
+  return (
+    <main class={`thread facing-${facing}`}>
+      <header class="top">
+        <button class="only-narrow" onClick={list}>
+          Threads
+        </button>
+        <h1 title={threadId}>{titleOf(threadId)}</h1>
+        {(view.costUsd ?? status?.costUsd ?? 0) > 0 && (
+          <span class="hint" title="What this thread has cost by now">
+            {money(view.costUsd ?? status?.costUsd ?? 0)}
+          </span>
+        )}
+        <span class="grow" />
+        <div class="group only-narrow" role="group" aria-label="What is shown">
+          <button aria-pressed={facing === 'talk'} onClick={() => setFacing('talk')}>
+            Chat
+          </button>
+          <button aria-pressed={facing === 'site'} onClick={() => setFacing('site')}>
+            Site
+          </button>
+        </div>
+        {works && <Propose api={api} threadId={threadId} status={status} act={act} />}
+      </header>
+      {talk}
+      <section class="side" aria-label="Site" ref={frame}>
+        <div role="tablist" aria-label="What is shown of the site" class="tabs">
+          {(['preview', 'changes', 'history'] as const).map((each) => (
+            <button
+              key={each}
+              role="tab"
+              id={`tab-${each}`}
+              aria-controls="shown"
+              aria-selected={side === each}
+              tabIndex={side === each ? 0 : -1}
+              onClick={() => setSide(each)}
+              onKeyDown={({ key, currentTarget }) => {
+                const to = key === 'ArrowRight' ? currentTarget.nextElementSibling : key === 'ArrowLeft' ? currentTarget.previousElementSibling : null
+                if (to instanceof HTMLElement) {
+                  to.focus()
+                  to.click()
+                }
+              }}
+            >
+              {SIDES[each]}
+              {each === 'changes' && status !== undefined && status.changedFiles.length > 0 && <span class="count">{status.changedFiles.length}</span>}
+            </button>
+          ))}
+        </div>
+        <div id="shown" role="tabpanel" aria-labelledby={`tab-${side}`} class="shown">
+          {side === 'preview' && (
+            <PreviewFrame
+              preview={status?.preview}
+              link={works && !api.me.open ? () => api.previewLink(threadId) : undefined}
+              start={works ? () => void act(() => api.act(threadId, 'preview/start')) : undefined}
+              mend={works ? (errors) => say(`The preview shows this:\n\n${errors.join('\n\n')}\n\nFind the cause and mend it.`) : undefined}
+            />
+          )}
+          {side === 'changes' && (
+            <Changes
+              load={() => api.diff(threadId, compared)}
+              version={`${view.version} ${compared?.from ?? ''} ${compared?.to ?? ''}`}
+              shown={compared === undefined ? undefined : { title: compared.title, back: () => setCompared(undefined) }}
+              remark={works ? remark : undefined}
+            />
+          )}
+          {side === 'history' && (
+            <History
+              load={() => api.checkpoints(threadId)}
+              version={String(view.version)}
+              look={look}
+              goBack={works ? (commit) => void act(() => api.restore(threadId, commit)) : undefined}
+            />
+          )}
+        </div>
+      </section>
     </main>
   )
 }
 
-interface ProposeProps {
-  readonly api: Api
-  readonly threadId: string
-  readonly act: (work: () => Promise<unknown>) => Promise<boolean>
-}
-
-/** Pushes, and opens the pull request. */
-function Propose({ api, threadId, act }: ProposeProps) {
-  const [busy, setBusy] = useState(false)
-  const [url, setUrl] = useState<string>()
-  const during = async (work: () => Promise<unknown>): Promise<void> => {
-    setBusy(true)
-    await act(work)
-    setBusy(false)
-  }
+/** Tells who hears the page and does not see it what has come last, once for each. */
+function Said({ view }: { readonly view: ThreadView }) {
+  const last = view.entries.findLast(({ kind }) => kind === 'ended' || kind === 'question' || kind === 'commit')
   return (
-    <div class="propose">
-      <button disabled={busy} onClick={() => void during(() => api.act(threadId, 'push'))}>
-        Push
-      </button>
-      {url === undefined ? (
-        <button class="main" disabled={busy} onClick={() => void during(async () => setUrl(await api.pullRequest(threadId)))}>
-          {busy ? 'One moment …' : 'Open pull request'}
-        </button>
-      ) : (
-        <a class="main" href={url} target="_blank" rel="noreferrer">
-          See pull request
-        </a>
-      )}
-    </div>
+    <p class="hidden" role="status">
+      {last === undefined ? '' : wordsOf(last)}
+    </p>
   )
 }
 
-const Welcome = ({ simulated }: { readonly simulated: boolean }) => (
-  <div class="welcome">
-    <h1>What should change?</h1>
-    <p>Write it in your own words. It is done on a branch of its own, and you see it beside the conversation; nothing of your site changes until you say so.</p>
-    {simulated && (
-      <p class="hint">
-        No key of a model is set, so a scripted model answers. It follows plain instructions, such as{' '}
-        <q>replace Fresh bread with Warm bread in src/pages/index.astro</q>.
-      </p>
-    )}
-  </div>
-)
-
-const messageOf = (error: unknown): string => (error instanceof Refused ? error.message : 'The service cannot be reached. Try again in a moment.')
-
-/** A name that the text suggests, and that nobody has. */
-function newName(text: string): string {
-  const words =
-    text
-      .toLowerCase()
-      .match(/[a-z0-9]+/g)
-      ?.slice(0, 4)
-      .join('-')
-      .slice(0, 30) ?? 'thread'
-  const random = Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => NAME[byte % NAME.length]).join('')
-  return `${words}-${random}`
+function wordsOf(entry: Entry): string {
+  if (entry.kind === 'commit') return `Saved: ${entry.subject}`
+  if (entry.kind === 'question') return `A question: ${entry.text}`
+  return entry.kind === 'ended' ? (entry.success ? 'Done.' : `Not done: ${entry.text}`) : ''
 }

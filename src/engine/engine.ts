@@ -3,13 +3,14 @@ import { commandHash, type Command } from '../command/command.ts'
 import { threadKey, workspaceKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
 import { commandKey, Fenced, refOf, type CommandRecord, type CommandRef, type Reply, type Way } from '../journal/journal.ts'
 import { messageOf, printable } from '../observe/text.ts'
+import { withdrawn } from './result.ts'
 import { healthOf, type Acceptance, type Health } from './acceptance.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
 import type { Outbox } from './outbox.ts'
 import { FIRST_MEND_MS, Later } from './later.ts'
 import { recover, recoverRun } from './recovery.ts'
 import { runCommand, type Ran } from './run-command.ts'
-import { about, showCommits, showThread, tellCommit, tellEnd, tellSuperseded } from './tell.ts'
+import { about, showCommits, showThread, tellAccepted, tellCommit, tellEnd, tellSuperseded } from './tell.ts'
 import { ThreadPreviews } from './thread-previews.ts'
 import type { Tools } from './tools.ts'
 import { Turns } from './turns.ts'
@@ -119,7 +120,7 @@ export class Engine implements AsyncDisposable {
         : { kind: accepted.outcome === 'conflict' ? 'conflict' : 'closed' }
     }
     const { record } = accepted
-    this.#tell(command, { type: 'command.accepted', instruction: printable(command.instruction, 2000), commandType: command.type }, command.commandId)
+    tellAccepted(command, this.#tools)
     this.#tools.log.info({ event: 'command.accepted', ...about(record) })
     await failpoint('accept.recorded')
     if (record.joins !== undefined && joins !== undefined) {
@@ -144,6 +145,35 @@ export class Engine implements AsyncDisposable {
     if ((await this.#tools.journal.interrupt(of, 'user')) === 'lost') return undefined
     this.#lanes.interrupt(entry, 'user')
     return of.commandId
+  }
+
+  /** Takes a message back that has not begun. Answers its record, or `undefined` where it has begun or is not there. */
+  async withdraw(of: CommandRef): Promise<CommandRecord | undefined> {
+    const [entry, record] = [this.#entries.get(commandKey(of)), await this.#tools.journal.command(of)]
+    if (entry?.state !== 'waiting' || record?.state !== 'queued' || record.attempt > 0) return undefined
+    this.#lanes.leave(entry) // from here on nothing begins it
+    this.#entries.delete(commandKey(of))
+    const result = withdrawn(record)
+    const { outcome } = await this.#tools.journal.end(of, result).catch((error: unknown) => {
+      this.#lineUp(record, 0, 'queued')
+      throw error
+    })
+    if (outcome === 'lost') return undefined
+    tellEnd(record, result, this.#tools)
+    this.#outbox.ring()
+    return record
+  }
+
+  /** Gives a message that waits the next turn of its thread, and interrupts what is in its way. Answers whether it waited. */
+  async hurry(of: CommandRef): Promise<boolean> {
+    const entry = this.#entries.get(commandKey(of))
+    if (entry?.state !== 'waiting') return false
+    this.#lanes.putFirst(entry)
+    const inTheWay = this.#lanes.current(entry.place.thread)
+    const running = inTheWay === undefined || inTheWay === entry ? undefined : this.#commandOf(inTheWay)
+    if (inTheWay?.place.needsLane !== true || running === undefined) return true
+    if ((await this.#tools.journal.interrupt(running, of.commandId)) === 'done') this.#lanes.interrupt(inTheWay, of.commandId, entry)
+    return true
   }
 
   /** The command that has its thread's turn. */

@@ -1,9 +1,9 @@
-import { branchRef, resolve, subjectsSince, type Sha } from '../git/branch.ts'
-import { changedFiles, diff, listFiles, readFileAt, type Diff, type TreeFile } from '../git/diff.ts'
+import { branchRef, originRef, resolve, subjectsSince, type Sha } from '../git/branch.ts'
+import { changedFiles, diff, listFiles, readFileAt, type Diff, type FileAt, type TreeFile } from '../git/diff.ts'
 import { stepsOf, type Step } from '../git/step.ts'
 import { originOf } from '../git/repository.ts'
 import type { ThreadRef, WorkspaceId } from '../command/ids.ts'
-import type { ThreadRecord } from '../journal/journal.ts'
+import type { Checkpoint, ThreadRecord } from '../journal/journal.ts'
 import { branchOf, threadPaths, type Names, type ThreadPaths } from '../workspace/paths.ts'
 import { namesOf } from './names.ts'
 import type { Tools } from './tools.ts'
@@ -36,15 +36,36 @@ export async function threadSteps({ paths, names, tip }: Standing): Promise<read
 const MAX_DIFF_BYTES = 2_000_000
 const MAX_SUBJECTS = 100
 
-/** What a thread has changed since it began. */
-export async function threadDiff({ record, paths, tip }: Standing): Promise<Diff & { readonly from: Sha | undefined; readonly to: Sha | undefined }> {
-  const from = record.base
-  if (from === undefined || tip === undefined) return { patch: '', cut: false, from, to: tip }
-  return { ...(await diff(paths.repository, from, tip, MAX_DIFF_BYTES)), from, to: tip }
+/** Two commits of a thread; by default where it began and where it stands. */
+interface Between {
+  readonly from?: Sha | undefined
+  readonly to?: Sha | undefined
 }
 
-export async function threadChangedFiles({ record, paths, tip }: Standing): Promise<readonly string[]> {
-  return record.base === undefined || tip === undefined ? [] : changedFiles(paths.repository, record.base, tip)
+/** What a thread has changed. */
+export async function threadDiff(thread: Standing, between: Between = {}): Promise<Diff & { readonly from: Sha | undefined; readonly to: Sha | undefined }> {
+  const [from, to] = [between.from ?? thread.record.base, between.to ?? thread.tip]
+  if (from === undefined || to === undefined) return { patch: '', cut: false, from, to }
+  return { ...(await diff(thread.paths.repository, from, to, MAX_DIFF_BYTES)), from, to }
+}
+
+export async function threadChangedFiles(thread: Standing, between: Between = {}): Promise<readonly string[]> {
+  const [from, to] = [between.from ?? thread.record.base, between.to ?? thread.tip]
+  return from === undefined || to === undefined ? [] : changedFiles(thread.paths.repository, from, to)
+}
+
+/** The commit that a beginning of its name means: where the thread began, one of its checkpoints or steps. `undefined` where none or several. */
+export function threadPoint(wish: string, { record, tip }: Standing, checkpoints: readonly Checkpoint[], steps: readonly Step[]): Sha | undefined {
+  const known = [record.base, tip, ...[...checkpoints, ...steps].map(({ commit }) => commit)].filter((commit) => commit !== undefined)
+  const matches = new Set(known.filter((commit) => commit.startsWith(wish)))
+  return matches.size === 1 ? [...matches][0] : undefined
+}
+
+/** The repository that a push of the thread goes to, and what it is known to have of its branch. */
+export async function threadRemote({ paths, branch, tip }: Standing): Promise<{ readonly origin?: string; readonly pushedCommit?: Sha }> {
+  if (tip === undefined) return {}
+  const [origin, pushedCommit] = await Promise.all([originOf(paths.repository), resolve(paths.repository, originRef(branch))])
+  return { ...(origin === undefined ? {} : { origin }), ...(pushedCommit === undefined ? {} : { pushedCommit }) }
 }
 
 /** First lines of the thread's commits, oldest first, as many as a person reads. */
@@ -52,17 +73,17 @@ export async function threadSubjects({ record, paths, tip }: Standing): Promise<
   return record.base === undefined || tip === undefined ? [] : subjectsSince(paths.repository, record.base, tip, MAX_SUBJECTS)
 }
 
-export async function threadFiles({ paths, tip }: Standing): Promise<readonly TreeFile[]> {
-  return tip === undefined ? [] : listFiles(paths.repository, tip)
+export async function threadFiles({ paths }: Standing, at: Sha | undefined): Promise<readonly TreeFile[]> {
+  return at === undefined ? [] : listFiles(paths.repository, at)
 }
 
-export async function threadFile({ paths, tip }: Standing, path: string): Promise<Buffer | undefined> {
-  return tip === undefined ? undefined : readFileAt(paths.repository, tip, path)
+export async function threadFile({ paths }: Standing, path: string, at: Sha | undefined): Promise<FileAt | undefined> {
+  return at === undefined ? undefined : readFileAt(paths.repository, at, path)
 }
 
 /** Which of these files hold conflict markers of git, on the branch of a thread. */
 export async function threadConflicts(thread: Standing, files: readonly string[]): Promise<readonly string[]> {
-  const contents = await Promise.all(files.map(async (file) => ({ file, content: await threadFile(thread, file) })))
+  const contents = await Promise.all(files.map(async (file) => ({ file, content: (await threadFile(thread, file, thread.tip))?.content })))
   return contents.filter(({ content }) => MARKERS.test(content?.toString('latin1') ?? '')).map(({ file }) => file)
 }
 const MARKERS = /^<{7} [^\n]*\n(?:[^\n]*\n)*?>{7} /m

@@ -100,6 +100,14 @@ export class Lanes {
     }
   }
 
+  /** Gives a place that waits the next turn of its thread. */
+  putFirst(entry: Entry): void {
+    const others = (this.#threads.get(entry.place.thread) ?? []).filter((each) => each !== entry)
+    const at = others.filter(({ state }) => state === 'running').length
+    this.#threads.set(entry.place.thread, others.toSpliced(at, 0, entry))
+    this.#pump()
+  }
+
   /** Gives a place up that has not begun. */
   leave(entry: Entry): void {
     this.#remove(entry)

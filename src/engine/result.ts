@@ -52,6 +52,17 @@ export function resultOf(run: CommandRecord, ending: Ending, saved: Saved, about
 const pictureUrl = ({ clientId, userId, projectId, threadId }: CommandRecord['command'], name: string): string =>
   `/api/threads/${[clientId, userId, threadId].map(encodeURIComponent).join('/')}/pictures/${name}?projectId=${encodeURIComponent(projectId)}`
 
+/** The answer to a message that was taken back. */
+export const withdrawn = ({ command }: CommandRecord): Result => ({
+  sessionId: command.sessionId,
+  commandId: command.commandId,
+  timestamp: Date.now(),
+  success: false,
+  code: 'withdrawn',
+  summary: 'Taken back before it had begun',
+  error: 'This message was taken back before it had begun.',
+})
+
 const takenAlong = (heir: string): Pick<Result, 'success' | 'summary' | 'error' | 'code' | 'supersededBy'> => ({
   success: false,
   code: 'superseded',

@@ -145,7 +145,7 @@ function trailersOf({ command }: CommandRecord, ending: Ending, { record }: Thre
     'Thread-Id': command.threadId,
     'Command-Id': command.commandId,
     'Agent-Session': command.type === 'edit' ? record.sessionId : undefined,
-    'Requested-By': command.userEmail,
+    'Requested-By': command.userEmail ?? command.author,
     Outcome: outcomeOf(ending),
   }
 }

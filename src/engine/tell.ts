@@ -3,7 +3,7 @@ import type { Command } from '../command/command.ts'
 import type { Result } from '../command/result.ts'
 import type { CommandRecord } from '../journal/journal.ts'
 import { measure } from '../observe/measure.ts'
-import { messageOf } from '../observe/text.ts'
+import { messageOf, printable } from '../observe/text.ts'
 import { writeThreadView } from '../workspace/views.ts'
 import { showCommit, tipOf } from '../workspace/thread-home.ts'
 import { quiet } from './quiet.ts'
@@ -17,6 +17,23 @@ export function tellCommit({ command, attempt }: CommandRecord, result: Result, 
   events.append({ ...of, type: 'files.changed', files: [...(result.filesChanged ?? [])] })
   const outcome = result.interrupted === true ? 'interrupted' : result.success ? 'completed' : 'failed'
   events.append({ ...of, type: 'commit.made', commit: result.commit, subject, outcome })
+}
+
+const SHOWN_INSTRUCTION = 20_000
+
+/** Tells whoever watches the thread that a message was recorded. */
+export function tellAccepted(command: Command, tools: Tools): void {
+  const { commandId, instruction, type: commandType, mode, delivery, author, attachments } = command
+  tools.events(command).append({
+    commandId,
+    type: 'command.accepted',
+    instruction: printable(instruction, SHOWN_INSTRUCTION),
+    commandType,
+    mode,
+    delivery,
+    ...(author === undefined ? {} : { author }),
+    ...(attachments.length === 0 ? {} : { attachments: attachments.map(({ name }) => name) }),
+  })
 }
 
 /** What every log line about a command says of it. */
@@ -33,7 +50,7 @@ export const about = ({ command, attempt }: CommandRecord) => ({
 /** One event and one wide log line for the end of a command. */
 export function tellEnd(record: CommandRecord, result: Result, tools: Tools): void {
   const { command, attempt } = record
-  const { success, code, summary, commit, costUsd, tokens, durationMs, filesChanged, skipped } = result
+  const { success, code, summary, error, pushed, pictures, commit, costUsd, tokens, durationMs, filesChanged, skipped } = result
   tools.events(command).append({
     commandId: command.commandId,
     runId: `${command.commandId}#${attempt}`,
@@ -41,6 +58,9 @@ export function tellEnd(record: CommandRecord, result: Result, tools: Tools): vo
     success,
     summary,
     ...(code === undefined ? {} : { code }),
+    ...(error === undefined || error === summary ? {} : { error }),
+    ...(pushed === undefined ? {} : { pushed }),
+    ...(pictures === undefined ? {} : { pictures }),
   })
   measure('runs_total', 1, { type: command.type, outcome: success ? 'completed' : (code ?? 'failed') })
   if (result.interrupted === true) measure('interrupts_total', 1, {})

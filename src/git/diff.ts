@@ -43,8 +43,15 @@ export async function listFiles(gitDir: string, commit: Sha): Promise<readonly T
   })
 }
 
-/** The content of one file of a commit, or `undefined` where it has none of that name. */
-export async function readFileAt(gitDir: string, commit: Sha, path: string): Promise<Buffer | undefined> {
-  const { code, stdout } = await git(['cat-file', 'blob', `${commit}:${path}`], { gitDir, expect: [128] })
-  return code === 0 ? stdout : undefined
+export interface FileAt {
+  readonly blob: Sha
+  readonly content: Buffer
+}
+
+/** One file of a commit, or `undefined` where it has none of that name. */
+export async function readFileAt(gitDir: string, commit: Sha, path: string): Promise<FileAt | undefined> {
+  const { code, text: blob } = await git(['rev-parse', '--verify', '--quiet', '--end-of-options', `${commit}:${path}`], { gitDir, expect: [1, 128] })
+  if (code !== 0) return undefined
+  const read = await git(['cat-file', 'blob', blob], { gitDir, expect: [128] })
+  return read.code === 0 ? { blob, content: read.stdout } : undefined
 }

@@ -169,7 +169,7 @@ it('attributes of the work tree do not decide which bytes are stored', async () 
   await writeFile(inTree('raw.txt'), 'one\r\n$Id$\n')
   const { tree, skipped } = await staged()
   expect(skipped).toEqual([])
-  expect((await readFileAt(at.gitDir, tree, 'raw.txt'))?.toString()).toBe('one\r\n$Id$\n')
+  expect((await readFileAt(at.gitDir, tree, 'raw.txt'))?.content.toString()).toBe('one\r\n$Id$\n')
 })
 
 it('installed dependencies are never content', async () => {

@@ -19,9 +19,12 @@ const TokenEntry = z.strictObject({
 export interface Caller {
   readonly name: string
   readonly role: Role
-  readonly clientId?: string | undefined
-  readonly userId?: string | undefined
+  readonly clientId?: ClientId | undefined
+  readonly userId?: UserId | undefined
 }
+
+/** Whoever calls where no token is needed. */
+export const ANYBODY: Caller = { name: 'local', role: 'administer' }
 
 interface Entry extends Caller {
   readonly digest: Buffer
@@ -43,7 +46,7 @@ export class Callers {
 
   /** @throws Problem 401 */
   identify(authorization: string | undefined): Caller {
-    if (this.open) return { name: 'local', role: 'administer' }
+    if (this.open) return ANYBODY
     const shown = digestOf(authorization?.replace(/^Bearer /, '') ?? '')
     const found = this.#entries.filter((entry) => timingSafeEqual(entry.digest, shown))[0]
     if (found === undefined)
@@ -89,6 +92,10 @@ export function requireRole(caller: Caller, role: Role): void {
   if (ROLES.indexOf(caller.role) < ROLES.indexOf(role))
     throw new Problem(403, 'Not allowed', `This token may ${caller.role}; this request needs one that may ${role}.`)
 }
+
+/** Whether a caller may see what is of this client and user. */
+export const reaches = (caller: Caller, of: { readonly clientId: string; readonly userId: string }): boolean =>
+  (caller.clientId === undefined || caller.clientId === of.clientId) && (caller.userId === undefined || caller.userId === of.userId)
 
 /** @throws Problem 403 where the caller is bound to another client or user */
 export function requireReach(caller: Caller, of: { readonly clientId: string; readonly userId: string }): void {

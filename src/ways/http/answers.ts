@@ -9,12 +9,15 @@ export const CommandState = z
   .object({
     commandId: z.string(),
     threadId: z.string(),
-    state: z.enum(['queued', 'running', 'saving', 'completed', 'failed', 'interrupted', 'superseded']),
+    state: z.enum(['queued', 'running', 'saving', 'completed', 'failed', 'interrupted', 'superseded', 'withdrawn']),
     attempt: z.int(),
     waitingUntil: iso.optional().describe('The model takes no requests before that; the command goes on then.'),
     result: Result.optional(),
   })
   .meta({ id: 'CommandState' })
+export const Withdrawn = z
+  .object({ success: z.literal(true), commandId: z.string(), instruction: z.string().describe('What it asked for, with what it had taken along.') })
+  .meta({ id: 'Withdrawn' })
 export const Initialised = z
   .object({
     success: z.literal(true),
@@ -62,6 +65,10 @@ export const Status = z
     waitingCommands: z.array(z.string()),
     waitingUntil: iso.optional().describe('The model takes no requests before that.'),
     lastCommit: z.string().optional(),
+    base: z.string().optional().describe('The commit that the thread began from.'),
+    origin: z.string().optional().describe('The repository that a push goes to.'),
+    pushedCommit: z.string().optional().describe('The last commit of the branch that origin is known to have.'),
+    pullRequestUrl: z.string().optional(),
     changedFiles: z.array(z.string()).describe('Files that differ from where the thread began.'),
     agentSessionId: z.string(),
     preview: Preview,
@@ -145,6 +152,10 @@ export const Me = z
     userId: z.string(),
     projectId: z.string(),
     simulated: z.boolean(),
+    open: z.boolean().describe('Nobody needs a token here.'),
+    repository: z
+      .object({ begun: z.boolean(), url: z.string().optional() })
+      .describe('What the workspace works on. Until it has begun, its first message may name another one.'),
   })
   .meta({ id: 'Me' })
 export const Root = z.object({ name: z.string(), version: z.string(), links: z.record(z.string(), z.string()) }).meta({ id: 'Root' })

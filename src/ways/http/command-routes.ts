@@ -1,12 +1,13 @@
+import type * as z from 'zod'
 import { RunFailure } from '../../command/ending.ts'
-import type { Command } from '../../command/command.ts'
-import { DEFAULT_DELIVERY } from '../../command/command.ts'
-import type { ThreadRef } from '../../command/ids.ts'
+import { BETWEEN, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
+import type { CommandId, ThreadRef } from '../../command/ids.ts'
+import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import { prepareThread } from '../../engine/prepare.ts'
 import { siteOf } from '../../engine/preview.ts'
-import { requireReach } from './access.ts'
-import { Accepted, CommandState, Executed, Initialised, InterruptAnswer } from './answers.ts'
-import { knownThread, refuseOtherRepository, stateOf, submit, waitingUntil, type Desk } from './desk.ts'
+import { reaches, requireReach, type Caller } from './access.ts'
+import { Accepted, CommandState, Executed, Initialised, InterruptAnswer, Withdrawn } from './answers.ts'
+import { knownThread, locationOf, refuseOtherRepository, stateOf, submit, waitingUntil, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
 import {
   ActionBody,
@@ -53,19 +54,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       query: ScopeQuery,
       answers: { 200: { about: 'What is known of it.', schema: CommandState } },
       serve: async ({ path, query, c, caller }) => {
-        const { clientId, userId, projectId } = { ...query, clientId: query.clientId ?? desk.defaults.clientId, userId: query.userId ?? desk.defaults.userId }
-        const called = (await desk.tools.journal.commandsCalled(path.commandId)).filter(
-          ({ command }) =>
-            (clientId === undefined || command.clientId === clientId) &&
-            (userId === undefined || command.userId === userId) &&
-            (projectId === undefined || command.projectId === projectId) &&
-            (caller.clientId === undefined || command.clientId === caller.clientId) &&
-            (caller.userId === undefined || command.userId === caller.userId),
-        )
-        const [record, ...others] = called
-        if (record === undefined) throw new Problem(404, 'Not found', `commandId: no command ${path.commandId} is known`)
-        if (others.length > 0)
-          throw new Problem(400, 'The request is not valid', 'clientId, userId and projectId are needed: several workspaces have a command of this id')
+        const record = await called(path.commandId, query, caller, desk)
         return c.json({
           commandId: record.command.commandId,
           threadId: record.command.threadId,
@@ -74,6 +63,38 @@ export function commandRoutes(desk: Desk): readonly Route[] {
           ...waitingUntil(record),
           ...(record.result === undefined ? {} : { result: record.result }),
         })
+      },
+    }),
+    route({
+      method: 'DELETE',
+      url: '/api/commands/{commandId}',
+      operationId: 'withdrawCommand',
+      summary: 'Take a message back that waits for its turn',
+      role: 'work',
+      path: CommandPath,
+      query: ScopeQuery,
+      answers: { 200: { about: 'It is taken back, and its result says so.', schema: Withdrawn } },
+      serve: async ({ path, query, c, caller }) => {
+        const found = await called(path.commandId, query, caller, desk)
+        const record = await desk.engine.withdraw(refOf(found.command))
+        if (record === undefined) throw begun(path.commandId)
+        const texts = [...record.carried, record.command].map(({ instruction }) => instruction)
+        return c.json({ success: true, commandId: path.commandId, instruction: texts.join(BETWEEN) })
+      },
+    }),
+    route({
+      method: 'POST',
+      url: '/api/commands/{commandId}/now',
+      operationId: 'hurryCommand',
+      summary: 'Give a message that waits the next turn of its thread, and interrupt what runs there',
+      role: 'work',
+      path: CommandPath,
+      query: ScopeQuery,
+      answers: { 202: { about: 'Its turn comes next.', schema: Accepted } },
+      serve: async ({ path, query, c, caller }) => {
+        const record = await called(path.commandId, query, caller, desk)
+        if (!(await desk.engine.hurry(refOf(record.command)))) throw begun(path.commandId)
+        return c.json({ success: true, commandId: path.commandId, state: 'queued', location: locationOf(record) }, 202)
       },
     }),
     route({
@@ -147,6 +168,24 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       },
     }),
   ]
+}
+
+const begun = (commandId: CommandId): Problem => new Problem(409, 'Not possible any more', `commandId: ${commandId} does not wait any more`)
+
+/** The command of this id that the caller may see. @throws Problem 404, or 400 where several workspaces have one */
+async function called(commandId: CommandId, query: z.infer<typeof ScopeQuery>, caller: Caller, { tools, defaults }: Desk): Promise<CommandRecord> {
+  const { clientId, userId, projectId } = { ...query, clientId: query.clientId ?? defaults.clientId, userId: query.userId ?? defaults.userId }
+  const [record, ...others] = (await tools.journal.commandsCalled(commandId)).filter(
+    ({ command }) =>
+      (clientId === undefined || command.clientId === clientId) &&
+      (userId === undefined || command.userId === userId) &&
+      (projectId === undefined || command.projectId === projectId) &&
+      reaches(caller, command),
+  )
+  if (record === undefined) throw new Problem(404, 'Not found', `commandId: no command ${commandId} is known`)
+  if (others.length > 0)
+    throw new Problem(400, 'The request is not valid', 'clientId, userId and projectId are needed: several workspaces have a command of this id')
+  return record
 }
 
 async function opened(ref: ThreadRef, repoUrl: string | undefined, startFrom: string | undefined, { engine, tools }: Desk) {

@@ -1,35 +1,33 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 
-/** The web console, as it is handed out. */
-export interface Console {
-  readonly page: string
-  readonly script: string
-  readonly style: string
+/** A file of the web console, as it is handed out. */
+export interface ConsoleFile {
+  readonly type: string
+  readonly content: Buffer
+  readonly zipped: Buffer
 }
 
-const SOURCES = join(import.meta.dirname, '..', '..', 'console')
+/** Its files by name; `index.html` is the page. */
+export type Console = ReadonlyMap<string, ConsoleFile>
 
-/** Makes the console of its sources; in the npm package it is made already. Browsers take no TypeScript. */
-export async function makeConsole(): Promise<Console> {
-  const page = await readFile(join(SOURCES, 'index.html'), 'utf8')
-  if (import.meta.filename.endsWith('.js')) {
-    const [script, style] = await Promise.all(['console.js', 'console.css'].map((name) => readFile(join(SOURCES, name), 'utf8')))
-    return { page, script: script ?? '', style: style ?? '' }
-  }
-  const { build } = await import('esbuild')
-  const { outputFiles } = await build({
-    entryPoints: { console: join(SOURCES, 'main.tsx'), style: join(SOURCES, 'console.css') },
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    target: 'es2022',
-    jsx: 'automatic',
-    jsxImportSource: 'preact',
-    legalComments: 'none',
-    outdir: SOURCES,
-    write: false,
-  })
-  const made = (name: string): string => outputFiles.find(({ path }) => path.endsWith(name))?.text ?? ''
-  return { page, script: made('console.js'), style: made('style.css') }
+const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' }
+
+/** Where it lies: in the npm package beside this, in a checkout where `scripts/make-console.ts` puts it. */
+const FOLDER = import.meta.filename.endsWith('.js')
+  ? join(import.meta.dirname, '..', '..', 'console')
+  : join(import.meta.dirname, '..', '..', '..', 'node_modules', '.branchline-console')
+
+/** Reads the console that was made at set-up; `undefined` where there is none. */
+export async function readConsole(): Promise<Console | undefined> {
+  const names: readonly string[] = await readdir(FOLDER).catch(() => [])
+  const files = await Promise.all(
+    names.map(async (name): Promise<readonly [string, ConsoleFile]> => {
+      const content = await readFile(join(FOLDER, name))
+      return [name, { type: `${TYPES[extname(name)] ?? 'application/octet-stream'}; charset=utf-8`, content, zipped: await promisify(gzip)(content) }]
+    }),
+  )
+  return names.includes('index.html') ? new Map(files) : undefined
 }

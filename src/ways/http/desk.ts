@@ -6,7 +6,7 @@ import { standing, workspaceOrigin, type Standing } from '../../engine/inspect.t
 import type { Tools } from '../../engine/tools.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
-import { requireReach, type Caller } from './access.ts'
+import { ANYBODY, requireReach, type Caller } from './access.ts'
 import type { Console } from './console.ts'
 import type { Jobs } from './jobs.ts'
 import type { PictureLinks } from './picture-links.ts'
@@ -53,8 +53,8 @@ export interface Desk {
   readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
   /** Links to pictures; `undefined` where nobody but callers of this API sees them. */
   readonly pictureLinks: PictureLinks | undefined
-  /** The web console; made when it is first asked for. */
-  readonly console: () => Promise<Console>
+  /** The web console; `undefined` where it was not made at set-up. */
+  readonly console: () => Promise<Console | undefined>
   /** Where previews are, as a content security policy names it; `undefined` where there are none. */
   readonly previewOrigins: string | undefined
   /** Aborts when the service stops: open requests and streams end. */
@@ -64,7 +64,7 @@ export interface Desk {
 export const stateOf = ({ state, result }: CommandRecord) => {
   if (state !== 'ended' || result === undefined) return state === 'ended' ? 'failed' : state
   if (result.success) return 'completed'
-  return result.code === 'interrupted' || result.code === 'superseded' ? result.code : 'failed'
+  return result.code === 'interrupted' || result.code === 'superseded' || result.code === 'withdrawn' ? result.code : 'failed'
 }
 
 /** Until when a command waits for the model. */
@@ -75,11 +75,12 @@ const executed = (result: Result) => ({ success: result.success, result, ...(res
 
 /** Hands a command in, and answers with its result, or at once where the caller does not want to wait. */
 export async function submit(
-  command: Command,
+  asked: Command,
   wait: boolean | undefined,
   { c, caller }: { readonly c: Context; readonly caller: Caller },
   desk: Desk,
 ): Promise<Response> {
+  const command: Command = caller === ANYBODY ? asked : { ...asked, author: caller.name }
   requireReach(caller, command)
   await refuseOtherRepository(command, command.repoUrl, desk)
   const over = new AbortController()
@@ -159,7 +160,7 @@ export async function refuseOtherRepository(of: WorkspaceId, repoUrl: string | u
 }
 
 /** Where the result of a command can be read; names the workspace, since ids are unique only in one. */
-function locationOf({ command }: CommandRecord): string {
+export function locationOf({ command }: CommandRecord): string {
   const query = new URLSearchParams({ clientId: command.clientId, userId: command.userId, projectId: command.projectId })
   return `/api/commands/${encodeURIComponent(command.commandId)}?${query.toString()}`
 }

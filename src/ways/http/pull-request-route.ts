@@ -1,3 +1,4 @@
+import type { ThreadRef } from '../../command/ids.ts'
 import { originOf } from '../../git/repository.ts'
 import { firstLine } from '../../observe/text.ts'
 import { NoAccess } from '../github/api/api.ts'
@@ -43,6 +44,7 @@ export function pullRequestRoute(desk: Desk): Route {
           title,
           body: body.body ?? checkpoints.map((each) => `- ${each.subject}`).join('\n'),
         })
+        await desk.tools.journal.memos.remember(ref, memoOf(ref), made.url)
         return c.json({ success: true, pullRequestUrl: made.url, number: made.number, created: made.created })
       } catch (error) {
         if (error instanceof GitHubRefused || error instanceof GitHubBusy) throw new Problem(502, 'GitHub refused', desk.tools.redact(error.message))
@@ -51,6 +53,14 @@ export function pullRequestRoute(desk: Desk): Route {
       }
     },
   })
+}
+
+const memoOf = ({ threadId }: ThreadRef): string => `pull request of ${threadId}`
+
+/** The pull request that was opened for a thread by this route. */
+export async function pullRequestOf(ref: ThreadRef, { tools }: Desk): Promise<{ readonly pullRequestUrl?: string }> {
+  const pullRequestUrl = await tools.journal.memos.recall(ref, memoOf(ref))
+  return pullRequestUrl === undefined ? {} : { pullRequestUrl }
 }
 
 async function githubOf(gitDir: string, { github }: Desk): Promise<RepositoryName> {

@@ -43,9 +43,9 @@ export const InitBody = z
 
 export const ActionBody = z.strictObject({ commandId: CommandId.optional(), userEmail: commandShape.userEmail, wait }).meta({ id: 'Action' })
 
-export const RestoreBody = z
-  .strictObject({ ...ActionBody.shape, checkpoint: z.string().regex(/^[0-9a-f]{7,64}$/, 'must be the commit of a checkpoint, 7 to 64 hex digits') })
-  .meta({ id: 'Restore' })
+const checkpoint = z.string().regex(/^[0-9a-f]{7,64}$/, 'must be the commit of a checkpoint, 7 to 64 hex digits')
+
+export const RestoreBody = z.strictObject({ ...ActionBody.shape, checkpoint }).meta({ id: 'Restore' })
 
 export const PullRequestBody = z
   .strictObject({ title: z.string().min(1).max(250).optional(), body: z.string().max(60_000).optional(), base: BranchName.optional() })
@@ -70,6 +70,7 @@ export const LinkedPicturePath = z.object({
 })
 
 export const PicturePath = ThreadPath.extend({ name: z.string().regex(PICTURE_NAME, 'must be the name of a picture, as a result has it') })
+export const ConsolePath = z.object({ name: z.string().regex(/^[\w.-]{1,100}$/) })
 export const UserPath = z.object({ clientId: ClientId, userId: UserId })
 export const CommandPath = z.object({ commandId: CommandId })
 const count = z
@@ -84,7 +85,9 @@ export const PageQuery = ProjectQuery.extend({
   after: count.optional(),
 })
 export const DaysQuery = z.object({ days: count.refine((value) => value >= 1 && value <= 400, 'must be from 1 to 400').optional() })
+export const DiffQuery = ProjectQuery.extend({ from: checkpoint.optional(), to: checkpoint.optional() })
 export const FilesQuery = ProjectQuery.extend({
+  at: checkpoint.optional(),
   path: z
     .string()
     .min(1)

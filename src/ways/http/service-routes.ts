@@ -1,7 +1,16 @@
 import type { Context } from 'hono'
+import { ClientId, UserId } from '../../command/ids.ts'
+import { workspaceOrigin } from '../../engine/inspect.ts'
+import { ANYBODY } from './access.ts'
 import { Health, Me, Root } from './answers.ts'
+import type { ConsoleFile } from './console.ts'
 import type { Desk } from './desk.ts'
+import { Problem } from './problem.ts'
+import { ConsolePath, workspaceOf } from './requests.ts'
 import { route, type Route } from './route.ts'
+
+/** Whose workspace is meant where nobody says. */
+const ME = { clientId: ClientId.parse('me'), userId: UserId.parse('me') }
 
 /** Routes about the service itself. */
 export function serviceRoutes(desk: Desk, document: () => object): readonly Route[] {
@@ -16,21 +25,20 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
       answers: { 200: { about: 'Where to go from here.', schema: Root } },
       serve: async ({ c }) => (prefersPage(c.req.header('accept')) ? consolePage(c, desk) : root(c, version)),
     }),
-    ...(['script', 'style'] as const).map((part) =>
-      route({
-        method: 'GET',
-        url: `/console/console.${part === 'script' ? 'js' : 'css'}`,
-        operationId: part === 'script' ? 'getConsoleScript' : 'getConsoleStyle',
-        summary: `The ${part} of the web console`,
-        role: undefined,
-        answers: { 200: { about: 'As browsers take it.', contentType: part === 'script' ? 'text/javascript' : 'text/css' } },
-        serve: async ({ c }) =>
-          c.body((await desk.console())[part], 200, {
-            'content-type': `${part === 'script' ? 'text/javascript' : 'text/css'}; charset=utf-8`,
-            'cache-control': 'no-cache',
-          }),
-      }),
-    ),
+    route({
+      method: 'GET',
+      url: '/console/{name}',
+      operationId: 'getConsoleFile',
+      summary: 'A script or style of the web console',
+      role: undefined,
+      path: ConsolePath,
+      answers: { 200: { about: 'As browsers take it.', contentType: 'text/javascript' } },
+      serve: async ({ path: { name }, c }) => {
+        const file = (await desk.console())?.get(name)
+        if (file === undefined) throw new Problem(404, 'Not found', `name: the console has no file ${name}; open the page anew`)
+        return handedOut(c, file, { 'cache-control': 'public, max-age=31536000, immutable' })
+      },
+    }),
     route({
       method: 'GET',
       url: '/api/me',
@@ -38,15 +46,21 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
       summary: 'Who calls, what that caller may do, and which workspace is meant where none is named',
       role: 'view',
       answers: { 200: { about: 'The caller.', schema: Me } },
-      serve: async ({ c, caller }) =>
-        c.json({
+      serve: async ({ c, caller }) => {
+        const workspace = workspaceOf(
+          { clientId: caller.clientId ?? defaults.clientId ?? ME.clientId, userId: caller.userId ?? defaults.userId ?? ME.userId },
+          defaults,
+        )
+        const { known, url = known ? undefined : tools.beginning.origin?.url } = await workspaceOrigin(workspace, tools)
+        return c.json({
           name: caller.name,
           role: caller.role,
-          clientId: caller.clientId ?? defaults.clientId ?? 'me',
-          userId: caller.userId ?? defaults.userId ?? 'me',
-          projectId: defaults.projectId ?? 'project',
+          ...workspace,
           simulated: tools.simulated,
-        }),
+          open: caller === ANYBODY,
+          repository: { begun: known, ...(url === undefined ? {} : { url }) },
+        })
+      },
     }),
     route({
       method: 'GET',
@@ -113,10 +127,13 @@ async function consolePage(c: Context, desk: Desk): Promise<Response> {
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",
   ]
-  return c.body((await desk.console()).page, 200, {
-    'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': policy.join('; '),
-    'cache-control': 'no-cache',
-    vary: 'Accept',
-  })
+  const page = (await desk.console())?.get('index.html')
+  if (page === undefined) return c.text('The console has not been made. Stop the service and start it by `npm start`, which makes it.\n', 503)
+  return handedOut(c, page, { 'content-security-policy': policy.join('; '), 'cache-control': 'no-cache' })
+}
+
+function handedOut(c: Context, { type, content, zipped }: ConsoleFile, headers: Readonly<Record<string, string>>): Response {
+  const zips = /\bgzip\b/.test(c.req.header('accept-encoding') ?? '')
+  const encoding = zips ? { 'content-encoding': 'gzip' } : {}
+  return c.body(new Uint8Array(zips ? zipped : content), 200, { ...headers, ...encoding, 'content-type': type, vary: 'Accept, Accept-Encoding' })
 }

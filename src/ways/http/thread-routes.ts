@@ -1,12 +1,23 @@
 import { streamSSE } from 'hono/streaming'
-import { standing, threadChangedFiles, threadDiff, threadFile, threadFiles, threadSteps } from '../../engine/inspect.ts'
+import {
+  standing,
+  type Standing,
+  threadChangedFiles,
+  threadDiff,
+  threadFile,
+  threadFiles,
+  threadPoint,
+  threadRemote,
+  threadSteps,
+} from '../../engine/inspect.ts'
 import { threadKey, type ThreadRef } from '../../command/ids.ts'
 import type { ThreadRecord } from '../../journal/journal.ts'
 import { requireReach, type Caller } from './access.ts'
 import { Checkpoints, Costs, DiffAnswer, Files, History, Status, Threads } from './answers.ts'
+import { pullRequestOf } from './pull-request-route.ts'
 import { knownThread, stateOf, waitingUntil, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
-import { DaysQuery, FilesQuery, PageQuery, ProjectQuery, ThreadPath, threadOf, UserPath, workspaceOf } from './requests.ts'
+import { DaysQuery, DiffQuery, FilesQuery, PageQuery, ProjectQuery, ThreadPath, threadOf, UserPath, workspaceOf } from './requests.ts'
 import { route, type Route } from './route.ts'
 
 const iso = (ms: number): string => new Date(ms).toISOString()
@@ -22,6 +33,12 @@ export function threadRoutes(desk: Desk): readonly Route[] {
     const ref = threadOf(given, desk.defaults)
     requireReach(caller, ref)
     return ref
+  }
+  const point = async (name: string, wish: string | undefined, thread: Standing): Promise<string | undefined> => {
+    if (wish === undefined) return undefined
+    const found = threadPoint(wish, thread, await journal.checkpoints(thread.record.ref), await threadSteps(thread))
+    if (found !== undefined) return found
+    throw new Problem(404, 'Not found', `${name}: ${wish} is not a checkpoint of this thread; …/checkpoints lists them`)
   }
   return [
     route({
@@ -44,6 +61,9 @@ export function threadRoutes(desk: Desk): readonly Route[] {
           waitingCommands: waiting.map(({ command }) => command.commandId),
           ...waiting.map(waitingUntil).find((each) => each.waitingUntil !== undefined),
           ...(thread.tip === undefined ? {} : { lastCommit: thread.tip }),
+          ...(thread.record.base === undefined ? {} : { base: thread.record.base }),
+          ...(await threadRemote(thread)),
+          ...(await pullRequestOf(ref, desk)),
           changedFiles: await threadChangedFiles(thread),
           agentSessionId: thread.record.sessionId,
           preview: await desk.engine.previews.standing(ref),
@@ -122,14 +142,15 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       method: 'GET',
       url: `${THREAD}/diff`,
       operationId: 'getDiff',
-      summary: 'What the thread has changed since it began',
+      summary: 'What the thread has changed since it began, or between two of its checkpoints',
       role: 'view',
       path: ThreadPath,
-      query: ProjectQuery,
+      query: DiffQuery,
       answers: { 200: { about: 'A unified patch, of at most 2 MB.', schema: DiffAnswer } },
       serve: async ({ path, query, c, caller }) => {
-        const thread = await knownThread(reached(caller, { ...path, ...query }), desk)
-        return c.json({ ...(await threadDiff(thread)), files: await threadChangedFiles(thread) })
+        const thread = await knownThread(reached(caller, { ...path, projectId: query.projectId }), desk)
+        const between = { from: await point('from', query.from, thread), to: await point('to', query.to, thread) }
+        return c.json({ ...(await threadDiff(thread, between)), files: await threadChangedFiles(thread, between) })
       },
     }),
     route({
@@ -161,17 +182,19 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       method: 'GET',
       url: `${THREAD}/files`,
       operationId: 'getFiles',
-      summary: 'Files of the last commit of a thread; with `path`, the content of one',
+      summary: 'Files of the last commit of a thread, or of the checkpoint `at`; with `path`, the content of one',
       role: 'view',
       path: ThreadPath,
       query: FilesQuery,
       answers: { 200: { about: 'The files; with `path`, the content as `application/octet-stream`.', schema: Files } },
       serve: async ({ path, query, c, caller }) => {
         const thread = await knownThread(reached(caller, { ...path, projectId: query.projectId }), desk)
-        if (query.path === undefined) return c.json({ ...(thread.tip === undefined ? {} : { commit: thread.tip }), files: await threadFiles(thread) })
-        const content = await threadFile(thread, query.path)
-        if (content === undefined) throw new Problem(404, 'Not found', 'path: the last commit has no such file')
-        return c.body(new Uint8Array(content), 200, {
+        const at = (await point('at', query.at, thread)) ?? thread.tip
+        if (query.path === undefined) return c.json({ ...(at === undefined ? {} : { commit: at }), files: await threadFiles(thread, at) })
+        const file = await threadFile(thread, query.path, at)
+        if (file === undefined) throw new Problem(404, 'Not found', 'path: this commit has no such file')
+        return c.body(new Uint8Array(file.content), 200, {
+          etag: `"${file.blob}"`,
           'content-type': 'application/octet-stream',
           'content-disposition': 'attachment',
           'content-security-policy': 'sandbox',

@@ -145,6 +145,7 @@ function whatToDo({ code, commit, branch }: Result): string {
     case undefined:
     case 'interrupted':
     case 'superseded':
+    case 'withdrawn':
     case 'agent_failed':
     case 'build_failed':
     case 'preview_failed':

@@ -1,0 +1,72 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { Checkpoint, Checkpoints } from './api.ts'
+import { ago, visible } from './text.ts'
+
+interface Props {
+  readonly load: () => Promise<Checkpoints>
+  /** Whenever it is another one, the history is asked for anew. */
+  readonly version: string
+  /** Shows what a checkpoint changed: what lies between two commits. */
+  readonly look: (from: string, to: string, title: string) => void
+  readonly goBack: ((commit: string) => void) | undefined
+}
+
+/** Every state that the thread has been in. Looking at one changes nothing; going back makes a new commit, and takes the conversation back too. */
+export function History({ load, version, look, goBack }: Props) {
+  const [known, setKnown] = useState<Checkpoints>()
+  const [sure, setSure] = useState<string>()
+  useEffect(() => {
+    let over = false
+    load().then(
+      (now) => over || setKnown(now),
+      () => {}, // the thread says that the connection is lost
+    )
+    return () => {
+      over = true
+    }
+  }, [version])
+  if (known === undefined) return <p class="nothing hint">One moment …</p>
+  const { base, checkpoints } = known
+  if (base === undefined || checkpoints.length === 0) return <p class="nothing">Nothing is saved yet. Each message that changes something adds a state here.</p>
+  const states: readonly Checkpoint[] = [{ commit: base, subject: 'Where the thread began', at: checkpoints[0]?.at ?? '' }, ...checkpoints]
+  const now = states.at(-1)
+  return (
+    <div class="history">
+      <p class="hint">Looking at a state changes nothing. Going back adds a new state, so nothing is lost, and the agent forgets what came after it.</p>
+      <ol>
+        {states.toReversed().map((state, at) => {
+          const before = states.at(-2 - at)
+          const isNow = state === now
+          return (
+            <li key={state.commit}>
+              <p>
+                {visible(state.subject)} <span class="hint">{isNow ? 'now' : ago(state.at, Date.now())}</span>
+              </p>
+              <p class="acts">
+                {before !== undefined && <button onClick={() => look(before.commit, state.commit, state.subject)}>What it changed</button>}
+                {!isNow && now !== undefined && (
+                  <button onClick={() => look(state.commit, now.commit, `From “${state.subject}” to now`)}>Compare with now</button>
+                )}
+                {!isNow && goBack !== undefined && sure !== state.commit && <button onClick={() => setSure(state.commit)}>Go back to it</button>}
+                {sure === state.commit && goBack !== undefined && (
+                  <>
+                    <button
+                      class="main"
+                      onClick={() => {
+                        setSure(undefined)
+                        goBack(state.commit)
+                      }}
+                    >
+                      Yes, go back
+                    </button>
+                    <button onClick={() => setSure(undefined)}>No</button>
+                  </>
+                )}
+              </p>
+            </li>
+          )
+        })}
+      </ol>
+    </div>
+  )
+}

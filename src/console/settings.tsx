@@ -1,0 +1,118 @@
+import type { RefObject } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import type { Api, Costs, Tokens } from './api.ts'
+import { money } from './text.ts'
+
+interface Props {
+  readonly dialog: RefObject<HTMLDialogElement | null>
+  readonly api: Api
+  readonly signOut: (() => void) | undefined
+}
+
+const THEMES = { '': 'Like the system', light: 'Light', dark: 'Dark' } as const
+const THEME = 'branchline theme'
+
+/** What this browser was told to look like. */
+export function applyTheme(): void {
+  const theme = localStorage.getItem(THEME) ?? ''
+  if (theme === '') delete document.documentElement.dataset['theme']
+  else document.documentElement.dataset['theme'] = theme
+}
+
+const ROLES = { view: 'may look', work: 'may work', administer: 'may do everything' } as const
+
+/** Who one is here, how it looks, and what was spent. */
+export function Settings({ dialog, api, signOut }: Props) {
+  const [costs, setCosts] = useState<Costs>()
+  const [theme, setTheme] = useState(localStorage.getItem(THEME) ?? '')
+  useEffect(() => {
+    const shown = dialog.current
+    if (shown === null) return
+    const load = (): void => {
+      if (shown.open && api.me.threadId === undefined) void api.costs().then(setCosts, () => {}) // shown the next time
+    }
+    const watch = new MutationObserver(load)
+    watch.observe(shown, { attributeFilter: ['open'] })
+    return () => watch.disconnect()
+  }, [api])
+  const choose = (name: string): void => {
+    localStorage.setItem(THEME, name)
+    setTheme(name)
+    applyTheme()
+  }
+  const { me } = api
+  return (
+    <dialog ref={dialog} aria-labelledby="settings" {...{ closedby: 'any' }}>
+      <h2 id="settings">Settings and cost</h2>
+      <p>
+        {me.open ? 'Everybody on this machine may do everything here; no token is asked for.' : `You are ${me.name} and ${ROLES[me.role]}.`}
+        {signOut !== undefined && (
+          <>
+            {' '}
+            <button onClick={signOut}>Sign out</button>
+          </>
+        )}
+      </p>
+      <p>
+        <label>
+          Colours{' '}
+          <select value={theme} onChange={(event) => choose(event.currentTarget.value)}>
+            {Object.entries(THEMES).map(([name, words]) => (
+              <option key={name} value={name}>
+                {words}
+              </option>
+            ))}
+          </select>
+        </label>
+      </p>
+      {costs !== undefined && <Spent costs={costs} simulated={me.simulated} />}
+      <form method="dialog" class="acts">
+        <button class="main">Close</button>
+      </form>
+    </dialog>
+  )
+}
+
+const TOKENS = new Intl.NumberFormat('en', { notation: 'compact' })
+const sum = ({ input, output, cacheRead, cacheWrite }: Tokens): number => input + output + cacheRead + cacheWrite
+
+function Spent({ costs: { days, limits }, simulated }: { readonly costs: Costs; readonly simulated: boolean }) {
+  const bounds = [
+    [limits.commandUsd, 'a message'],
+    [limits.threadUsd, 'a thread'],
+    [limits.dayUsd, 'a day'],
+  ].flatMap(([usd, what]) => (typeof usd === 'number' ? [`${money(usd)} for ${what}`] : []))
+  return (
+    <>
+      <h3>Spent</h3>
+      <p class="hint">
+        {bounds.length === 0 ? 'No limit is set.' : `At most ${bounds.join(', ')}.`}
+        {simulated && ' In the demo these are what a model would have cost; nothing is paid.'}
+      </p>
+      {days.length === 0 ? (
+        <p>Nothing yet.</p>
+      ) : (
+        <table>
+          <thead>
+            <tr>
+              <th>Day (UTC)</th>
+              <th>Cost</th>
+              <th>Tokens</th>
+              <th>Requests</th>
+            </tr>
+          </thead>
+          <tbody>
+            {days.map(({ day, costUsd, tokens, requests }) => (
+              <tr key={day}>
+                <td>{day}</td>
+                <td>{money(costUsd)}</td>
+                <td>{TOKENS.format(sum(tokens))}</td>
+                <td>{requests}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  )
+}

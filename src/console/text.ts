@@ -1,0 +1,56 @@
+/** Characters that change the order of what stands around them, or that a terminal acts on, as marks that can be seen. */
+export const visible = (text: string): string =>
+  text
+    .replaceAll(/\u001B\[[0-9;?]*[ -/]*[@-~]/g, '')
+    .replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F]/g, (character) => String.fromCodePoint(0x24_00 + (character === '\u007F' ? 0x21 : character.charCodeAt(0))))
+    .replaceAll(/[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g, (character) => `⟨U+${character.charCodeAt(0).toString(16).toUpperCase()}⟩`)
+
+/** More than this of one text is shown only on request: it is more than anybody reads, and browsers are slow with it. */
+export const LONG = 30_000
+
+/** What a tool is about, in one line: its file, command or pattern where it says one. */
+export function gist(input: string): string {
+  const [, said] = /"(?:file_path|command|pattern|path|url|description)"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(input) ?? []
+  return visible((said ?? input.split('\n', 1)[0] ?? '').replaceAll(String.raw`\n`, ' ').slice(0, 120))
+}
+
+/** The name of a thread that the console has made, as a person reads it; others as they are. */
+export function titleOf(threadId: string): string {
+  const made = /^(.+)-[a-z2-9]{4}$/.exec(threadId)?.[1]
+  if (made === undefined) return threadId
+  const words = made.replaceAll('-', ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
+
+const NAME = 'abcdefghjkmnpqrstuvwxyz23456789'
+
+/** A name that the text suggests, and that nobody has. */
+export function newName(text: string): string {
+  const words =
+    text
+      .toLowerCase()
+      .match(/[a-z0-9]+/g)
+      ?.slice(0, 5)
+      .join('-')
+      .slice(0, 36) ?? 'thread'
+  const random = Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => NAME[byte % NAME.length]).join('')
+  return `${words}-${random}`
+}
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+] as const
+const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'narrow' })
+
+/** How long ago that was, such as `5 min. ago`. */
+export function ago(at: string, now: number): string {
+  const seconds = (now - Date.parse(at)) / 1000
+  const [unit, size] = UNITS.find(([, each]) => seconds >= each) ?? ['second', 0]
+  return size === 0 ? 'now' : RELATIVE.format(-Math.floor(seconds / size), unit)
+}
+
+const MONEY = new Intl.NumberFormat('en', { style: 'currency', currency: 'USD', minimumFractionDigits: 2, maximumFractionDigits: 2 })
+/** In USD; less than a cent is said so. */
+export const money = (usd: number): string => (usd > 0 && usd < 0.01 ? '< $0.01' : MONEY.format(usd))

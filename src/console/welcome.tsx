@@ -1,0 +1,71 @@
+import type { Me } from './api.ts'
+
+interface Props {
+  readonly me: Me
+  readonly repoUrl: string
+  readonly setRepoUrl: (url: string) => void
+  /** Puts an example into the message box. */
+  readonly propose: (text: string) => void
+}
+
+const SCRIPTED = ['replace Fresh bread with Warm bread in src/pages/index.astro', 'write src/pages/hello.astro: <h1>Hello</h1>']
+const FREE = [
+  'Make the headline of the home page friendlier',
+  'Add a page about us, in the style of the others',
+  'The page is hard to read on a phone. Mend that.',
+]
+
+/** A new thread: what is missing here, and what can be asked for. */
+export function Welcome({ me, repoUrl, setRepoUrl, propose }: Props) {
+  const examples = me.simulated ? SCRIPTED : FREE
+  return (
+    <div class="welcome">
+      <h1>What should change?</h1>
+      <p>Write it in your own words. It is done on a branch of its own and shown beside the conversation; your site stays as it is until you say so.</p>
+      {me.role !== 'view' && (
+        <p class="acts">
+          {examples.map((each) => (
+            <button key={each} class="example" onClick={() => propose(each)}>
+              {each}
+            </button>
+          ))}
+        </p>
+      )}
+      {me.simulated && (
+        <div class="note">
+          <p>
+            <strong>This is a demo without a model.</strong> Claude Code is the real one, but a script answers it, which follows plain instructions like the
+            ones above.
+          </p>
+          <p>
+            For a real one, stop the service and start it again with a key from <a href="https://console.anthropic.com/settings/keys">console.anthropic.com</a>:
+          </p>
+          <pre tabIndex={0}>ANTHROPIC_API_KEY=sk-ant-… npm start</pre>
+        </div>
+      )}
+      {me.repository.url !== undefined && (
+        <p class="hint">
+          It works on <code>{me.repository.url}</code>.
+        </p>
+      )}
+      {!me.repository.begun && me.role !== 'view' && (
+        <div class="note">
+          <label>
+            Your repository
+            <input
+              type="url"
+              placeholder="https://github.com/you/site"
+              value={repoUrl}
+              onInput={(event) => setRepoUrl(event.currentTarget.value)}
+              aria-describedby="repository"
+            />
+          </label>
+          <p class="hint" id="repository">
+            Left empty, an example site of a bakery is used. This is chosen once, with the first message.
+          </p>
+        </div>
+      )}
+      {me.repository.begun && me.repository.url === undefined && <p class="hint">It works on the example site.</p>}
+    </div>
+  )
+}
