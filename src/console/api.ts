@@ -126,6 +126,11 @@ export class Api {
     return new Api(token, await json<Me>(await request('/api/me', token)))
   }
 
+  /** What the workspace works on by now. */
+  async repository(): Promise<Me['repository']> {
+    return (await this.#get<Me>('/api/me')).repository
+  }
+
   async threads(): Promise<readonly ThreadSummary[]> {
     return (await this.#get<{ readonly threads: readonly ThreadSummary[] }>(`/api/threads/${this.#user}?limit=200&${this.#project}`)).threads
   }
@@ -160,7 +165,7 @@ export class Api {
     return (await json<{ readonly instruction: string }>(answer)).instruction
   }
 
-  /** A message that waits is next, and interrupts what runs. */
+  /** The message that waits next interrupts what runs. */
   async hurry(commandId: string): Promise<void> {
     await request(this.#command(commandId, '/now'), this.#token, { method: 'POST' })
   }

@@ -10,12 +10,15 @@ interface Props {
 
 /** Nearer than this to the end, in px, it follows what comes. */
 const NEAR_PX = 80
+/** Rounding of positions, in px. */
+const AT_END_PX = 2
 
 /** What was said and done. All of it is shown as text, whatever it holds. Who scrolls up is left in peace. */
 export function Chat({ view, acts }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const opened = useRef(new Set<string>())
   const [follows, setFollows] = useState(true)
+  const top = useRef(0)
   const entries = shownIn(view)
   const rows = useWindow(scroller, entries.length, (at) => entries[at]?.key ?? String(at))
   const toEnd = (): void => scroller.current?.scrollTo({ top: scroller.current.scrollHeight })
@@ -23,6 +26,7 @@ export function Chat({ view, acts }: Props) {
     if (follows) toEnd()
   })
   const lastCommit = entries.findLast(({ kind }) => kind === 'commit')?.key
+  const lastMessage = entries.findLastIndex(({ kind }) => kind === 'message')
   const items = rows.getVirtualItems()
   return (
     <div class="chat">
@@ -32,7 +36,13 @@ export function Chat({ view, acts }: Props) {
         tabIndex={0}
         role="region"
         aria-label="Messages"
-        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => setFollows(scrollHeight - scrollTop - clientHeight < NEAR_PX)}
+        onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+          const left = scrollHeight - scrollTop - clientHeight
+          // However little somebody scrolls up: whoever reads is not pulled away.
+          if (scrollTop < top.current && left > AT_END_PX) setFollows(false)
+          else if (left < NEAR_PX && scrollTop >= top.current) setFollows(true)
+          top.current = scrollTop
+        }}
       >
         <ol class="entries" style={{ height: `${rows.getTotalSize()}px` }}>
           {items.map(({ index, key, start }) => {
@@ -51,7 +61,7 @@ export function Chat({ view, acts }: Props) {
                   <EntryRow
                     entry={entry}
                     before={entries[index - 1]}
-                    isLast={index === entries.length - 1}
+                    isOpen={index > lastMessage}
                     mayUndo={entry.key === lastCommit && view.running === undefined && acts.undo !== undefined}
                     opened={opened.current}
                     acts={acts}

@@ -18,7 +18,8 @@ export interface Acts {
 interface Props {
   readonly entry: Entry
   readonly before: Entry | undefined
-  readonly isLast: boolean
+  /** Nothing was said to it yet. */
+  readonly isOpen: boolean
   readonly mayUndo: boolean
   /** Keys of rows that are unfolded. */
   readonly opened: Set<string>
@@ -26,7 +27,7 @@ interface Props {
 }
 
 /** One row of the conversation. */
-export function EntryRow({ entry, before, isLast, mayUndo, opened, acts }: Props) {
+export function EntryRow({ entry, before, isOpen, mayUndo, opened, acts }: Props) {
   switch (entry.kind) {
     case 'message':
       return <MessageRow entry={entry} me={acts.me} />
@@ -63,13 +64,13 @@ export function EntryRow({ entry, before, isLast, mayUndo, opened, acts }: Props
                   {visible(option)}
                 </button>
               ))}
-              {isLast && <span class="hint">{entry.options.length === 0 ? 'Answer in the box below.' : 'Or write another answer below.'}</span>}
+              {isOpen && <span class="hint">{entry.options.length === 0 ? 'Answer in the box below.' : 'Or write another answer below.'}</span>}
             </p>
           )}
         </>
       )
     case 'ended':
-      return <EndedRow entry={entry} before={before} isLast={isLast} acts={acts} />
+      return <EndedRow entry={entry} before={before} isOpen={isOpen} acts={acts} />
     case 'gap':
       return <p class="hint">What happened before is no longer kept.</p>
   }
@@ -135,14 +136,19 @@ function ToolRow({ entry, opened }: { readonly entry: Extract<Entry, { kind: 'to
 
 const DONE: Readonly<Record<string, string>> = { push: 'Pushed', restore: 'Went back', build: 'Built', write: 'Saved' }
 const STOPPED: ReadonlySet<string | undefined> = new Set(['interrupted'])
+export const stopped = (text: string): string => (text.includes('Nothing had been changed') ? 'Stopped.' : 'Stopped; what was done by then is saved.')
 
-function EndedRow({ entry, before, isLast, acts }: Pick<Props, 'before' | 'isLast' | 'acts'> & { readonly entry: Extract<Entry, { kind: 'ended' }> }) {
-  const text = repeats(entry.text, before) || entry.text === '' ? (DONE[entry.type] ?? 'Done') : visible(entry.text)
+function EndedRow({ entry, before, isOpen, acts }: Pick<Props, 'before' | 'isOpen' | 'acts'> & { readonly entry: Extract<Entry, { kind: 'ended' }> }) {
+  const text = STOPPED.has(entry.code)
+    ? stopped(entry.text)
+    : repeats(entry.text, before) || entry.text === ''
+      ? (DONE[entry.type] ?? 'Done')
+      : visible(entry.text)
   return (
     <>
       <p class={`plain ${entry.success ? 'hint' : STOPPED.has(entry.code) ? 'hint' : 'wrong'}`}>{text}</p>
       {entry.pictures.length > 0 && <Pictures paths={entry.pictures} load={acts.picture} />}
-      {entry.planned && isLast && acts.carryOut !== undefined && (
+      {entry.planned && isOpen && acts.carryOut !== undefined && (
         <p class="acts">
           <button class="main" onClick={acts.carryOut}>
             Do it

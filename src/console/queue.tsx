@@ -15,12 +15,12 @@ export function Queue({ waiting, acts }: Props) {
     <section class="queue" aria-label="Waiting messages">
       <h2>Next</h2>
       <ol>
-        {waiting.map((message) => (
+        {waiting.map((message, at) => (
           <li key={message.commandId}>
             <span class="text">{message.text === '' ? message.type : visible(message.text)}</span>
             {acts !== undefined && (
               <span class="acts">
-                {message.type === 'edit' && <button onClick={() => acts.now(message)}>Send now</button>}
+                {message.type === 'edit' && at === 0 && <button onClick={() => acts.now(message)}>Send now</button>}
                 {message.type === 'edit' && <button onClick={() => acts.edit(message)}>Edit</button>}
                 <button onClick={() => acts.remove(message)}>Delete</button>
               </span>

@@ -83,6 +83,7 @@ export function shownIn({ entries }: ThreadView): readonly Entry[] {
 /** Whether what came before says the same. */
 export function repeats(text: string, before: Entry | undefined): boolean {
   if (before?.kind === 'said') return before.text.includes(text)
+  if (before?.kind === 'question') return true
   return before?.kind === 'commit' && (text === '' || text.startsWith(before.subject.replace(/…$/, '')))
 }
 

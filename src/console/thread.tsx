@@ -112,7 +112,7 @@ export function Thread({ api, threadId, begun, list }: Props) {
         </p>
       )}
       {threadId === undefined ? (
-        <Welcome me={api.me} repoUrl={repoUrl} setRepoUrl={setRepoUrl} propose={(text) => write({ text })} />
+        <Welcome api={api} repoUrl={repoUrl} setRepoUrl={setRepoUrl} propose={(text) => write({ text })} />
       ) : (
         <Chat
           view={view}
@@ -264,5 +264,6 @@ function Said({ view }: { readonly view: ThreadView }) {
 function wordsOf(entry: Entry): string {
   if (entry.kind === 'commit') return `Saved: ${entry.subject}`
   if (entry.kind === 'question') return `A question: ${entry.text}`
-  return entry.kind === 'ended' ? (entry.success ? 'Done.' : `Not done: ${entry.text}`) : ''
+  if (entry.kind !== 'ended') return ''
+  return entry.success ? 'Done.' : entry.code === 'interrupted' ? 'Stopped.' : `Not done: ${entry.text}`
 }

@@ -1,7 +1,8 @@
-import type { Me } from './api.ts'
+import { useEffect, useState } from 'preact/hooks'
+import type { Api } from './api.ts'
 
 interface Props {
-  readonly me: Me
+  readonly api: Api
   readonly repoUrl: string
   readonly setRepoUrl: (url: string) => void
   /** Puts an example into the message box. */
@@ -16,7 +17,10 @@ const FREE = [
 ]
 
 /** A new thread: what is missing here, and what can be asked for. */
-export function Welcome({ me, repoUrl, setRepoUrl, propose }: Props) {
+export function Welcome({ api, repoUrl, setRepoUrl, propose }: Props) {
+  const { me } = api
+  const [repository, setRepository] = useState(me.repository)
+  useEffect(() => void api.repository().then(setRepository, () => {}), []) // what was known is shown
   const examples = me.simulated ? SCRIPTED : FREE
   return (
     <div class="welcome">
@@ -43,12 +47,12 @@ export function Welcome({ me, repoUrl, setRepoUrl, propose }: Props) {
           <pre tabIndex={0}>ANTHROPIC_API_KEY=sk-ant-… npm start</pre>
         </div>
       )}
-      {me.repository.url !== undefined && (
+      {repository.url !== undefined && (
         <p class="hint">
-          It works on <code>{me.repository.url}</code>.
+          It works on <code>{repository.url}</code>.
         </p>
       )}
-      {!me.repository.begun && me.role !== 'view' && (
+      {!repository.begun && me.role !== 'view' && (
         <div class="note">
           <label>
             Your repository
@@ -65,7 +69,7 @@ export function Welcome({ me, repoUrl, setRepoUrl, propose }: Props) {
           </p>
         </div>
       )}
-      {me.repository.begun && me.repository.url === undefined && <p class="hint">It works on the example site.</p>}
+      {repository.begun && repository.url === undefined && <p class="hint">It works on the example site.</p>}
     </div>
   )
 }

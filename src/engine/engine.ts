@@ -164,16 +164,16 @@ export class Engine implements AsyncDisposable {
     return record
   }
 
-  /** Gives a message that waits the next turn of its thread, and interrupts what is in its way. Answers whether it waited. */
-  async hurry(of: CommandRef): Promise<boolean> {
+  /** Interrupts what is in the way of a message that is next in its thread. Answers `behind` where others wait before it, as they were accepted. */
+  async hurry(of: CommandRef): Promise<'done' | 'behind' | 'begun'> {
     const entry = this.#entries.get(commandKey(of))
-    if (entry?.state !== 'waiting') return false
-    this.#lanes.putFirst(entry)
-    const inTheWay = this.#lanes.current(entry.place.thread)
-    const running = inTheWay === undefined || inTheWay === entry ? undefined : this.#commandOf(inTheWay)
-    if (inTheWay?.place.needsLane !== true || running === undefined) return true
+    if (entry?.state !== 'waiting') return 'begun'
+    if (!this.#lanes.isNext(entry)) return 'behind'
+    const inTheWay = this.#lanes.running(entry.place.thread)
+    const running = inTheWay === undefined ? undefined : this.#commandOf(inTheWay)
+    if (inTheWay?.place.needsLane !== true || running === undefined) return 'done'
     if ((await this.#tools.journal.interrupt(running, of.commandId)) === 'done') this.#lanes.interrupt(inTheWay, of.commandId, entry)
-    return true
+    return 'done'
   }
 
   /** The command that has its thread's turn. */

@@ -100,12 +100,9 @@ export class Lanes {
     }
   }
 
-  /** Gives a place that waits the next turn of its thread. */
-  putFirst(entry: Entry): void {
-    const others = (this.#threads.get(entry.place.thread) ?? []).filter((each) => each !== entry)
-    const at = others.filter(({ state }) => state === 'running').length
-    this.#threads.set(entry.place.thread, others.toSpliced(at, 0, entry))
-    this.#pump()
+  /** Whether a place that waits is the next one of its thread. */
+  isNext(entry: Entry): boolean {
+    return (this.#threads.get(entry.place.thread) ?? []).find(({ state }) => state !== 'running') === entry
   }
 
   /** Gives a place up that has not begun. */

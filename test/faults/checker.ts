@@ -133,7 +133,8 @@ function commitFrom(entry: string): Commit {
 /** I3: what changes files ends in the order of acceptance, in the journal and on the branch; what was steered into a run, with that run. */
 function orderProblems(story: ThreadStory): string[] {
   const ordered = story.commands.filter(
-    ({ command, result }) => command.type !== 'push' && result !== undefined && result.code !== 'superseded' && result.joined === undefined,
+    ({ command, result }) =>
+      command.type !== 'push' && result !== undefined && result.code !== 'superseded' && result.code !== 'withdrawn' && result.joined === undefined,
   )
   return ordered.flatMap((record, at) => {
     const former = ordered[at - 1]

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { BrowserContext } from 'playwright-core'
+import type { BrowserContext, BrowserType } from 'playwright-core'
 
 const exec = promisify(execFile)
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable']
@@ -26,7 +26,7 @@ export async function installBrowser(): Promise<void> {
 }
 
 /** A real browser with a profile of its own. */
-export async function openBrowser(executablePath: string, more: { readonly javaScriptEnabled?: boolean } = {}): Promise<BrowserContext & AsyncDisposable> {
+export async function openBrowser(executablePath: string, more: Parameters<BrowserType['launchPersistentContext']>[1] = {}): Promise<BrowserContext & AsyncDisposable> {
   const { chromium } = await import('playwright-core')
   const profile = await mkdtemp(join(tmpdir(), 'branchline-browser-'))
   const args = [...FLAGS, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])]

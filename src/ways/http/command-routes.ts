@@ -42,7 +42,8 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       body: ExecuteBody,
       headers: ['idempotency-key', 'prefer'],
       answers: RESULT,
-      serve: ({ body, c, caller }) => submit(commandOf(body, c.req.header('idempotency-key'), desk.defaults), body.wait, { c, caller }, desk),
+      serve: ({ body, c, caller }) =>
+        submit(commandOf(body, c.req.header('idempotency-key'), desk.defaults, desk.github.access), body.wait, { c, caller }, desk),
     }),
     route({
       method: 'GET',
@@ -86,14 +87,16 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       method: 'POST',
       url: '/api/commands/{commandId}/now',
       operationId: 'hurryCommand',
-      summary: 'Give a message that waits the next turn of its thread, and interrupt what runs there',
+      summary: 'Interrupt what runs in the thread, for the message that waits next there',
       role: 'work',
       path: CommandPath,
       query: ScopeQuery,
       answers: { 202: { about: 'Its turn comes next.', schema: Accepted } },
       serve: async ({ path, query, c, caller }) => {
         const record = await called(path.commandId, query, caller, desk)
-        if (!(await desk.engine.hurry(refOf(record.command)))) throw begun(path.commandId)
+        const hurried = await desk.engine.hurry(refOf(record.command))
+        if (hurried === 'begun') throw begun(path.commandId)
+        if (hurried === 'behind') throw new Problem(409, 'Not next', `commandId: others wait before ${path.commandId}; send those first, or take them back`)
         return c.json({ success: true, commandId: path.commandId, state: 'queued', location: locationOf(record) }, 202)
       },
     }),
@@ -108,7 +111,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       serve: async ({ body, c, caller }) => {
         const ref = threadOf(body, desk.defaults)
         requireReach(caller, ref)
-        const repoUrl = body.repoUrl === undefined ? undefined : checkedRepoUrl(body.repoUrl)
+        const repoUrl = body.repoUrl === undefined ? undefined : checkedRepoUrl(body.repoUrl, desk.github.access)
         await refuseOtherRepository(ref, repoUrl, desk)
         const { home } = await opened(ref, repoUrl, body.branch, desk)
         const { paths, branch, resumed } = home

@@ -4,7 +4,7 @@ import { BranchName, commandShape, DEFAULT_DELIVERY, fitTogether, type Command }
 import { ClientId, CommandId, ProjectId, ThreadId, UserId, type ThreadRef, type WorkspaceId } from '../../command/ids.ts'
 import { PICTURE_FOLDER, PICTURE_NAME } from '../../engine/pictures.ts'
 import { inWords } from '../../command/words.ts'
-import { BadRepositoryUrl, requestedOrigin } from '../../workspace/origin.ts'
+import { BadRepositoryUrl, requestedOrigin, type GitHubAccess } from '../../workspace/origin.ts'
 import { invalid, invalidField, Problem } from './problem.ts'
 
 const wait = z.boolean().optional().describe('`false` answers 202 at once instead of waiting for the result.')
@@ -142,7 +142,7 @@ const allMissing = (names: readonly string[]): Problem =>
   )
 
 /** A command out of the body of `POST /api/execute`, with what a browser need not know filled in. */
-export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: string | undefined, defaults: Defaults): Command {
+export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: string | undefined, defaults: Defaults, github: GitHubAccess): Command {
   const ref = threadOf({ ...body, threadId: body.threadId ?? body.chatThreadId }, defaults)
   const { instruction, type, mode, userEmail, context, repoUrl, maxCostUsd, onRateLimit, attachments = [] } = body
   return {
@@ -156,7 +156,7 @@ export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: str
     delivery: body.delivery ?? DEFAULT_DELIVERY[type],
     userEmail,
     context,
-    repoUrl: repoUrl === undefined ? undefined : checkedRepoUrl(repoUrl),
+    repoUrl: repoUrl === undefined ? undefined : checkedRepoUrl(repoUrl, github),
     maxCostUsd,
     onRateLimit,
     attachments,
@@ -164,9 +164,9 @@ export function commandOf(body: z.infer<typeof ExecuteBody>, idempotencyKey: str
 }
 
 /** @throws Problem 400 for a URL that is not taken; answers it as it is stored */
-export function checkedRepoUrl(url: string): string {
+export function checkedRepoUrl(url: string, { url: github }: GitHubAccess): string {
   try {
-    return requestedOrigin(url, { url: '' }).url
+    return requestedOrigin(url, { url: github }).url
   } catch (error) {
     if (error instanceof BadRepositoryUrl) throw invalidField('#/repoUrl', error.message)
     throw error
