@@ -37,6 +37,8 @@ import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
 import { readConsole, type Console } from './ways/http/console.ts'
 import { readCallers } from './ways/http/access.ts'
+import { ThreadLinks } from './ways/http/links.ts'
+import { Presence } from './ways/http/presence.ts'
 import { PictureLinks } from './ways/http/picture-links.ts'
 import { listen } from './ways/http/server.ts'
 import { Jobs } from './ways/http/jobs.ts'
@@ -200,6 +202,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       .filter((each) => each !== '')
   const allowed = list(config.ALLOWED_HOSTS)
   let made: Promise<Console | undefined> | undefined
+  const threadLinks = callers.open ? undefined : new ThreadLinks(await linkKey(paths.own))
   const app = httpApp(
     {
       engine,
@@ -212,11 +215,14 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       github: { ...github, vault, issues, keepSecret: (value) => secrets.keep(value), setUp },
       previewLink: showing.access?.link.bind(showing.access),
       pictureLinks,
+      threadLinks,
+      publicUrl: config.PUBLIC_URL,
+      presence: new Presence(),
       console: () => (made ??= readConsole()),
       previewOrigins: showing.origins,
       stopping: stopping.signal,
     },
-    callers,
+    threadLinks === undefined ? callers : callers.withLinks(threadLinks),
     {
       hosts: callers.open || allowed.length > 0 ? [config.HOST, ...allowed, ...publicHost(config)] : undefined,
       origins: list(config.CORS_ORIGINS),

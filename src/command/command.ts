@@ -106,6 +106,7 @@ export const DEFAULT_DELIVERY = {
   preview: 'queue',
   restore: 'queue',
   merge: 'queue',
+  write: 'queue',
 } as const
 
 /** Stands between messages that are carried out together. */
@@ -129,9 +130,9 @@ export interface Command {
   readonly timestamp: number
   /**
    * `restore` takes the thread back to a checkpoint; its instruction is the sha, or empty for one step back. `merge` brings in a branch of
-   * origin, named by its instruction, where that conflicts.
+   * origin, named by its instruction, where that conflicts. `write` puts its attachment in place of the file that its instruction names.
    */
-  readonly type: 'edit' | 'build' | 'commit' | 'push' | 'preview' | 'restore' | 'merge'
+  readonly type: 'edit' | 'build' | 'commit' | 'push' | 'preview' | 'restore' | 'merge' | 'write'
   readonly instruction: string
   readonly mode: 'execute' | 'plan'
   readonly delivery: 'interrupt' | 'queue' | 'steer'
@@ -140,6 +141,8 @@ export interface Command {
   readonly author?: string | undefined
   readonly context?: z.infer<typeof Context> | undefined
   readonly repoUrl?: string | undefined
+  /** Of a `write`: the blob that its file was when it was opened; `undefined` for a new one. */
+  readonly base?: string | undefined
   readonly maxCostUsd?: number | undefined
   readonly onRateLimit?: 'wait' | 'fail' | undefined
   readonly attachments: readonly Attachment[]

@@ -13,6 +13,8 @@ export type Ending =
       readonly restores?: string
       /** The commit to merge, where it conflicts. */
       readonly merges?: string
+      /** The file to put into the tree. */
+      readonly writes?: { readonly path: string; readonly blob: string }
       readonly pushed?: boolean
       /** What is broken on the pages that it touched. */
       readonly pageErrors?: readonly string[] | undefined

@@ -81,6 +81,18 @@ export interface Attachment {
   readonly data: string
 }
 
+export interface FileContent {
+  /** What git calls it, by its content. */
+  readonly blob: string | undefined
+  readonly content: ArrayBuffer
+}
+
+/** Somebody who watches the same thread. */
+export interface Present {
+  readonly name: string
+  readonly role: Me['role']
+}
+
 export type Delivery = 'interrupt' | 'queue' | 'steer'
 
 export interface Wish {
@@ -99,6 +111,17 @@ export class Refused extends Error {
     super(message)
     this.status = status
   }
+}
+
+interface Presence {
+  readonly type: 'presence'
+  readonly people: readonly Present[]
+}
+
+interface Watching {
+  readonly hear: (events: readonly RunEvent[]) => void
+  readonly connected: (is: boolean) => void
+  readonly present: (people: readonly Present[]) => void
 }
 
 /** What a person is told of a request that did not go well. */
@@ -143,6 +166,29 @@ export class Api {
   diff(threadId: string, between: { readonly from?: string | undefined; readonly to?: string | undefined } = {}): Promise<Diff> {
     const query = Object.entries(between).flatMap(([name, value]) => (value === undefined ? [] : [`&${name}=${encodeURIComponent(value)}`]))
     return this.#get(`${this.#thread(threadId, 'diff')}${query.join('')}`)
+  }
+
+  async files(threadId: string): Promise<readonly string[]> {
+    const { files } = await this.#get<{ readonly files: readonly { readonly path: string }[] }>(this.#thread(threadId, 'files'))
+    return files.map(({ path }) => path)
+  }
+
+  async file(threadId: string, path: string): Promise<FileContent> {
+    const answer = await request(`${this.#thread(threadId, 'files')}&path=${encodeURIComponent(path)}`, this.#token)
+    return { blob: blobOf(answer), content: await answer.arrayBuffer() }
+  }
+
+  /** Puts a text in place of a file, as a commit. Answers what the file is now. @throws Refused where it is not any more what it was */
+  async write(threadId: string, path: string, content: string, base: string | undefined): Promise<string | undefined> {
+    const answer = await this.#post(this.#thread(threadId, 'files'), { path, content, ...(base === undefined ? {} : { base }), wait: true })
+    const { success, error = '' } = await json<{ readonly success: boolean; readonly error?: string }>(answer)
+    if (!success) throw new Refused(409, error.replace(/^\w+: /, ''))
+    return (await this.file(threadId, path)).blob
+  }
+
+  /** A link for somebody else. */
+  async share(threadId: string, to: { readonly role: 'view' | 'work'; readonly name?: string; readonly minutes: number }): Promise<string> {
+    return (await json<{ readonly url: string }>(await this.#post(this.#thread(threadId, 'share'), to))).url
   }
 
   checkpoints(threadId: string): Promise<Checkpoints> {
@@ -197,7 +243,7 @@ export class Api {
    * What happens in a thread, from its beginning on, as much at once as has come; a lost connection is taken up where it broke off, and
    * told of.
    */
-  async watch(threadId: string, hear: (events: readonly RunEvent[]) => void, connected: (is: boolean) => void, stop: AbortSignal): Promise<void> {
+  async watch(threadId: string, { hear, connected, present }: Watching, stop: AbortSignal): Promise<void> {
     const heard: RunEvent[] = []
     const tell = (): void => hear(heard.splice(0))
     let last: string | undefined
@@ -208,6 +254,10 @@ export class Api {
           connected(true)
           wait = FIRST_WAIT_MS
           if (event === undefined || stop.aborted) continue
+          if (event.type === 'presence') {
+            present(event.people)
+            continue
+          }
           last = event.id
           if (heard.push(event) === 1) setTimeout(tell, TOGETHER_MS)
         }
@@ -222,13 +272,13 @@ export class Api {
   }
 
   /** Events, and `undefined` for each sign of life. */
-  async *#stream(threadId: string, last: string | undefined, stop: AbortSignal): AsyncGenerator<RunEvent | undefined> {
+  async *#stream(threadId: string, last: string | undefined, stop: AbortSignal): AsyncGenerator<RunEvent | Presence | undefined> {
     const silent = new AbortController()
     let timer = setTimeout(() => silent.abort(), SILENT_MS)
     try {
       const headers: Record<string, string> = last === undefined ? {} : { 'last-event-id': last }
       const signal = AbortSignal.any([stop, silent.signal])
-      const { body } = await request(this.#thread(threadId, 'events'), this.#token, { headers, signal })
+      const { body } = await request(`${this.#thread(threadId, 'events')}&presence=true`, this.#token, { headers, signal })
       if (body === null) return
       yield undefined
       const alive = new TransformStream<Uint8Array, Uint8Array>({
@@ -280,6 +330,8 @@ async function request(path: string, token: string, init: RequestInit = {}): Pro
   const { detail = `The service answered ${answer.status}.` } = await answer.json().catch(() => ({}))
   throw new Refused(answer.status, String(detail))
 }
+
+const blobOf = (answer: Response): string | undefined => /^"([0-9a-f]+)"$/.exec(answer.headers.get('etag') ?? '')?.[1]
 
 const json = async <Answer>(answer: Response): Promise<Answer> => answer.json()
 

@@ -21,7 +21,8 @@ export function App() {
       const unknown = error instanceof Refused && error.status === 401
       setAsks(unknown)
       if (!unknown) setProblem(error instanceof Refused ? error.message : 'The service cannot be reached.')
-      else if (token !== '') setProblem('This token is not known here.')
+      else if (token !== '')
+        setProblem(token.startsWith('link.') ? 'This link has expired, or is not of this service. Ask for a new one.' : 'This token is not known here.')
     }
   }
   const signOut = (): void => {
@@ -29,7 +30,7 @@ export function App() {
     setApi(undefined)
     void signIn('')
   }
-  useEffect(() => void signIn(sessionStorage.getItem(TOKEN) ?? ''), [])
+  useEffect(() => void signIn(keyOfAddress() ?? sessionStorage.getItem(TOKEN) ?? ''), [])
 
   if (api !== undefined) return <Work api={api} signOut={sessionStorage.getItem(TOKEN) === null ? undefined : signOut} />
   if (asks) return <SignIn problem={problem} signIn={signIn} />
@@ -39,4 +40,11 @@ export function App() {
       {problem !== undefined && <button onClick={() => void signIn(sessionStorage.getItem(TOKEN) ?? '')}>Try again</button>}
     </main>
   )
+}
+
+/** The token of a link. It is taken out of the address at once, so that it stands in no history and is not passed on with it. */
+function keyOfAddress(): string | undefined {
+  const [, thread = '', key] = /^#\/([^?]*)\?key=(.+)$/.exec(location.hash) ?? []
+  if (key !== undefined) history.replaceState(null, '', `#/${thread}`)
+  return key
 }

@@ -10,6 +10,8 @@ interface Props {
 
 /** Nearer than this to the end, in px, it follows what comes. */
 const NEAR_PX = 80
+/** How high a row is thought to be until it has been measured. */
+const [TOOL_PX, ROW_PX] = [27, 40]
 /** Rounding of positions, in px. */
 const AT_END_PX = 2
 
@@ -20,7 +22,12 @@ export function Chat({ view, acts }: Props) {
   const [follows, setFollows] = useState(true)
   const top = useRef(0)
   const entries = shownIn(view)
-  const rows = useWindow(scroller, entries.length, (at) => entries[at]?.key ?? String(at))
+  const rows = useWindow(
+    scroller,
+    entries.length,
+    (at) => entries[at]?.key ?? String(at),
+    (at) => (entries[at]?.kind === 'tool' ? TOOL_PX : ROW_PX),
+  )
   const toEnd = (): void => scroller.current?.scrollTo({ top: scroller.current.scrollHeight })
   useLayoutEffect(() => {
     if (follows) toEnd()
@@ -36,6 +43,13 @@ export function Chat({ view, acts }: Props) {
         tabIndex={0}
         role="region"
         aria-label="Messages"
+        onKeyDown={(event) => {
+          // Browsers go there smoothly, and stop where rows turn out to be of another height than was thought.
+          if (event.target !== event.currentTarget || (event.key !== 'Home' && event.key !== 'End')) return
+          event.preventDefault()
+          if (event.key === 'End') toEnd()
+          else scroller.current?.scrollTo({ top: 0 })
+        }}
         onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
           const left = scrollHeight - scrollTop - clientHeight
           // However little somebody scrolls up: whoever reads is not pulled away.

@@ -1,13 +1,15 @@
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks'
-import { told, type Api, type Status, type Wish } from './api.ts'
+import { told, type Api, type Present, type Status, type Wish } from './api.ts'
 import { Changes } from './changes.tsx'
 import { Chat } from './chat.tsx'
 import { Composer } from './composer.tsx'
 import { useDraft, type Remark } from './draft.ts'
+import { Files } from './files.tsx'
 import { History } from './history.tsx'
 import { PreviewFrame } from './preview-frame.tsx'
 import { Propose } from './propose.tsx'
 import { Queue } from './queue.tsx'
+import { Share } from './share.tsx'
 import { money, newName, titleOf } from './text.ts'
 import { after, EMPTY, waitingIn, type Entry, type Message, type ThreadView } from './thread-view.ts'
 import { Welcome } from './welcome.tsx'
@@ -20,7 +22,7 @@ interface Props {
   readonly list: () => void
 }
 
-const SIDES = { preview: 'Preview', changes: 'Changes', history: 'History' } as const
+const SIDES = { preview: 'Preview', changes: 'Changes', history: 'History', files: 'Files' } as const
 type Side = keyof typeof SIDES
 
 interface Compared {
@@ -39,13 +41,14 @@ export function Thread({ api, threadId, begun, list }: Props) {
   const [compared, setCompared] = useState<Compared>()
   const [facing, setFacing] = useState<'talk' | 'site'>('talk')
   const [draft, write] = useDraft(threadId ?? '')
+  const [people, setPeople] = useState<readonly Present[]>([])
   const [repoUrl, setRepoUrl] = useState('')
   const frame = useRef<HTMLElement>(null)
 
   useEffect(() => {
     if (threadId === undefined) return
     const gone = new AbortController()
-    api.watch(threadId, hear, setConnected, gone.signal).catch((error: unknown) => setProblem(told(error)))
+    api.watch(threadId, { hear, connected: setConnected, present: setPeople }, gone.signal).catch((error: unknown) => setProblem(told(error)))
     return () => gone.abort()
   }, [api, threadId])
   useEffect(() => {
@@ -193,12 +196,14 @@ export function Thread({ api, threadId, begun, list }: Props) {
             Site
           </button>
         </div>
+        <People people={people} />
+        {works && api.me.threadId === undefined && <Share api={api} threadId={threadId} />}
         {works && <Propose api={api} threadId={threadId} status={status} act={act} />}
       </header>
       {talk}
       <section class="side" aria-label="Site" ref={frame}>
         <div role="tablist" aria-label="What is shown of the site" class="tabs">
-          {(['preview', 'changes', 'history'] as const).map((each) => (
+          {(['preview', 'changes', 'history', 'files'] as const).map((each) => (
             <button
               key={each}
               role="tab"
@@ -224,7 +229,7 @@ export function Thread({ api, threadId, begun, list }: Props) {
           {side === 'preview' && (
             <PreviewFrame
               preview={status?.preview}
-              link={works && !api.me.open ? () => api.previewLink(threadId) : undefined}
+              link={!api.me.open ? () => api.previewLink(threadId) : undefined}
               start={works ? () => void act(() => api.act(threadId, 'preview/start')) : undefined}
               mend={works ? (errors) => say(`The preview shows this:\n\n${errors.join('\n\n')}\n\nFind the cause and mend it.`) : undefined}
             />
@@ -237,6 +242,7 @@ export function Thread({ api, threadId, begun, list }: Props) {
               remark={works ? remark : undefined}
             />
           )}
+          {side === 'files' && <Files api={api} threadId={threadId} version={String(view.version)} works={works} />}
           {side === 'history' && (
             <History
               load={() => api.checkpoints(threadId)}
@@ -248,6 +254,22 @@ export function Thread({ api, threadId, begun, list }: Props) {
         </div>
       </section>
     </main>
+  )
+}
+
+/** Who else is here. */
+function People({ people }: { readonly people: readonly Present[] }) {
+  if (people.length < 2) return null
+  const names = people.map(({ name }) => (name === 'local' ? 'somebody on this machine' : name))
+  return (
+    <span class="people" title={`Here now: ${names.join(', ')}`}>
+      <span class="hidden">Here now: {names.join(', ')}</span>
+      {people.slice(0, 5).map(({ name }, at) => (
+        <span key={at} aria-hidden="true" class="person">
+          {name.charAt(0).toUpperCase()}
+        </span>
+      ))}
+    </span>
   )
 }
 

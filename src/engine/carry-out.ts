@@ -8,6 +8,7 @@ import { quiet } from './quiet.ts'
 import { endingOf, OverLimit } from './reasons.ts'
 import { merge } from './merge.ts'
 import { restore } from './restore.ts'
+import { write } from './write.ts'
 import type { Tools } from './tools.ts'
 
 /** Does what a command asks for, but for saving. Being stopped and failing are endings like any other. */
@@ -32,6 +33,9 @@ export async function carryOut(run: CommandRecord, thread: Thread, tools: Tools,
       case 'merge':
         await quiet(thread, tools)
         return await merge(run, thread, tools, either)
+      case 'write':
+        await quiet(thread, tools)
+        return await write(run, thread, tools)
       case 'push':
       case 'preview':
         throw new Error(`a ${run.command.type} has no turn of its own to save`)

@@ -9,6 +9,7 @@ import { GitError } from '../git/git.ts'
 import { mergeTrees } from '../git/merge.ts'
 import { tipOf } from '../workspace/thread-home.ts'
 import { stage } from '../git/stage.ts'
+import { withFile } from '../git/write-file.ts'
 import { Fenced, refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
 import { firstLine, withoutReferences } from '../observe/text.ts'
 import { mendRepository } from './mend.ts'
@@ -60,7 +61,7 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
   const staged = await stage(home.checkout, tools.holdsSecret)
   await failpoint('save.staged')
   const changed = staged.tree !== tree
-  const { restores, merges } = ending.kind === 'completed' ? ending : { restores: undefined, merges: undefined }
+  const { restores, merges, writes } = ending.kind === 'completed' ? ending : { restores: undefined, merges: undefined, writes: undefined }
   if (restores !== undefined) await spare(staged.skipped, [tip, restores], thread)
   // What anybody may have written there closes no issue when the branch is merged.
   const shown = (text: string): string => tools.redact(run.way === 'github' ? withoutReferences(text) : text)
@@ -68,11 +69,23 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
   const message = (text: string): Message => ({ subject: text, body: shown(bodyOf(run)), trailers: trailersOf(run, ending, thread) })
 
   let commit = tip
-  const first = restores !== undefined ? 'Save before going back' : merges !== undefined ? 'Save before merging' : subject
+  const first =
+    restores !== undefined
+      ? 'Save before going back'
+      : merges !== undefined
+        ? 'Save before merging'
+        : writes !== undefined
+          ? 'Save before editing by hand'
+          : subject
   if (changed) commit = await commitTree(gitDir, staged.tree, [tip], message(first), tools.author)
   const mine = commit
   if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores)))
     commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
+  const written = writes === undefined ? undefined : await withFile(gitDir, staged.tree, writes, `${home.checkout.indexFile}.written`)
+  if (written !== undefined && written !== staged.tree) {
+    commit = await commitTree(gitDir, written, [commit], message(subject), tools.author)
+    await spare(staged.skipped, [tip, commit], thread)
+  }
   const merged = merges === undefined ? undefined : await mergeTrees(gitDir, commit, merges)
   const conflicts = merged?.conflicts ?? []
   if (merged !== undefined && merges !== undefined && conflicts.length > 0) {
@@ -94,6 +107,7 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
     skipped: staged.skipped,
     read: tools.steered.read(refOf(run.command)),
     ...(restores === undefined ? {} : { restores, checkout: true }),
+    ...(written === undefined ? {} : { checkout: true }),
     ...(conflicts.length === 0 ? {} : { conflicts, checkout: true }),
     ...(mine === tip || commit === mine ? {} : { kept: { commit: mine, subject: first } }),
   }

@@ -114,6 +114,62 @@ describe.skipIf(browser === undefined)(`the web console, in a browser${why}`, ()
     expect(addresses.filter((address) => address.includes(token))).toEqual([])
   })
 
+  it('lets others into one thread by a link, to look or to work, and shows who is there', async () => {
+    const token = 'CANARY-console-token-5d02'
+    await using service = await startService({ env: { API_TOKEN: token } })
+    await using owner = await openBrowser(browser ?? '')
+    await using guest = await openBrowser(browser ?? '')
+    const [mine, theirs] = [await owner.newPage(), await guest.newPage()]
+    await mine.goto(service.url)
+    await mine.getByLabel('Access token').fill(token)
+    await mine.getByRole('button', { name: 'Sign in' }).click()
+    await say(mine, 'write secret.txt: of another thread')
+    await mine.waitForURL(/#\/.+/)
+    await mine.getByRole('link', { name: 'New thread' }).click()
+    await say(mine, 'write shared.txt: for all')
+    await mine.getByRole('button', { name: 'Undo' }).waitFor()
+    const link = async (role: string, name: string): Promise<string> => {
+      await mine.getByRole('button', { name: 'Share' }).click()
+      await mine.getByLabel('For whom').fill(name)
+      await mine.getByLabel('They may').selectOption(role)
+      await mine.getByRole('button', { name: 'Make a link' }).click()
+      const made = await mine.getByLabel('The link').inputValue()
+      await picture(mine, 'share')
+      await mine.getByRole('button', { name: 'Close' }).click()
+      return made
+    }
+
+    await theirs.goto(await link('look', 'Anna'))
+    await theirs.getByText('Wrote shared.txt').first().waitFor()
+    await theirs.getByText('You may look at this thread.').waitFor()
+    expect(await box(theirs).count()).toBe(0)
+    expect(theirs.url()).not.toContain('key')
+    await mine.getByText('Here now: API_TOKEN, Anna').waitFor()
+    await picture(mine, 'two-here')
+    expect(await theirs.getByRole('navigation').getByRole('link').count()).toBe(1)
+    await theirs.reload()
+    await theirs.getByText('Wrote shared.txt').first().waitFor()
+
+    const work = await link('work in it', 'Ben')
+    await theirs.goto('about:blank')
+    await theirs.goto(work)
+    await say(theirs, 'write ben.txt: by Ben')
+    await theirs.getByText('Wrote ben.txt').first().waitFor()
+    await mine.locator('.author', { hasText: 'Ben' }).waitFor()
+    const key = /key=(.+)$/.exec(work)?.[1] ?? ''
+    const refused = async (method: string, path: string, body?: object): Promise<number> => {
+      const headers = { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+      return (await fetch(`${service.url}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })).status
+    }
+    const ids = { clientId: 'me', userId: 'me', projectId: 'project' }
+    expect(await refused('GET', '/api/costs/me/me')).toBe(403)
+    expect(await refused('GET', '/metrics')).toBe(403)
+    expect(await refused('POST', '/api/execute', { ...ids, threadId: 'other', instruction: 'write x.txt: y' })).toBe(403)
+    expect(await refused('GET', '/api/threads/me/me/other/events')).toBe(403)
+    const thread = decodeURIComponent(/#\/([^?]+)/.exec(work)?.[1] ?? '')
+    expect(await refused('POST', `/api/threads/me/me/${thread}/share`, { role: 'work' })).toBe(403)
+  })
+
   describe('on a service without tokens', () => {
     let [model, service]: [Model, Service] = [undefined!, undefined!]
     beforeAll(async () => {
@@ -294,6 +350,35 @@ describe.skipIf(browser === undefined)(`the web console, in a browser${why}`, ()
       await page.getByText('Read number 1.', { exact: true }).waitFor()
       await page.getByRole('button', { name: '↓ Latest' }).click()
       await page.getByText('Wrote many.txt').first().waitFor()
+    })
+
+    it('corrects a file by hand, as a commit, and never over what somebody else has written', async () => {
+      await using context = await openBrowser(browser ?? '')
+      const page = await context.newPage()
+      const complaints = complaintsOf(page)
+      await open(page, 'write hand.txt: first')
+      await page.getByRole('button', { name: 'Undo' }).waitFor()
+      await page.getByRole('tab', { name: 'Files' }).click()
+      await page.getByPlaceholder('Find a file').fill('hand')
+      await page.getByRole('button', { name: 'hand.txt' }).click()
+      const text = page.getByRole('textbox', { name: 'Text of hand.txt' })
+      await text.press('Control+End')
+      await text.pressSequentially(' and second')
+      await text.press('Control+s')
+      await page.getByText('Saved as a commit.').waitFor()
+      await picture(page, 'editor')
+      await page.getByText('Edit hand.txt by hand').first().waitFor()
+      const thread = encodeURIComponent(threadOf(page.url()))
+      const content = async (): Promise<string> => (await fetch(`${service.url}/api/threads/me/me/${thread}/files?path=hand.txt`)).text()
+      expect(await content()).toMatch(/^first and second/)
+      await say(page, 'write hand.txt: of the agent')
+      await expect.poll(content).toMatch(/^of the agent/)
+      await text.pressSequentially(' and third')
+      await text.press('Control+s')
+      await page.getByText('hand.txt was changed meanwhile').first().waitFor()
+      expect(await content()).toMatch(/^of the agent/)
+      expect(await text.innerText()).toContain('and third') // what was typed is still there
+      expect(complaints).toEqual([])
     })
 
     it('is used by the keyboard alone', async () => {

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
-import { ClientId, UserId } from '../../command/ids.ts'
+import { ClientId, UserId, type ThreadRef } from '../../command/ids.ts'
+import type { ThreadLinks } from './links.ts'
 import { Problem } from './problem.ts'
 
 const ROLES = ['view', 'work', 'administer'] as const
@@ -21,6 +22,8 @@ export interface Caller {
   readonly role: Role
   readonly clientId?: ClientId | undefined
   readonly userId?: UserId | undefined
+  /** The only thread that it may see and work in: whoever follows a link. */
+  readonly thread?: ThreadRef | undefined
 }
 
 /** Whoever calls where no token is needed. */
@@ -35,8 +38,15 @@ const digestOf = (token: string): Buffer => createHash('sha256').update(token).d
 /** The callers that are let in. Without any token everybody on this machine may do everything. */
 export class Callers {
   readonly #entries: readonly Entry[]
-  constructor(entries: readonly Entry[]) {
+  readonly #links: ThreadLinks | undefined
+  constructor(entries: readonly Entry[], links?: ThreadLinks) {
     this.#entries = entries
+    this.#links = links
+  }
+
+  /** The same, and who follows one of these links. */
+  withLinks(links: ThreadLinks): Callers {
+    return new Callers(this.#entries, links)
   }
 
   /** Nobody needs a token. */
@@ -47,8 +57,9 @@ export class Callers {
   /** @throws Problem 401 */
   identify(authorization: string | undefined): Caller {
     if (this.open) return ANYBODY
-    const shown = digestOf(authorization?.replace(/^Bearer /, '') ?? '')
-    const found = this.#entries.filter((entry) => timingSafeEqual(entry.digest, shown))[0]
+    const token = authorization?.replace(/^Bearer /, '') ?? ''
+    const shown = digestOf(token)
+    const found: Caller | undefined = this.#entries.filter((entry) => timingSafeEqual(entry.digest, shown))[0] ?? this.#links?.caller(token)
     if (found === undefined)
       throw new Problem(401, 'Not signed in', 'Authorization: a valid token is needed, as `Authorization: Bearer …`', [], { 'www-authenticate': 'Bearer' })
     return found
@@ -72,7 +83,10 @@ export function readCallers(apiToken: string | undefined, file: string | undefin
   const own = apiToken === undefined ? [] : [{ name: 'API_TOKEN', token: apiToken, role: 'administer' as const }]
   const listed = file === undefined ? [] : readTokens(file)
   const all = [...own, ...listed]
-  return { callers: new Callers(all.map(({ token, ...caller }) => ({ ...caller, digest: digestOf(token) }))), secrets: all.map((each) => each.token) }
+  return {
+    callers: new Callers(all.map(({ token, ...caller }) => ({ ...caller, digest: digestOf(token) }))),
+    secrets: all.map((each) => each.token),
+  }
 }
 
 function readTokens(file: string): readonly z.infer<typeof TokenEntry>[] {
@@ -93,12 +107,30 @@ export function requireRole(caller: Caller, role: Role): void {
     throw new Problem(403, 'Not allowed', `This token may ${caller.role}; this request needs one that may ${role}.`)
 }
 
-/** Whether a caller may see what is of this client and user. */
-export const reaches = (caller: Caller, of: { readonly clientId: string; readonly userId: string }): boolean =>
-  (caller.clientId === undefined || caller.clientId === of.clientId) && (caller.userId === undefined || caller.userId === of.userId)
+/** What is asked for: something of a user, or of one thread. */
+type Of = Pick<ThreadRef, 'clientId' | 'userId'> & { readonly [Name in 'projectId' | 'threadId']?: ThreadRef[Name] | undefined }
 
-/** @throws Problem 403 where the caller is bound to another client or user */
-export function requireReach(caller: Caller, of: { readonly clientId: string; readonly userId: string }): void {
+const sameThread = (thread: ThreadRef, of: Of): boolean =>
+  thread.threadId === of.threadId && thread.projectId === of.projectId && thread.clientId === of.clientId && thread.userId === of.userId
+
+/** Whether a caller may see what is asked for. */
+export const reaches = (caller: Caller, of: Of): boolean =>
+  (caller.clientId === undefined || caller.clientId === of.clientId) &&
+  (caller.userId === undefined || caller.userId === of.userId) &&
+  (caller.thread === undefined || sameThread(caller.thread, of))
+
+/** @throws Problem 403 where the caller is bound to another client, user or thread */
+export function requireReach(caller: Caller, of: Of): void {
   if (caller.clientId !== undefined && caller.clientId !== of.clientId) throw new Problem(403, 'Not allowed', 'clientId: this token is for another client')
   if (caller.userId !== undefined && caller.userId !== of.userId) throw new Problem(403, 'Not allowed', 'userId: this token is for another user')
+  if (!reaches(caller, of)) throw new Problem(403, 'Not allowed', 'threadId: this link is for another thread')
+}
+
+/** Routes that name no thread, and that whoever follows a link needs. */
+const OF_LINKS: ReadonlySet<string> = new Set(['/api/me', '/api/execute', '/api/threads/{clientId}/{userId}'])
+
+/** @throws Problem 403 where the route is about more than the thread that the caller is bound to */
+export function requireRoute({ thread }: Caller, url: string): void {
+  if (thread !== undefined && !/\{(?:threadId|commandId)\}/.test(url) && !OF_LINKS.has(url))
+    throw new Problem(403, 'Not allowed', 'This link is for one thread; that needs a token.')
 }

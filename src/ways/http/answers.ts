@@ -18,6 +18,13 @@ export const CommandState = z
 export const Withdrawn = z
   .object({ success: z.literal(true), commandId: z.string(), instruction: z.string().describe('What it asked for, with what it had taken along.') })
   .meta({ id: 'Withdrawn' })
+export const Shared = z
+  .object({
+    success: z.literal(true),
+    url: z.string().describe('Whoever opens it is in the thread, in that role, until then. The token is behind the `#`, which browsers send to nobody.'),
+    expiresAt: iso.optional(),
+  })
+  .meta({ id: 'Shared' })
 export const Initialised = z
   .object({
     success: z.literal(true),
@@ -151,6 +158,7 @@ export const Me = z
     clientId: z.string(),
     userId: z.string(),
     projectId: z.string(),
+    threadId: z.string().optional().describe('The only thread that the caller may see.'),
     simulated: z.boolean(),
     open: z.boolean().describe('Nobody needs a token here.'),
     repository: z

@@ -5,7 +5,7 @@ import { ShuttingDown } from '../../engine/reasons.ts'
 import { NotRecorded } from '../../journal/journal.ts'
 import { measure, secondsSince } from '../../observe/measure.ts'
 import { messageOf } from '../../observe/text.ts'
-import { requireRole, type Callers } from './access.ts'
+import { requireRole, requireRoute, type Caller, type Callers } from './access.ts'
 import { commandRoutes } from './command-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import type { Desk } from './desk.ts'
@@ -84,8 +84,9 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
   app.use((c, next) => (raw.has(c.req.path) ? next() : limit(c, next)))
   for (const { method, url, role, serve } of routes) {
     app.on(method, url.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
-      const caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))
+      const caller: Caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))
       if (role !== undefined) requireRole(caller, role)
+      requireRoute(caller, url)
       if (!OF_MACHINES.has(url)) options.touched()
       return serve(c, caller)
     })

@@ -6,7 +6,7 @@ import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import { prepareThread } from '../../engine/prepare.ts'
 import { siteOf } from '../../engine/preview.ts'
 import { reaches, requireReach, type Caller } from './access.ts'
-import { Accepted, CommandState, Executed, Initialised, InterruptAnswer, Withdrawn } from './answers.ts'
+import { Accepted, CommandState, Executed, Initialised, InterruptAnswer, Shared, Withdrawn } from './answers.ts'
 import { knownThread, locationOf, refuseOtherRepository, stateOf, submit, waitingUntil, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
 import {
@@ -19,9 +19,11 @@ import {
   InitBody,
   ProjectQuery,
   RestoreBody,
+  ShareBody,
   ScopeQuery,
   ThreadPath,
   threadOf,
+  WriteBody,
 } from './requests.ts'
 import { route, type Route } from './route.ts'
 
@@ -156,6 +158,47 @@ export function commandRoutes(desk: Desk): readonly Route[] {
     }),
     route({
       method: 'POST',
+      url: '/api/threads/{clientId}/{userId}/{threadId}/files',
+      operationId: 'writeFile',
+      summary: 'Put a text in place of a file, as a commit, in the turn of the thread',
+      role: 'work',
+      path: ThreadPath,
+      query: ProjectQuery,
+      body: WriteBody,
+      headers: ['idempotency-key', 'prefer'],
+      answers: RESULT,
+      serve: async ({ path, query, body, c, caller }) => {
+        const command = await action('write', body.path, { ...path, ...query }, body, c.req.header('idempotency-key'), desk)
+        const content = { name: 'content', mediaType: 'text/plain', data: Buffer.from(body.content).toString('base64') } as const
+        return submit({ ...command, base: body.base, attachments: [content] }, body.wait, { c, caller }, desk)
+      },
+    }),
+    route({
+      method: 'POST',
+      url: '/api/threads/{clientId}/{userId}/{threadId}/share',
+      operationId: 'shareThread',
+      summary: 'Make a link to the thread for somebody who has no token',
+      role: 'work',
+      path: ThreadPath,
+      query: ProjectQuery,
+      body: ShareBody,
+      answers: { 200: { about: 'The link.', schema: Shared } },
+      serve: async ({ path, query, body: { role, name, minutes }, c, caller }) => {
+        const thread = threadOf({ ...path, ...query }, desk.defaults)
+        requireReach(caller, thread)
+        await knownThread(thread, desk)
+        if (caller.thread !== undefined) throw new Problem(403, 'Not allowed', 'Who came by a link makes no further ones.')
+        const expiresAt = Date.now() + minutes * 60_000
+        const token = desk.threadLinks?.token({ thread, role, name, expiresAt })
+        const url = new URL(
+          `/#/${encodeURIComponent(thread.threadId)}${token === undefined ? '' : `?key=${token}`}`,
+          desk.publicUrl ?? new URL(c.req.url).origin,
+        )
+        return c.json({ success: true, url: url.href, ...(token === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }) })
+      },
+    }),
+    route({
+      method: 'POST',
       url: '/api/threads/{clientId}/{userId}/{threadId}/interrupt',
       operationId: 'interrupt',
       summary: 'Stop what the thread is running; what was done is committed',
@@ -210,7 +253,7 @@ interface Asked {
 
 /** A command out of one of the routes that act on a known thread. */
 export async function action(
-  type: 'push' | 'restore' | 'build',
+  type: 'push' | 'restore' | 'build' | 'write',
   instruction: string,
   given: Given,
   { commandId, userEmail }: Asked,

@@ -9,6 +9,8 @@ import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
 import { ANYBODY, requireReach, type Caller } from './access.ts'
 import type { Console } from './console.ts'
 import type { Jobs } from './jobs.ts'
+import type { ThreadLinks } from './links.ts'
+import type { Presence } from './presence.ts'
 import type { PictureLinks } from './picture-links.ts'
 import { Problem } from './problem.ts'
 import type { Vault } from '../../vault/vault.ts'
@@ -53,6 +55,11 @@ export interface Desk {
   readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
   /** Links to pictures; `undefined` where nobody but callers of this API sees them. */
   readonly pictureLinks: PictureLinks | undefined
+  /** Links to threads; `undefined` where nobody needs a token. */
+  readonly threadLinks: ThreadLinks | undefined
+  /** Where others reach the service, where that was configured. */
+  readonly publicUrl: string | undefined
+  readonly presence: Presence
   /** The web console; `undefined` where it was not made at set-up. */
   readonly console: () => Promise<Console | undefined>
   /** Where previews are, as a content security policy names it; `undefined` where there are none. */

@@ -82,8 +82,8 @@ export function previewRoutes(desk: Desk): readonly Route[] {
       method: 'POST',
       url: `${PREVIEW}/link`,
       operationId: 'linkPreview',
-      summary: 'Make a link to the preview, for whoever is to see it',
-      role: 'work',
+      summary: 'Make a link to the preview, for whoever is to see it; who may only look is given one for half a day at most',
+      role: 'view',
       path: ThreadPath,
       query: ProjectQuery,
       body: LinkBody,
@@ -92,7 +92,7 @@ export function previewRoutes(desk: Desk): readonly Route[] {
         const ref = await reached({ ...path, ...query }, caller)
         const [label, url] = [await desk.tools.preview.labels.labelOf(ref), await desk.tools.preview.urlOf(ref)]
         if (label === undefined || url === undefined) throw new Problem(409, 'Not possible here', 'This thread has no preview.')
-        const link = desk.previewLink?.(label, body.minutes * 60_000)
+        const link = desk.previewLink?.(label, Math.min(body.minutes, caller.role === 'view' ? HALF_A_DAY : Infinity) * 60_000)
         return c.json({
           success: true,
           ...(link === undefined ? { url } : { url: new URL(link.path, url).href, expiresAt: new Date(link.expiresAt).toISOString() }),
@@ -146,5 +146,7 @@ export function previewRoutes(desk: Desk): readonly Route[] {
   }
 }
 
+/** In minutes. */
+const HALF_A_DAY = 12 * 60
 /** What is not done by then goes on in the background. */
 const AT_ONCE_MS = 1000

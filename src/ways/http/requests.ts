@@ -47,10 +47,6 @@ const checkpoint = z.string().regex(/^[0-9a-f]{7,64}$/, 'must be the commit of a
 
 export const RestoreBody = z.strictObject({ ...ActionBody.shape, checkpoint }).meta({ id: 'Restore' })
 
-export const PullRequestBody = z
-  .strictObject({ title: z.string().min(1).max(250).optional(), body: z.string().max(60_000).optional(), base: BranchName.optional() })
-  .meta({ id: 'PullRequest' })
-
 export const LinkBody = z
   .strictObject({
     minutes: z
@@ -61,6 +57,46 @@ export const LinkBody = z
       .describe('How long the link holds; a week by default, 30 days at most.'),
   })
   .meta({ id: 'Link' })
+
+const MAX_CONTENT = 1_000_000
+export const WriteBody = z
+  .strictObject({
+    ...ActionBody.shape,
+    path: z
+      .string()
+      .min(1)
+      .max(4096)
+      .regex(/^(?!\/)[^\p{Cc}]+$/u, 'must be a path below the root of the repository, such as src/pages/index.astro'),
+    content: z
+      .string()
+      .max(MAX_CONTENT, 'must be at most 1,000,000 characters')
+      .refine((text) => text.isWellFormed(), 'must be well-formed Unicode'),
+    base: z
+      .string()
+      .regex(/^[0-9a-f]{40,64}$/, 'must be the ETag of the file as it was opened')
+      .optional()
+      .describe('The `ETag` of the file as it was opened; left out for a new one. Where it is another one by now nothing is written.'),
+  })
+  .meta({ id: 'Write' })
+
+export const ShareBody = z
+  .strictObject({
+    role: z.enum(['view', 'work']),
+    name: z
+      .string()
+      .trim()
+      .min(1)
+      .max(60)
+      .regex(/^[^\p{Cc}]*$/u, 'must be one line')
+      .default('guest')
+      .describe('Under which name whoever follows the link is seen.'),
+    minutes: LinkBody.shape.minutes,
+  })
+  .meta({ id: 'Share' })
+
+export const PullRequestBody = z
+  .strictObject({ title: z.string().min(1).max(250).optional(), body: z.string().max(60_000).optional(), base: BranchName.optional() })
+  .meta({ id: 'PullRequest' })
 
 export const ThreadPath = z.object({ clientId: ClientId, userId: UserId, threadId: ThreadId })
 export const LinkedPicturePath = z.object({
@@ -86,6 +122,9 @@ export const PageQuery = ProjectQuery.extend({
 })
 export const DaysQuery = z.object({ days: count.refine((value) => value >= 1 && value <= 400, 'must be from 1 to 400').optional() })
 export const DiffQuery = ProjectQuery.extend({ from: checkpoint.optional(), to: checkpoint.optional() })
+export const EventsQuery = ProjectQuery.extend({
+  presence: z.enum(['true']).optional().describe('Be seen by the others who watch the thread, and hear of them: as events `presence`, which have no id.'),
+})
 export const FilesQuery = ProjectQuery.extend({
   at: checkpoint.optional(),
   path: z

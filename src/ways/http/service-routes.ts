@@ -55,7 +55,7 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
         return c.json({
           name: caller.name,
           role: caller.role,
-          ...workspace,
+          ...(caller.thread ?? workspace),
           simulated: tools.simulated,
           open: caller === ANYBODY,
           repository: { begun: known, ...(url === undefined ? {} : { url }) },

@@ -13,11 +13,12 @@ import {
 import { threadKey, type ThreadRef } from '../../command/ids.ts'
 import type { ThreadRecord } from '../../journal/journal.ts'
 import { requireReach, type Caller } from './access.ts'
+import type { Present } from './presence.ts'
 import { Checkpoints, Costs, DiffAnswer, Files, History, Status, Threads } from './answers.ts'
 import { pullRequestOf } from './pull-request-route.ts'
 import { knownThread, stateOf, waitingUntil, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
-import { DaysQuery, DiffQuery, FilesQuery, PageQuery, ProjectQuery, ThreadPath, threadOf, UserPath, workspaceOf } from './requests.ts'
+import { DaysQuery, DiffQuery, EventsQuery, FilesQuery, PageQuery, ProjectQuery, ThreadPath, threadOf, UserPath, workspaceOf } from './requests.ts'
 import { route, type Route } from './route.ts'
 
 const iso = (ms: number): string => new Date(ms).toISOString()
@@ -98,9 +99,11 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       query: PageQuery,
       answers: { 200: { about: 'One page.', schema: Threads } },
       serve: async ({ path, query, c, caller }) => {
-        requireReach(caller, path)
         const { limit = PAGE, after = 0, projectId } = query
-        const records = await journal.threads(workspaceOf({ ...path, projectId }, desk.defaults), { limit: limit + 1, after })
+        const workspace = workspaceOf({ ...path, projectId }, desk.defaults)
+        requireReach(caller, { ...workspace, threadId: caller.thread?.threadId })
+        const only = caller.thread === undefined ? undefined : await journal.thread(caller.thread)
+        const records = caller.thread === undefined ? await journal.threads(workspace, { limit: limit + 1, after }) : only === undefined ? [] : [only]
         const unfinished = new Map((await journal.unfinished()).map(({ command, state }) => [threadKey(command), state]))
         const threads = records.slice(0, limit).map(async (record) => {
           const state = unfinished.get(threadKey(record.ref))
@@ -208,11 +211,11 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       summary: 'What happens in a thread, as server-sent events; resumable with `Last-Event-ID`',
       role: 'view',
       path: ThreadPath,
-      query: ProjectQuery,
+      query: EventsQuery,
       headers: ['last-event-id'],
       answers: { 200: { about: 'A stream of `RunEvent`; all that is kept first, then what comes.', contentType: 'text/event-stream' } },
       serve: async ({ path, query, c, caller }) => {
-        const ref = reached(caller, { ...path, ...query })
+        const ref = reached(caller, { ...path, projectId: query.projectId })
         const lastId = c.req.header('last-event-id')
         if (lastId !== undefined && !/^\d{1,15}\.\d{1,15}$/.test(lastId))
           throw new Problem(400, 'The request is not valid', 'Last-Event-ID: must be the id of an event, such as 3.41', [
@@ -225,6 +228,9 @@ export function threadRoutes(desk: Desk): readonly Route[] {
           const gone = new AbortController()
           stream.onAbort(() => gone.abort())
           const heartbeat = setInterval(() => void stream.write(': still here\n\n').catch(() => gone.abort()), HEARTBEAT_MS)
+          const people = (present: readonly Present[]): void =>
+            void stream.writeSSE({ event: 'presence', data: JSON.stringify({ type: 'presence', people: present }) })
+          using _here = query.presence === 'true' ? desk.presence.enter(ref, caller, people) : undefined
           try {
             for await (const event of desk.tools.events(ref).watch(lastId, AbortSignal.any([gone.signal, desk.stopping]))) {
               await stream.writeSSE({ id: event.id, event: event.type, data: JSON.stringify(event) })

@@ -1,0 +1,137 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { told, type Api, type FileContent } from './api.ts'
+import type { Editor } from './code-mirror.ts'
+import { visible } from './text.ts'
+
+interface Props {
+  readonly api: Api
+  readonly threadId: string
+  /** Whenever it is another one, the files are asked for anew. */
+  readonly version: string
+  readonly works: boolean
+}
+
+/** More than this is not shown at once; what is typed finds the rest. */
+const SHOWN = 300
+
+/** The files of the thread's last commit. One can be corrected by hand: that is saved as a commit like any other. */
+export function Files({ api, threadId, version, works }: Props) {
+  const [paths, setPaths] = useState<readonly string[]>()
+  const [filter, setFilter] = useState('')
+  const [open, setOpen] = useState<string>()
+  useEffect(() => {
+    let over = false
+    api.files(threadId).then(
+      (now) => over || setPaths(now),
+      () => {}, // the thread says that the connection is lost
+    )
+    return () => {
+      over = true
+    }
+  }, [version])
+  if (open !== undefined) return <OpenFile key={open} api={api} threadId={threadId} path={open} works={works} leave={() => setOpen(undefined)} />
+  if (paths === undefined) return <p class="nothing hint">One moment …</p>
+  const found = paths.filter((path) => path.toLowerCase().includes(filter.toLowerCase()))
+  return (
+    <div class="files">
+      <label>
+        <span class="hidden">Find a file</span>
+        <input type="search" placeholder="Find a file" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
+      </label>
+      <ul>
+        {found.slice(0, SHOWN).map((path) => (
+          <li key={path}>
+            <button onClick={() => setOpen(path)}>
+              <code>{visible(path)}</code>
+            </button>
+          </li>
+        ))}
+      </ul>
+      {found.length > SHOWN && <p class="hint">{found.length - SHOWN} more; type a part of the name.</p>}
+      {found.length === 0 && <p class="hint">No file has that in its name.</p>}
+    </div>
+  )
+}
+
+interface OpenProps {
+  readonly api: Api
+  readonly threadId: string
+  readonly path: string
+  readonly works: boolean
+  readonly leave: () => void
+}
+
+function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
+  const place = useRef<HTMLDivElement>(null)
+  const editor = useRef<Editor>(undefined)
+  const base = useRef<string>(undefined)
+  const [says, setSays] = useState('Opening …')
+  const [changed, setChanged] = useState(false)
+  const [saving, setSaving] = useState(false)
+  const save = async (): Promise<void> => {
+    if (editor.current === undefined || !works) return
+    setSaving(true)
+    setSays('Saving …')
+    const text = editor.current.text()
+    try {
+      base.current = await api.write(threadId, path, text, base.current)
+      setSays('Saved as a commit.')
+      setChanged(editor.current.text() !== text)
+    } catch (error) {
+      setSays(told(error))
+    } finally {
+      setSaving(false)
+    }
+  }
+  const saveNow = useRef(save)
+  saveNow.current = save
+  useEffect(() => {
+    let over = false
+    const open = async (): Promise<void> => {
+      const [{ openEditor }, file] = await Promise.all([import('./code-mirror.ts'), api.file(threadId, path)])
+      if (over || place.current === null) return
+      base.current = file.blob
+      editor.current = openEditor(place.current, path, textOf(file), { change: () => setChanged(true), save: () => void saveNow.current() })
+      setSays(works ? 'Ctrl+S or ⌘S saves; Esc and then Tab leaves the text.' : '')
+    }
+    open().catch((error: unknown) => over || setSays(error instanceof NoText ? error.message : told(error)))
+    return () => {
+      over = true
+      editor.current?.close()
+    }
+  }, [])
+  const close = (): void => {
+    if (!changed || confirm('Leave without saving?')) leave()
+  }
+  return (
+    <div class="editing">
+      <div class="bar">
+        <button onClick={close}>All files</button>
+        <code class="grow">{visible(path)}</code>
+        {works && (
+          <button class="main" disabled={!changed || saving} onClick={() => void save()}>
+            Save
+          </button>
+        )}
+      </div>
+      <p class="hint bar" role="status">
+        {says}
+      </p>
+      <div class="editor" ref={place} />
+    </div>
+  )
+}
+
+class NoText extends Error {}
+
+/** @throws NoText for what cannot be edited here */
+function textOf({ content }: FileContent): string {
+  if (content.byteLength > 1_000_000) throw new NoText('This file is too large to be edited here.')
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content)
+    if (!text.includes('\0')) return text
+  } catch {
+    // said below
+  }
+  throw new NoText('This file is no text.')
+}
