@@ -40,6 +40,8 @@ export interface Showing extends AsyncDisposable {
   readonly origins: string | undefined
   /** What the gateway finds previews by, once there is an engine that knows them. */
   find: (label: string | undefined) => Promise<Target | undefined>
+  /** Where the console is, once the HTTP API listens. */
+  serviceUrl: string | undefined
 }
 
 /** Builds what shows the sites of threads, and opens its door. @throws PortTaken */
@@ -50,9 +52,12 @@ export async function assemblePreviews(config: Config, { own, journal, log, ...s
   const domain = config.PREVIEW_DOMAIN
   const exposed = (domain !== undefined || !loopback(config.HOST)) && config.PREVIEW_ACCESS === 'link'
   const access = exposed ? new Access(await linkKey(own), domain !== undefined) : undefined
-  const showing: { find: Showing['find'] } = { find: async () => undefined }
-  const names = [config.HOST, ...config.ALLOWED_HOSTS.split(',').map((name) => name.trim().toLowerCase())].filter((name) => name !== '')
-  const gateway = parts.use(new Gateway({ hosts: { domain, names }, log, access, askerOf: starting.askerOf, find: (label) => showing.find(label) }))
+  const showing: Pick<Showing, 'find' | 'serviceUrl'> = { find: async () => undefined, serviceUrl: undefined }
+  const allowed = config.ALLOWED_HOSTS.split(',').map((name) => name.trim().toLowerCase())
+  const names = [config.HOST, ...allowed].filter((name) => name !== '')
+  const consoles = (): readonly string[] => (showing.serviceUrl === undefined ? [] : consoleOrigins(showing.serviceUrl, allowed, config.PUBLIC_URL))
+  const find: Showing['find'] = (label) => showing.find(label)
+  const gateway = parts.use(new Gateway({ hosts: { domain, names }, log, access, askerOf: starting.askerOf, find, consoles }))
   const port = config.ASTRO_PORT === 'off' ? undefined : await open(gateway, config.HOST, config.ASTRO_PORT)
   if (port !== undefined && config.HMR_PORT !== 'off' && (config.HMR_PORT === 0 || config.HMR_PORT !== port)) {
     // Most sites have no use for it, so another program that has the port keeps nobody from starting.
@@ -80,6 +85,14 @@ export async function assemblePreviews(config: Config, { own, journal, log, ...s
     url: port === undefined ? undefined : `http://localhost:${port}/`,
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   })
+}
+
+/** Origins that the console has for browsers: those of this machine, by the port that it listens on, and those by which proxies lead to it. */
+function consoleOrigins(serviceUrl: string, allowed: readonly string[], publicUrl: string | undefined): readonly string[] {
+  const { origin, port } = new URL(serviceUrl)
+  const own = ['localhost', '127.0.0.1', ...allowed].map((name) => `http://${name}:${port}`)
+  const urls = [origin, ...own, ...allowed.map((name) => `https://${name}`), publicUrl ?? '']
+  return [...new Set(urls.flatMap((url) => URL.parse(url)?.origin ?? []))]
 }
 
 async function open(gateway: Gateway, host: string, port: number): Promise<number> {

@@ -235,6 +235,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
     },
   )
   const listening = config.PORT === 'off' ? undefined : parts.use(await listen(app, config.HOST, config.PORT))
+  showing.serviceUrl = listening?.url
   // Stopped in this order: no messages are taken, runs are interrupted and saved and their results delivered, then open requests end.
   parts.defer(() => stopping.abort())
   if (config.ECS_AGENT_URI !== undefined) parts.use(protectTask(config.ECS_AGENT_URI, () => engine.counts().running > 0, log))

@@ -47,6 +47,7 @@ async function gateway(port: () => number | undefined, socketsOnly = false): Pro
     access: undefined,
     askerOf: async () => asker,
     find: async (label) => (label === 'thread-a' ? target : undefined),
+    consoles: () => [],
   })
   over.push(() => made[Symbol.asyncDispose]())
   return made.listen('127.0.0.1', 0, socketsOnly)

@@ -6,6 +6,7 @@ import type { Log } from '../observe/log.ts'
 import { messageOf } from '../observe/text.ts'
 import type { Access } from './access.ts'
 import { forwarded, returned } from './headers.ts'
+import { changeable, changed, inject, inPageScript, isForFrame, isReadable, SCRIPT, tagFor } from './injection.ts'
 import { nobodyPage, statePage, wordsOf, type Page, type Shown } from './pages.ts'
 import { hostOf, refusalOf, type Hosts } from './refusals.ts'
 
@@ -43,6 +44,17 @@ export interface GatewayOptions {
   readonly askerOf: (socket: Socket) => Promise<number | undefined>
   /** The preview of a label; without one, that of the thread that was active last. */
   readonly find: (label: string | undefined) => Promise<Target | undefined>
+  /** Origins of the console, which shows previews in a frame and speaks with their pages. */
+  readonly consoles: () => readonly string[]
+}
+
+/** A request on its way to a dev server. */
+interface Passing {
+  readonly target: Target
+  readonly port: number
+  readonly host: string
+  /** What is put into the page that is answered. */
+  readonly tag: string | undefined
 }
 
 /** Paths that the gateway answers itself. */
@@ -121,20 +133,24 @@ export class Gateway implements AsyncDisposable {
     const url = incoming.url ?? '/'
     const refusal = await refusalOf({ url, headers: incoming.headers, host, workTree: target.workTree, caches: target.caches })
     if (refusal !== undefined) return plain(outgoing, refusal.status, refusal.why)
+    const consoles = isForFrame(incoming) ? this.#options.consoles() : []
+    const tag = consoles.length === 0 ? undefined : await tagFor(consoles, target.workTree)
     if (incoming.destroyed || outgoing.destroyed) return // nobody waits for it any more
-    if (url.startsWith(OWN)) return own(url, target, outgoing)
+    if (url.startsWith(OWN)) return await own(url, target, outgoing)
     target.used(isPage(incoming) ? url : undefined)
     const port = target.port()
     if (port === undefined) {
       target.wake()
       return page(incoming, outgoing, 503, statePage(target.shown()))
     }
-    this.#pass(incoming, outgoing, { target, port, host: host.name })
+    this.#pass(incoming, outgoing, { target, port, host: host.name, tag })
   }
 
-  #pass(incoming: IncomingMessage, outgoing: ServerResponse, { target, port, host }: { target: Target; port: number; host: string }): void {
+  #pass(incoming: IncomingMessage, outgoing: ServerResponse, { target, port, host, tag }: Passing): void {
     // A connection for each request: one that is kept may be closed by its server in the moment in which it is used again.
-    const headers = forwarded(incoming, { host, port, own: this.#options.access?.cookie })
+    const asked = forwarded(incoming, { host, port, own: this.#options.access?.cookie })
+    const headers = tag === undefined ? asked : changeable(asked)
+    let complete = (): boolean => false
     const upstream = request({ host: '127.0.0.1', port, method: incoming.method, path: incoming.url, headers, agent: false })
     upstream.setTimeout(ANSWER_MS, () => upstream.destroy())
     upstream.on('response', (answer) => {
@@ -145,14 +161,17 @@ export class Gateway implements AsyncDisposable {
         return plain(outgoing, 502, 'The site answers with what is no answer.')
       }
       if (status >= 500 && isPage(incoming)) target.pageFailed()
-      outgoing.writeHead(status, returned(answer.headers))
+      const injected = tag !== undefined && isReadable(answer) ? inject(tag) : undefined
+      outgoing.writeHead(status, injected === undefined ? returned(answer.headers) : changed(returned(answer.headers)))
       answer.on('error', () => outgoing.destroy())
-      answer.pipe(outgoing)
+      complete = () => answer.complete
+      if (injected === undefined) answer.pipe(outgoing)
+      else answer.pipe(injected).pipe(outgoing)
     })
     upstream.on('upgrade', (_, stream) => stream.destroy()) // nobody has asked for that
     upstream.on('error', () => {}) // seen below
     upstream.on('close', () => {
-      if (outgoing.headersSent || outgoing.destroyed) return void (outgoing.writableEnded || outgoing.destroy())
+      if (outgoing.headersSent || outgoing.destroyed) return void (outgoing.writableEnded || complete() || outgoing.destroy())
       page(incoming, outgoing, 503, statePage({ ...target.shown(), state: 'starting' })) // it has just ended, and is started again
     })
     outgoing.on('close', () => upstream.destroy())
@@ -237,7 +256,11 @@ function textFrame(text: string): Buffer {
 const isPage = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && (headers['sec-fetch-dest'] ?? 'document') !== 'empty' && /\btext\/html\b/.test(headers.accept ?? '')
 
-function own(url: string, target: Target, outgoing: ServerResponse): void {
+async function own(url: string, target: Target, outgoing: ServerResponse): Promise<void> {
+  if (url === SCRIPT) {
+    const headers = { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' }
+    return void outgoing.writeHead(200, headers).end(await inPageScript())
+  }
   if (url !== `${OWN}state`) return plain(outgoing, 404, 'There is no such page.')
   if (target.port() === undefined) target.wake()
   outgoing

@@ -11,6 +11,8 @@ export interface AstroLaunch {
   readonly cache: string
 }
 
+const NOTHING = '\0branchline:nothing'
+
 interface ViteConfig {
   server?: { hmr?: boolean | { port?: number; clientPort?: number } }
 }
@@ -27,6 +29,17 @@ const oneSocket = {
     server.hmr.clientPort ??= server.hmr.port
     delete server.hmr.port
   },
+}
+
+/**
+ * Astro writes into a page which file each element comes from only where its toolbar is on. The console asks for that when somebody picks
+ * an element; nobody is to see the toolbar, whose script would take those names out of the page again.
+ */
+const noToolbar = {
+  name: 'branchline:no-toolbar',
+  enforce: 'pre',
+  resolveId: (id: string): string | undefined => (/^astro\/.*\bdev-toolbar\/entrypoint\b/.test(id) ? NOTHING : undefined),
+  load: (id: string): string | undefined => (id === NOTHING ? 'export {}' : undefined),
 }
 
 /** Why it does not start, in the way in which Astro says everything else. */
@@ -55,8 +68,8 @@ const { dev } = await import(pathToFileURL(resolve('astro')).href)
 await dev({
   root,
   cacheDir: join(cache, 'astro'),
-  devToolbar: { enabled: false },
+  devToolbar: { enabled: true },
   ...(speaksJson() ? { logger: { entrypoint: 'astro/logger/json' } } : {}),
   server: { port, host: '127.0.0.1' },
-  vite: { cacheDir: join(cache, 'vite'), server: { strictPort: true, fs: { allow: [root, cache] } }, plugins: [oneSocket] },
+  vite: { cacheDir: join(cache, 'vite'), server: { strictPort: true, fs: { allow: [root, cache] } }, plugins: [oneSocket, noToolbar] },
 }).catch(fail)
