@@ -11,7 +11,8 @@ export interface AstroLaunch {
   readonly cache: string
 }
 
-const NOTHING = '\0branchline:nothing'
+/** Stands in addresses of pages, so it is of plain letters. */
+const NOTHING = 'virtual:branchline-nothing'
 
 interface ViteConfig {
   server?: { hmr?: boolean | { port?: number; clientPort?: number } }
@@ -38,7 +39,7 @@ const oneSocket = {
 const noToolbar = {
   name: 'branchline:no-toolbar',
   enforce: 'pre',
-  resolveId: (id: string): string | undefined => (/^astro\/.*\bdev-toolbar\/entrypoint\b/.test(id) ? NOTHING : undefined),
+  resolveId: (id: string): string | undefined => (id === NOTHING || /^astro\/.*\bdev-toolbar\/entrypoint\b/.test(id) ? NOTHING : undefined),
   load: (id: string): string | undefined => (id === NOTHING ? 'export {}' : undefined),
 }
 

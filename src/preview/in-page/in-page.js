@@ -105,10 +105,15 @@
   /** As it is in the source: a style may show other letters. @param {Element} element */
   const textOf = (element) => {
     let text = ''
+    /** @type {Element | null} */
+    let within = null
     const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
-    while (text.length < TEXT_LENGTH * 2 && texts.nextNode())
-      if (!/^(script|style|template)$/.test(texts.currentNode.parentElement?.localName ?? ''))
-        text += ` ${texts.currentNode.nodeValue ?? ''}`.replaceAll(/\s+/g, ' ')
+    while (text.length < TEXT_LENGTH * 2 && texts.nextNode()) {
+      const { parentElement, nodeValue } = texts.currentNode
+      if (/^(script|style|template)$/.test(parentElement?.localName ?? '')) continue
+      text = `${text}${parentElement === within ? '' : ' '}${nodeValue}`.replaceAll(/\s+/g, ' ')
+      within = parentElement
+    }
     const named = ['aria-label', 'alt', 'placeholder', 'title'].map((name) => element.getAttribute(name) ?? '')
     return ([text, ...named].map((each) => each.trim()).find((each) => each !== '') ?? '').slice(0, TEXT_LENGTH)
   }
