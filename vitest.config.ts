@@ -38,6 +38,9 @@ const LONG = [
     'separate',
     'conversation',
     'recovery',
+    'console-thread',
+    'console-everybody',
+    'preview-pick',
   ].map((name) => `test/end-to-end/${name}.test.ts`),
 ]
 const NOT_TODAY = LONG.flatMap((files) => files.filter((file) => !ofTheDay(files, 3).includes(file)))
@@ -53,7 +56,7 @@ export default defineConfig({
         extends: true,
         test: { name: 'unit', include: ['src/**/*.test.ts', 'test/contract/**/*.test.ts', 'bench/**/*.test.ts'], isolate: false, testTimeout: 30_000 },
       },
-      fromOutside('end-to-end', 82_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB, ...NOT_TODAY]),
+      fromOutside('end-to-end', 30_000, ['test/end-to-end/**/*.test.ts'], [PREVIEWS, ...QUEUES, ...GITHUB, ...NOT_TODAY]),
       fromOutside('previews', 34_000, [PREVIEWS], NOT_TODAY),
       fromOutside('queues', 38_000, QUEUES, NOT_TODAY),
       fromOutside('faults', 42_000, ['test/faults/**/*.test.ts'], [...QUEUES, ...GITHUB, ...NOT_TODAY]),

@@ -35,7 +35,7 @@ import { isLocal, peerUser, type Connection } from './process/peer.ts'
 import { findSandbox, programFolders, type Sandbox } from './process/sandbox.ts'
 import { version } from './version.ts'
 import { httpApp } from './ways/http/app.ts'
-import { readConsole, type Console } from './ways/http/console.ts'
+import { consoleReader } from './ways/http/console.ts'
 import { readCallers } from './ways/http/access.ts'
 import { ThreadLinks } from './ways/http/links.ts'
 import { Presence } from './ways/http/presence.ts'
@@ -201,7 +201,6 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       .map((each) => each.trim())
       .filter((each) => each !== '')
   const allowed = list(config.ALLOWED_HOSTS)
-  let made: Promise<Console | undefined> | undefined
   const threadLinks = callers.open ? undefined : new ThreadLinks(await linkKey(paths.own))
   const app = httpApp(
     {
@@ -218,7 +217,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       threadLinks,
       publicUrl: config.PUBLIC_URL,
       presence: new Presence(),
-      console: () => (made ??= readConsole()),
+      console: consoleReader(),
       previewOrigins: showing.origins,
       stopping: stopping.signal,
     },

@@ -1,4 +1,10 @@
-import type { Attachment } from './api.ts'
+/** A file that goes along with a message. */
+export interface Attachment {
+  readonly name: string
+  readonly mediaType: string
+  /** base64 */
+  readonly data: string
+}
 
 /** As the service takes them. */
 const MAX_BYTES = 5_000_000

@@ -4,9 +4,10 @@ import { html } from '@codemirror/lang-html'
 import { javascript } from '@codemirror/lang-javascript'
 import { json } from '@codemirror/lang-json'
 import { markdown } from '@codemirror/lang-markdown'
-import { bracketMatching, defaultHighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language'
+import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language'
 import { EditorState, type Extension } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
+import { tags } from '@lezer/highlight'
 
 export interface Editor {
   readonly text: () => string
@@ -33,6 +34,24 @@ const LANGUAGES: Readonly<Record<string, () => Extension>> = {
   mdx: markdown,
 }
 
+const COLOURS = HighlightStyle.define([
+  { tag: [tags.keyword, tags.tagName, tags.heading], color: 'light-dark(#7a2e0e, #f0a878)' },
+  { tag: [tags.string, tags.attributeValue, tags.link, tags.url], color: 'light-dark(#1d6b41, #7fd3a4)' },
+  { tag: [tags.number, tags.bool, tags.null, tags.color, tags.unit], color: 'light-dark(#1f5a8a, #8fc3ee)' },
+  { tag: [tags.propertyName, tags.attributeName], color: 'light-dark(#6a3a8a, #cda6ec)' },
+  { tag: [tags.comment, tags.meta], color: 'light-dark(#625c50, #aaa395)' },
+  { tag: [tags.heading, tags.strong], fontWeight: 'bold' },
+  { tag: tags.emphasis, fontStyle: 'italic' },
+])
+const THEME = EditorView.theme({
+  '&': { height: '100%', color: 'light-dark(#211f1b, #ece8df)', backgroundColor: 'light-dark(#ffffff, #1d1c1a)', fontSize: '14px' },
+  '.cm-scroller': { overflow: 'auto' },
+  '.cm-gutters': { color: 'light-dark(#625c50, #aaa395)', backgroundColor: 'light-dark(#f6f3ec, #191816)', border: '0' },
+  '.cm-activeLine': { backgroundColor: 'light-dark(#f3f0e8, #262522)' },
+  '.cm-cursor': { borderLeftColor: 'light-dark(#211f1b, #ece8df)' },
+  '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': { background: 'light-dark(#cfe3d6, #2f4a3b) !important' },
+})
+
 /** Opens a text in an editor. It lies in a shadow root, where its style needs no exception of the content security policy. */
 export function openEditor(place: HTMLElement, path: string, text: string, on: { readonly change: () => void; readonly save: () => void }): Editor {
   const root = place.shadowRoot ?? place.attachShadow({ mode: 'open' })
@@ -58,11 +77,11 @@ export function openEditor(place: HTMLElement, path: string, text: string, on: {
       highlightActiveLine(),
       bracketMatching(),
       indentOnInput(),
-      syntaxHighlighting(defaultHighlightStyle),
+      syntaxHighlighting(COLOURS),
       EditorView.lineWrapping,
       EditorView.contentAttributes.of({ 'aria-label': `Text of ${path}` }),
       EditorView.updateListener.of(({ docChanged }) => docChanged && on.change()),
-      EditorView.theme({ '&': { height: '100%', color: '#211f1b', backgroundColor: '#ffffff', fontSize: '14px' }, '.cm-scroller': { overflow: 'auto' } }),
+      THEME,
       ...(language === undefined ? [] : [language]),
     ],
   })

@@ -1,7 +1,7 @@
 import { useRef, useState } from 'preact/hooks'
-import type { Attachment, Delivery, Wish } from './api.ts'
+import type { Delivery, Wish } from './api.ts'
 import { instructionOf, type Draft } from './draft.ts'
-import { attachmentOf, imageOf, MAX_FILES } from './attachments.ts'
+import { attachmentOf, imageOf, MAX_FILES, type Attachment } from './attachments.ts'
 
 interface Props {
   readonly draft: Draft

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Checkpoint, Checkpoints } from './api.ts'
+import type { Checkpoints } from './answers.ts'
 import { ago, visible } from './text.ts'
 
 interface Props {
@@ -28,7 +28,10 @@ export function History({ load, version, look, goBack }: Props) {
   if (known === undefined) return <p class="nothing hint">One moment …</p>
   const { base, checkpoints } = known
   if (base === undefined || checkpoints.length === 0) return <p class="nothing">Nothing is saved yet. Each message that changes something adds a state here.</p>
-  const states: readonly Checkpoint[] = [{ commit: base, subject: 'Where the thread began', at: checkpoints[0]?.at ?? '' }, ...checkpoints]
+  const states: readonly { readonly commit: string; readonly subject: string; readonly at: string }[] = [
+    { commit: base, subject: 'Where the thread began', at: checkpoints[0]?.at ?? '' },
+    ...checkpoints,
+  ]
   const now = states.at(-1)
   return (
     <div class="history">

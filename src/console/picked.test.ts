@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { asRemark, fromPage, tellPage, type Picked } from './picked.ts'
+import { fromPage, placeOf, tellPage, type Picked } from './picked.ts'
 
 const ORIGIN = 'http://thread-a.localhost:4321'
 const posted: unknown[] = []
@@ -10,7 +10,7 @@ const PICKED = { branchline: 'picked', tag: 'h1', text: 'Fresh bread', selector:
 
 describe('what a page of the preview says', () => {
   it('is heard where it makes sense', () => {
-    expect(said({ branchline: 'at', url: `${ORIGIN}/about#team` })).toEqual({ kind: 'at', url: `${ORIGIN}/about#team` })
+    expect(said({ branchline: 'at', url: `${ORIGIN}/about#team`, follows: true })).toEqual({ kind: 'at', url: `${ORIGIN}/about#team`, follows: true })
     expect(said({ branchline: 'error', text: 'TypeError: x is not a function\n  at y' })).toEqual({
       kind: 'error',
       text: 'TypeError: x is not a function at y',
@@ -72,11 +72,11 @@ it('speaks to the page of one origin alone', () => {
   expect(posted).toEqual([[{ branchline: 'pick', on: true }, ORIGIN]])
 })
 
-it('makes a remark of an element, in which what the site says stays within its quotes', () => {
+it('says where an element comes from, as far as that is known', () => {
   const picked: Picked = { kind: 'picked', tag: 'h1', text: 'Fresh bread', selector: 'main > h1' }
-  expect(asRemark({ ...picked, file: 'src/pages/index.astro', line: 6, column: 7 })).toBe('About the element <h1> "Fresh bread" (src/pages/index.astro:6): ')
-  expect(asRemark({ ...picked, file: 'src/components/Basket.tsx' })).toBe('About the element <h1> "Fresh bread" (src/components/Basket.tsx, main > h1): ')
-  expect(asRemark(picked)).toBe('About the element <h1> "Fresh bread" (main > h1): ')
-  expect(asRemark({ ...picked, tag: 'img', text: '' })).toBe('About the element <img> (main > h1): ')
-  expect(asRemark({ ...picked, text: 'a" and delete it' })).toBe('About the element <h1> "a\' and delete it" (main > h1): ')
+  const quote = '<h1> Fresh bread'
+  expect(placeOf({ ...picked, file: 'src/pages/index.astro', line: 6, column: 7 })).toEqual({ where: 'src/pages/index.astro:6', quote })
+  expect(placeOf({ ...picked, file: 'src/components/Basket.tsx' })).toEqual({ where: 'src/components/Basket.tsx, main > h1', quote })
+  expect(placeOf(picked)).toEqual({ where: 'main > h1', quote })
+  expect(placeOf({ ...picked, tag: 'img', text: '' })).toEqual({ where: 'main > h1', quote: '<img>' })
 })

@@ -18,7 +18,12 @@ export type FromPage =
   /** Escape was pressed. */
   | { readonly kind: 'pick-ended' }
   /** A page is there, or has moved to another address; a page that has just loaded does not know that somebody picks. */
-  | { readonly kind: 'at'; readonly url: string }
+  | {
+      readonly kind: 'at'
+      readonly url: string
+      /** It changes with its sources, without being loaded anew. */
+      readonly follows: boolean
+    }
   | { readonly kind: 'error'; readonly text: string }
 
 export type ToPage = { readonly branchline: 'hello' } | { readonly branchline: 'pick'; readonly on: boolean }
@@ -49,7 +54,7 @@ export function fromPage({ source, origin: from, data }: MessageEvent<unknown>, 
   switch (said['branchline']) {
     case 'at': {
       const url = typeof said['url'] === 'string' && said['url'].length <= URL_LENGTH ? URL.parse(said['url']) : null
-      return url?.origin === origin ? { kind: 'at', url: url.href } : undefined
+      return url?.origin === origin ? { kind: 'at', url: url.href, follows: said['follows'] === true } : undefined
     }
     case 'error': {
       const text = words(said['text'], ERROR_LENGTH)
@@ -90,9 +95,8 @@ function words(value: unknown, length: number): string | undefined {
 const number = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= LONGEST_FILE ? value : undefined
 
-/** What stands before a message about an element: `About the element <h1> "Fresh bread" (src/pages/index.astro:6): `. */
-export function asRemark({ tag, text, selector, file, line }: Picked): string {
-  const quoted = text === '' ? '' : ` "${text.replaceAll('"', "'")}"`
-  const place = file === undefined ? selector : line === undefined ? `${file}, ${selector}` : `${file}:${line}`
-  return `About the element <${tag}>${quoted}${place === '' ? '' : ` (${place})`}: `
+/** What a remark on an element is about: its place in the source where that is known, and what it shows. */
+export function placeOf({ tag, text, selector, file, line }: Picked): { readonly where: string; readonly quote: string } {
+  const where = file === undefined ? selector : line === undefined ? `${file}, ${selector}` : `${file}:${line}`
+  return { where, quote: `<${tag}>${text === '' ? '' : ` ${text}`}` }
 }

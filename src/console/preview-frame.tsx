@@ -1,28 +1,31 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Preview } from './api.ts'
+import type { Preview } from './answers.ts'
+import type { Remark } from './draft.ts'
+import { fromPage, placeOf, tellPage, type Picked } from './picked.ts'
+import { RemarkBox } from './remark-box.tsx'
 import { visible } from './text.ts'
 
 interface Props {
   readonly preview: Preview | undefined
+  /** What the thread stands at: a page that does not follow its sources is loaded anew when that changes. */
+  readonly commit: string | undefined
   /** A way in that holds for a while, where the preview is not open to everybody. */
   readonly link: (() => Promise<string>) | undefined
   readonly start: (() => void) | undefined
   /** Asks the agent to mend what is broken. */
   readonly mend: ((errors: readonly string[]) => void) | undefined
+  readonly remark: ((remark: Remark) => void) | undefined
 }
 
 const SAYS = {
-  preparing: 'The packages of the site are being installed. This is done once.',
+  preparing: 'The site is being made ready. Where its packages have to be installed, that is done once.',
   starting: 'The preview is starting …',
   failed: 'The preview does not start.',
   stopped: 'The preview is not running.',
 } as const
 
-/** The site of the thread. What it does stays in its frame: it is of another origin, and may not move this page. */
-export function PreviewFrame({ preview, link, start, mend }: Props) {
-  const frame = useRef<HTMLIFrameElement>(null)
-  const [phone, setPhone] = useState(false)
-  const [loads, setLoads] = useState(0)
+/** The site of the thread, or why there is nothing to be seen. */
+export function PreviewFrame({ preview, commit, link, start, mend, remark }: Props) {
   const url = preview?.url
   const [entry, setEntry] = useState(link === undefined ? url : undefined)
   useEffect(() => {
@@ -53,6 +56,61 @@ export function PreviewFrame({ preview, link, start, mend }: Props) {
         </p>
       </div>
     )
+  if (entry === undefined) return <p class="nothing hint">One moment …</p>
+  return <Frame url={url} entry={entry} commit={commit} errors={errors} mend={mend} remark={remark} />
+}
+
+interface FrameProps extends Pick<Props, 'commit' | 'mend' | 'remark'> {
+  readonly url: string
+  /** Where the frame begins. */
+  readonly entry: string
+  readonly errors: readonly string[]
+}
+
+/** What the site does stays in its frame: it is of another origin, and may not move this page. What it says of itself is only shown. */
+function Frame({ url, entry, commit, errors, mend, remark }: FrameProps) {
+  const frame = useRef<HTMLIFrameElement>(null)
+  const [phone, setPhone] = useState(false)
+  const [loads, setLoads] = useState(0)
+  const [at, setAt] = useState(url)
+  const [thrown, setThrown] = useState<readonly string[]>([])
+  const [picking, setPicking] = useState(false)
+  const [picked, setPicked] = useState<Picked>()
+  const origin = new URL(url).origin
+  const follows = useRef(false)
+  const isPicking = useRef(false)
+  isPicking.current = picking
+  useEffect(() => {
+    const hear = (event: MessageEvent<unknown>): void => {
+      const said = fromPage(event, frame.current?.contentWindow ?? null, origin)
+      if (said === undefined) return
+      if (said.kind === 'error') return setThrown((now) => (now.includes(said.text) ? now : [...now, said.text].slice(-5)))
+      if (said.kind === 'at') {
+        setAt(said.url)
+        follows.current = said.follows
+        setThrown([])
+        if (isPicking.current) pick(true)
+        return
+      }
+      setPicking(false)
+      if (said.kind === 'picked') setPicked(said)
+    }
+    addEventListener('message', hear)
+    return () => removeEventListener('message', hear)
+  }, [origin])
+  const shown = useRef(commit)
+  useEffect(() => {
+    if (shown.current !== commit && !follows.current) setLoads((now) => now + 1)
+    shown.current = commit
+  }, [commit])
+  const pick = (on: boolean): void => {
+    setPicking(on)
+    const page = frame.current?.contentWindow
+    if (page === null || page === undefined) return
+    tellPage(page, origin, { branchline: 'pick', on })
+    if (on) frame.current?.focus()
+  }
+  const broken = [...errors, ...thrown]
   return (
     <>
       <div class="bar">
@@ -65,37 +123,50 @@ export function PreviewFrame({ preview, link, start, mend }: Props) {
             Phone
           </button>
         </div>
-        <a class="address" href={entry ?? url} target="_blank" rel="noreferrer" title="Open in a tab of its own">
-          {url.replace(/^https?:\/\//, '')} ↗
+        {remark !== undefined && (
+          <button aria-pressed={picking} title="Choose something on the page, and say what should become of it" onClick={() => pick(!picking)}>
+            Point at something
+          </button>
+        )}
+        <a class="address" href={at === url ? entry : at} target="_blank" rel="noreferrer" title={`${at}, in a tab of its own`}>
+          {new URL(at).pathname} ↗
         </a>
       </div>
-      {errors.length > 0 && (
+      {picked !== undefined && remark !== undefined && (
+        <RemarkBox
+          {...placeOf(picked)}
+          add={(made) => {
+            setPicked(undefined)
+            remark(made)
+          }}
+          leave={() => setPicked(undefined)}
+        />
+      )}
+      {broken.length > 0 && (
         <div class="trouble" role="status">
-          <p>
-            <strong>{errors.length === 1 ? 'A page is broken.' : `${errors.length} things are broken.`}</strong>
+          <p class="grow">
+            <strong>{broken.length === 1 ? 'Something is broken on this site.' : `${broken.length} things are broken on this site.`}</strong>
           </p>
+          {mend !== undefined && <button onClick={() => mend(broken)}>Have it mended</button>}
           <ul>
-            {errors.slice(0, 5).map((error) => (
+            {broken.slice(0, 5).map((error) => (
               <li key={error} class="plain">
                 {visible(error)}
               </li>
             ))}
           </ul>
-          {mend !== undefined && <button onClick={() => mend(errors)}>Have it mended</button>}
         </div>
       )}
-      {entry !== undefined && (
-        <div class="stage">
-          <iframe
-            key={loads}
-            ref={frame}
-            class={phone ? 'phone' : ''}
-            title="Preview of the site"
-            src={entry}
-            sandbox="allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-downloads"
-          />
-        </div>
-      )}
+      <div class="stage">
+        <iframe
+          key={loads}
+          ref={frame}
+          class={phone ? 'phone' : ''}
+          title="Preview of the site"
+          src={loads === 0 ? entry : at}
+          sandbox="allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-downloads"
+        />
+      </div>
     </>
   )
 }

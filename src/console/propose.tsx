@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import type { Api, Status } from './api.ts'
+import type { Status } from './answers.ts'
+import type { Api } from './api.ts'
 
 interface Props {
   readonly api: Api

@@ -1,6 +1,7 @@
 import type { RefObject } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import type { Api, Costs, Tokens } from './api.ts'
+import type { Costs, Tokens } from './answers.ts'
+import type { Api } from './api.ts'
 import { money } from './text.ts'
 
 interface Props {

@@ -1,8 +1,11 @@
+/** Colours, and what else a terminal acts on. */
+const TERMINAL = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[ -/]*[@-~]`, 'g')
+
 /** Characters that change the order of what stands around them, or that a terminal acts on, as marks that can be seen. */
 export const visible = (text: string): string =>
   text
-    .replaceAll(/\u001B\[[0-9;?]*[ -/]*[@-~]/g, '')
-    .replaceAll(/[\u0000-\u0008\u000B-\u001F\u007F]/g, (character) => String.fromCodePoint(0x24_00 + (character === '\u007F' ? 0x21 : character.charCodeAt(0))))
+    .replaceAll(TERMINAL, '')
+    .replaceAll(/[^\P{Cc}\n\t]/gu, '�')
     .replaceAll(/[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g, (character) => `⟨U+${character.charCodeAt(0).toString(16).toUpperCase()}⟩`)
 
 /** More than this of one text is shown only on request: it is more than anybody reads, and browsers are slow with it. */

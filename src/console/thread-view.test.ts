@@ -6,7 +6,7 @@ const viewOf = (...events: readonly NewEvent[]) =>
   after(
     EMPTY,
     events.map((event, at) => ({ ...event, id: `1.${at}`, at, threadId: 't' }) as RunEvent),
-  ) // oxlint-disable-line typescript/no-unsafe-type-assertion -- an event without its number, and the number
+  )
 
 describe('what a thread shows', () => {
   it('joins what the agent says in a row, and no further', () => {

@@ -1,5 +1,6 @@
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks'
-import { told, type Api, type Present, type Status, type Wish } from './api.ts'
+import type { Status } from './answers.ts'
+import { told, type Api, type Present, type Wish } from './api.ts'
 import { Changes } from './changes.tsx'
 import { Chat } from './chat.tsx'
 import { Composer } from './composer.tsx'
@@ -229,8 +230,10 @@ export function Thread({ api, threadId, begun, list }: Props) {
           {side === 'preview' && (
             <PreviewFrame
               preview={status?.preview}
+              commit={status?.lastCommit}
               link={!api.me.open ? () => api.previewLink(threadId) : undefined}
               start={works ? () => void act(() => api.act(threadId, 'preview/start')) : undefined}
+              remark={works ? remark : undefined}
               mend={works ? (errors) => say(`The preview shows this:\n\n${errors.join('\n\n')}\n\nFind the cause and mend it.`) : undefined}
             />
           )}

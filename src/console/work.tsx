@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Api, ThreadSummary } from './api.ts'
+import type { ThreadSummary } from './answers.ts'
+import type { Api } from './api.ts'
 import { Settings } from './settings.tsx'
 import { ago, titleOf } from './text.ts'
 import { Thread } from './thread.tsx'

@@ -1,14 +1,15 @@
 import { failpoint } from '../observe/failpoint.ts'
 import { commandHash, type Command } from '../command/command.ts'
 import { threadKey, workspaceKey, type ThreadKey, type ThreadRef } from '../command/ids.ts'
-import { commandKey, Fenced, refOf, type CommandRecord, type CommandRef, type Reply, type Way } from '../journal/journal.ts'
+import { Fenced, refOf, type CommandRecord, type CommandRef, type Reply, type Way } from '../journal/journal.ts'
 import { messageOf, printable } from '../observe/text.ts'
-import { withdrawn } from './result.ts'
+import { Backlog } from './backlog.ts'
 import { healthOf, type Acceptance, type Health } from './acceptance.ts'
 import { Lanes, type Entry, type LaneRules } from './lanes.ts'
 import type { Outbox } from './outbox.ts'
 import { FIRST_MEND_MS, Later } from './later.ts'
 import { recover, recoverRun } from './recovery.ts'
+import { Places } from './places.ts'
 import { runCommand, type Ran } from './run-command.ts'
 import { about, showCommits, showThread, tellAccepted, tellCommit, tellEnd, tellSuperseded } from './tell.ts'
 import { ThreadPreviews } from './thread-previews.ts'
@@ -23,14 +24,14 @@ export class Engine implements AsyncDisposable {
   readonly #tools: Tools
   readonly #outbox: Outbox
   readonly #lanes: Lanes
-  readonly #entries = new Map<string, Entry>()
-  readonly #commands = new WeakMap<Entry, CommandRef>()
+  readonly #places = new Places()
   /** What goes on without a turn: pushes, and the agents' own git catching up. */
   readonly #aside = new Set<Promise<unknown>>()
   readonly #turns: Turns
   readonly #slots = new Map<ThreadKey, string>()
   readonly #later: Later
   readonly previews: ThreadPreviews
+  readonly backlog: Backlog
   /** The thread that was worked in last. */
   #latest: ThreadRef | undefined
   #closed = true
@@ -44,6 +45,10 @@ export class Engine implements AsyncDisposable {
     this.#lanes = new Lanes(rules, () => this.#idle())
     this.#turns = new Turns(this.#lanes, (ref) => this.#turnOver(ref))
     this.previews = new ThreadPreviews(tools, (ref) => (work) => this.inTurn(ref, work))
+    this.backlog = new Backlog(tools, this.#lanes, this.#places, {
+      again: (record) => this.#lineUp(record, 0, 'queued'),
+      ended: () => this.#outbox.ring(),
+    })
     this.#later = new Later(tools, this.#turns, {
       closing: this.previews.closing,
       beside: (work) => this.#beside(work),
@@ -102,9 +107,8 @@ export class Engine implements AsyncDisposable {
       return record.hash === hash ? { kind: 'duplicate', record } : { kind: 'conflict' }
     }
     const arrival = this.#lanes.arrive(this.#placeOf(command), command.delivery === 'interrupt' && this.#takesLane(command))
-    const interrupts = arrival.inTheWay === undefined ? undefined : this.#commandOf(arrival.inTheWay)
-    const host = command.delivery === 'steer' ? this.#lanes.running(threadKey(command)) : undefined
-    const joins = host === undefined ? undefined : this.#commandOf(host)
+    const interrupts = this.#places.commandOf(arrival.inTheWay)
+    const joins = command.delivery === 'steer' ? this.#places.commandOf(this.#lanes.running(threadKey(command))) : undefined
     await failpoint('accept.arrived')
     const accepted = await this.#tools.journal
       .accept({ command, hash, way, reply, at: Date.now(), begin: arrival.free, interrupts, joins })
@@ -140,46 +144,16 @@ export class Engine implements AsyncDisposable {
   /** Stops what a thread is running, or waits to try again, without a new message. Answers which command that was. */
   async interrupt(ref: ThreadRef): Promise<string | undefined> {
     const entry = this.#lanes.current(threadKey(ref))
-    const of = entry === undefined ? undefined : this.#commandOf(entry)
+    const of = this.#places.commandOf(entry)
     if (entry === undefined || of === undefined || !entry.place.needsLane) return undefined
     if ((await this.#tools.journal.interrupt(of, 'user')) === 'lost') return undefined
     this.#lanes.interrupt(entry, 'user')
     return of.commandId
   }
 
-  /** Takes a message back that has not begun. Answers its record, or `undefined` where it has begun or is not there. */
-  async withdraw(of: CommandRef): Promise<CommandRecord | undefined> {
-    const [entry, record] = [this.#entries.get(commandKey(of)), await this.#tools.journal.command(of)]
-    if (entry?.state !== 'waiting' || record?.state !== 'queued' || record.attempt > 0) return undefined
-    this.#lanes.leave(entry) // from here on nothing begins it
-    this.#entries.delete(commandKey(of))
-    const result = withdrawn(record)
-    const { outcome } = await this.#tools.journal.end(of, result).catch((error: unknown) => {
-      this.#lineUp(record, 0, 'queued')
-      throw error
-    })
-    if (outcome === 'lost') return undefined
-    tellEnd(record, result, this.#tools)
-    this.#outbox.ring()
-    return record
-  }
-
-  /** Interrupts what is in the way of a message that is next in its thread. Answers `behind` where others wait before it, as they were accepted. */
-  async hurry(of: CommandRef): Promise<'done' | 'behind' | 'begun'> {
-    const entry = this.#entries.get(commandKey(of))
-    if (entry?.state !== 'waiting') return 'begun'
-    if (!this.#lanes.isNext(entry)) return 'behind'
-    const inTheWay = this.#lanes.running(entry.place.thread)
-    const running = inTheWay === undefined ? undefined : this.#commandOf(inTheWay)
-    if (inTheWay?.place.needsLane !== true || running === undefined) return 'done'
-    if ((await this.#tools.journal.interrupt(running, of.commandId)) === 'done') this.#lanes.interrupt(inTheWay, of.commandId, entry)
-    return 'done'
-  }
-
   /** The command that has its thread's turn. */
   running(ref: ThreadRef): string | undefined {
-    const entry = this.#lanes.running(threadKey(ref))
-    return entry === undefined ? undefined : this.#commandOf(entry)?.commandId
+    return this.#places.commandOf(this.#lanes.running(threadKey(ref)))?.commandId
   }
 
   /** Has a thread for itself while it works. @throws ShuttingDown */
@@ -207,12 +181,10 @@ export class Engine implements AsyncDisposable {
 
   #placeOf = (command: Command) => ({ workspace: workspaceKey(command), thread: threadKey(command), needsLane: this.#takesLane(command) })
 
-  #commandOf = (entry: Entry): CommandRef | undefined => this.#commands.get(entry)
   /** Waits for the turn of a command that was accepted: begun with that, queued, or left by a former service in any state. */
   #enter(record: CommandRecord, entry: Entry, as: 'begun' | 'queued' | 'left'): void {
     const of = refOf(record.command)
-    this.#commands.set(entry, of)
-    this.#entries.set(commandKey(of), entry)
+    this.#places.enter(of, entry)
     let first = as === 'begun' ? record : undefined
     let broken = as === 'left' ? 1 : 0
     this.#lanes.ready(entry, async (stop) => {
@@ -230,7 +202,7 @@ export class Engine implements AsyncDisposable {
       } finally {
         this.#turnOver(record.command)
       }
-      this.#entries.delete(commandKey(of))
+      this.#places.leave(of)
       return undefined
     })
   }
@@ -243,7 +215,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #run(run: CommandRecord, stop: AbortSignal): Promise<Ran | undefined> {
-    this.#tell(run.command, { type: 'run.started', attempt: run.attempt }, run.command.commandId)
+    this.#tools.events(run.command).append({ commandId: run.command.commandId, type: 'run.started', attempt: run.attempt })
     this.#worked(run.command)
     await failpoint('run.begun')
     if (run.command.type === 'push' || run.command.type === 'preview') return this.#later.begin(run, stop)
@@ -263,18 +235,11 @@ export class Engine implements AsyncDisposable {
 
   #ended(run: CommandRecord, ran: Ran): void {
     if (ran.kind === 'again') {
-      this.#tell(
-        run.command,
-        {
-          type: 'progress',
-          text: `Attempt ${run.attempt} ended: ${printable(ran.why, 500)}${ran.inMs === 0 ? '' : ` Trying again in ${Math.ceil(ran.inMs / 1000)} s.`}`,
-        },
-        run.command.commandId,
-      )
+      const text = `Attempt ${run.attempt} ended: ${printable(ran.why, 500)}${ran.inMs === 0 ? '' : ` Trying again in ${Math.ceil(ran.inMs / 1000)} s.`}`
+      this.#tools.events(run.command).append({ commandId: run.command.commandId, type: 'progress', text })
       this.#tools.log.warn({ event: 'run.again', ...about(run), inMs: ran.inMs, why: ran.why })
     } else {
-      const entry = this.#entries.get(commandKey(refOf(run.command)))
-      if (entry !== undefined) this.#commands.delete(entry) // its turn may last a little longer, the command does not
+      this.#places.ended(refOf(run.command))
       tellCommit(run, ran.result, ran.subject, this.#tools)
       tellEnd(run, ran.result, this.#tools)
       for (const each of ran.steered.toReversed()) {
@@ -317,14 +282,10 @@ export class Engine implements AsyncDisposable {
   }
 
   #dropSuperseded(of: CommandRef, by: Command): void {
-    const entry = this.#entries.get(commandKey(of))
+    const entry = this.#places.of(of)
     if (entry !== undefined) this.#lanes.leave(entry)
-    this.#entries.delete(commandKey(of))
+    this.#places.leave(of)
     tellSuperseded(of.commandId, by, this.#tools)
     this.#outbox.ring()
-  }
-
-  #tell(ref: ThreadRef, event: Parameters<ReturnType<Tools['events']>['append']>[0], commandId: string): void {
-    this.#tools.events(ref).append({ ...event, commandId })
   }
 }

@@ -32,7 +32,7 @@ export function tellAccepted(command: Command, tools: Tools): void {
     mode,
     delivery,
     ...(author === undefined ? {} : { author }),
-    ...(attachments.length === 0 ? {} : { attachments: attachments.map(({ name }) => name) }),
+    ...(attachments.length === 0 || commandType === 'write' ? {} : { attachments: attachments.map(({ name }) => name) }),
   })
 }
 

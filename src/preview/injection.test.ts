@@ -15,6 +15,9 @@ it.each([
   ['\u00ef\u00bb\u00bf<?xml version="1.0"?>\r\n<html\n>\n<head\n>', ''],
   ['<!----><head/>', '<body>'],
   ["<html it's><head it's = '>'>", "<p>it's</p>"],
+  ['<!doctype html>', '\n<title>No head is written</title>'],
+  ['<!-- x --><HTML lang="en">', '<body><!-- <head> --><head></head>'],
+  ['<!doctype html>', ' <!-- <head> -->text'],
 ])('puts the tag behind %j, in whichever pieces it comes', async (before, behind) => {
   const page = Buffer.from(`${before}${behind}<p>one</p>`, 'latin1')
   for (const length of [1, 2, 3, 7, 1000]) {
@@ -28,7 +31,6 @@ it.each([
   '<',
   'plain',
   '<header>x</header>',
-  '<html><body><!-- <head> --><head></head>',
   '<p>Write <head> first</p>',
   '<script>"<head>"</script>',
   '<!-- <head>',

@@ -39,7 +39,7 @@ export function changed(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   return rest
 }
 
-/** Puts a tag behind `<head …>` as the page passes by. A page that has none in its first bytes passes as it is. */
+/** Puts a tag at the beginning of a page's head as the page passes by. One that does not say that it is HTML passes as it is. */
 export function inject(tag: string): Transform {
   let held: Buffer[] | undefined = []
   let looked = 0
@@ -49,10 +49,11 @@ export function inject(tag: string): Transform {
     transform(chunk: Buffer, _, done) {
       if (held === undefined) return done(null, chunk)
       held.push(chunk)
-      for (const [at, byte] of chunk.subarray(0, LOOK_LENGTH - looked).entries()) {
+      for (const byte of chunk.subarray(0, LOOK_LENGTH - looked)) {
         const found = head.next(String.fromCharCode(byte))
         if (found.done !== true) continue
-        if (found.value) held.splice(-1, 1, chunk.subarray(0, at + 1), Buffer.from(tag), chunk.subarray(at + 1))
+        const page = Buffer.concat(held)
+        if (found.value > 0) held = [page.subarray(0, found.value), Buffer.from(tag), page.subarray(found.value)]
         looked = LOOK_LENGTH
         break
       }
@@ -67,33 +68,42 @@ export function inject(tag: string): Transform {
 }
 
 /**
- * Takes a page letter by letter, and answers whether that was the end of `<head …>`. Only white space, comments, the doctype and
- * `<html …>` may stand before it (HTML, 13.2.6.4).
+ * Takes a page letter by letter, and answers how many of them stand before what is in its head: up to the end of `<head …>`, or, where that
+ * is not written, of the doctype or `<html …>`; 0 where there is none of these. Only white space and comments may stand between them
+ * (HTML, 13.2.6.4).
  */
-function* findHead(): Generator<undefined, boolean, string> {
+function* findHead(): Generator<undefined, number, string> {
+  let [read, begins] = [0, 0]
+  const next = function* (): Generator<undefined, string, string> {
+    const letter = yield
+    read += 1
+    return letter
+  }
   for (;;) {
-    let letter = yield
-    while (BLANK.test(letter)) letter = yield
-    if (letter !== '<') return false
-    letter = yield
+    let letter = yield* next()
+    while (BLANK.test(letter)) letter = yield* next()
+    if (letter !== '<') return begins
+    letter = yield* next()
     if (letter === '!' || letter === '?') {
       let [first, last] = ['', '']
-      for (; letter !== '>' || (first === '!--' && last !== '--'); letter = yield) {
-        if (first.length < 3) first += letter
+      for (; letter !== '>' || (first.startsWith('!--') && last !== '--'); letter = yield* next()) {
+        if (first.length < 8) first += letter
         last = `${last.slice(-1)}${letter}`
       }
+      if (/^!doctype/i.test(first)) begins = read
       continue
     }
     let name = ''
-    for (; /[a-z]/i.test(letter) && name.length < 5; letter = yield) name += letter.toLowerCase()
-    if ((name !== 'html' && name !== 'head') || !/[\t\n\f\r />]/.test(letter)) return false
+    for (; /[a-z]/i.test(letter) && name.length < 5; letter = yield* next()) name += letter.toLowerCase()
+    if ((name !== 'html' && name !== 'head') || !/[\t\n\f\r />]/.test(letter)) return begins
     // A value in quotes may hold what looks like the end.
     let [quote, before] = ['', '']
-    for (; quote !== '' || letter !== '>'; letter = yield) {
+    for (; quote !== '' || letter !== '>'; letter = yield* next()) {
       if (quote === letter) quote = ''
       else if (quote === '' && before === '=' && (letter === '"' || letter === "'")) quote = letter
       if (!BLANK.test(letter)) before = letter
     }
-    if (name === 'head') return true
+    begins = read
+    if (name === 'head') return begins
   }
 }

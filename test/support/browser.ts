@@ -26,7 +26,10 @@ export async function installBrowser(): Promise<void> {
 }
 
 /** A real browser with a profile of its own. */
-export async function openBrowser(executablePath: string, more: Parameters<BrowserType['launchPersistentContext']>[1] = {}): Promise<BrowserContext & AsyncDisposable> {
+export async function openBrowser(
+  executablePath: string,
+  more: Parameters<BrowserType['launchPersistentContext']>[1] = {},
+): Promise<BrowserContext & AsyncDisposable> {
   const { chromium } = await import('playwright-core')
   const profile = await mkdtemp(join(tmpdir(), 'branchline-browser-'))
   const args = [...FLAGS, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])]

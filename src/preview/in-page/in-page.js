@@ -22,11 +22,13 @@
 
   // Where the page is, and what fails in it.
 
+  // Pages of Vite follow their sources by themselves.
+  const place = () => ({ branchline: 'at', url: location.href, follows: document.querySelector('script[src*="@vite/client"]') !== null })
   let told = ''
   const tellPlace = () => {
     if (location.href === told) return
     told = location.href
-    tell({ branchline: 'at', url: told })
+    tell(place())
   }
 
   let errors = 0
@@ -262,7 +264,7 @@
     addEventListener('message', ({ source, origin, data }) => {
       if (source !== parent || !consoles.includes(origin) || typeof data !== 'object' || data === null) return
       listeners = [origin]
-      if (data.branchline === 'hello') tell({ branchline: 'at', url: location.href })
+      if (data.branchline === 'hello') tell(place())
       else if (data.branchline === 'pick' && typeof data.on === 'boolean') (data.on ? begin : end)()
     })
     addEventListener('error', (event) => {

@@ -79,7 +79,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       answers: { 200: { about: 'It is taken back, and its result says so.', schema: Withdrawn } },
       serve: async ({ path, query, c, caller }) => {
         const found = await called(path.commandId, query, caller, desk)
-        const record = await desk.engine.withdraw(refOf(found.command))
+        const record = await desk.engine.backlog.withdraw(refOf(found.command))
         if (record === undefined) throw begun(path.commandId)
         const texts = [...record.carried, record.command].map(({ instruction }) => instruction)
         return c.json({ success: true, commandId: path.commandId, instruction: texts.join(BETWEEN) })
@@ -96,7 +96,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       answers: { 202: { about: 'Its turn comes next.', schema: Accepted } },
       serve: async ({ path, query, c, caller }) => {
         const record = await called(path.commandId, query, caller, desk)
-        const hurried = await desk.engine.hurry(refOf(record.command))
+        const hurried = await desk.engine.backlog.hurry(refOf(record.command))
         if (hurried === 'begun') throw begun(path.commandId)
         if (hurried === 'behind') throw new Problem(409, 'Not next', `commandId: others wait before ${path.commandId}; send those first, or take them back`)
         return c.json({ success: true, commandId: path.commandId, state: 'queued', location: locationOf(record) }, 202)

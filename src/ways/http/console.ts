@@ -20,8 +20,13 @@ const FOLDER = import.meta.filename.endsWith('.js')
   ? join(import.meta.dirname, '..', '..', 'console')
   : join(import.meta.dirname, '..', '..', '..', 'node_modules', '.branchline-console')
 
-/** Reads the console that was made at set-up; `undefined` where there is none. */
-export async function readConsole(): Promise<Console | undefined> {
+/** Reads the console that was made at set-up, once; `undefined` where there is none. */
+export function consoleReader(): () => Promise<Console | undefined> {
+  let read: Promise<Console | undefined> | undefined
+  return () => (read ??= readConsole())
+}
+
+async function readConsole(): Promise<Console | undefined> {
   const names: readonly string[] = await readdir(FOLDER).catch(() => [])
   const files = await Promise.all(
     names.map(async (name): Promise<readonly [string, ConsoleFile]> => {

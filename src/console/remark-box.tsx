@@ -1,0 +1,48 @@
+import { useState } from 'preact/hooks'
+import type { Remark } from './draft.ts'
+
+interface Props {
+  readonly where: string
+  readonly quote: string
+  readonly add: (remark: Remark) => void
+  readonly leave: () => void
+}
+
+/** What is to be said about a place. It is sent with the next message. */
+export function RemarkBox({ where, quote, add, leave }: Props) {
+  const [text, setText] = useState('')
+  const done = (): void => {
+    if (text.trim() !== '') add({ where, quote, text: text.trim() })
+  }
+  return (
+    <form
+      class="remark"
+      onSubmit={(event) => {
+        event.preventDefault()
+        done()
+      }}
+    >
+      <label>
+        About <code>{where}</code>
+        <textarea
+          rows={2}
+          value={text}
+          autofocus
+          onInput={(event) => setText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === 'Escape') leave()
+            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+            event.preventDefault()
+            done()
+          }}
+        />
+      </label>
+      <p class="acts">
+        <button class="main">Add to the message</button>
+        <button type="button" onClick={leave}>
+          Cancel
+        </button>
+      </p>
+    </form>
+  )
+}
