@@ -42,7 +42,7 @@ function tryThis(config: Config, url: string): readonly string[] {
   const instruction = config.origin === undefined ? example : own
   const body = `{${who}"instruction":"${instruction}"}`
   const token = config.API_TOKEN === undefined && config.API_TOKENS_FILE === undefined ? '' : " -H 'Authorization: Bearer YOUR-TOKEN'"
-  return ['Try:', `  curl ${url}/api/execute -H 'Content-Type: application/json'${token} \\`, `    -d '${body}'`, '', '']
+  return [`Open ${url} in a browser, or try:`, `  curl ${url}/api/execute -H 'Content-Type: application/json'${token} \\`, `    -d '${body}'`, '', '']
 }
 
 function queueLines(queues: Queues, deadLetterQueue: string | undefined): readonly string[] {
