@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises'
 import type { Sha } from './branch.ts'
-import { git, GitError } from './git.ts'
+import { git, GitError, records } from './git.ts'
+
+const FOLDER = '040000'
 
 /** Stores content as a blob. */
 export async function writeBlob(gitDir: string, content: Buffer): Promise<Sha> {
@@ -22,9 +24,15 @@ export class NoSuchPlace extends Error {
  * @throws NoSuchPlace where git does not take the name, or there is a link or a folder
  */
 export async function withFile(gitDir: string, tree: Sha, { path, blob }: { readonly path: string; readonly blob: Sha }, indexFile: string): Promise<Sha> {
-  const { text } = await git(['--literal-pathspecs', 'ls-tree', tree, '--', path], { gitDir })
-  const [, mode = '100644', type = 'blob'] = /^(\d{6}) (\w+) /.exec(text) ?? []
-  if (type !== 'blob' || !mode.startsWith('100')) throw new NoSuchPlace(path, type === 'tree' ? 'is a folder' : 'is a link, which is not written through')
+  const parts = path.split('/')
+  if (parts.some((part) => part === '' || part === '.' || part === '..')) throw new NoSuchPlace(path, 'is no path below the root of the repository')
+  const above = parts.slice(0, -1).map((_, at) => parts.slice(0, at + 1).join('/'))
+  const { stdout } = await git(['--literal-pathspecs', 'ls-tree', '-z', tree, '--', ...above, path], { gitDir })
+  const there = records(stdout).map((entry) => /^(\d{6}) (\w+) \S+\t(.*)$/s.exec(entry.toString('utf8')))
+  const found = (name: string): string | undefined => there.find((entry) => entry?.[3] === name)?.[1]
+  for (const folder of above) if ((found(folder) ?? FOLDER) !== FOLDER) throw new NoSuchPlace(path, `is below ${folder}, which is no folder`)
+  const mode = found(path) ?? '100644'
+  if (!mode.startsWith('100')) throw new NoSuchPlace(path, mode === FOLDER ? 'is a folder' : 'is a link, which is not written through')
   const at = { gitDir, indexFile }
   try {
     await git(['read-tree', '--end-of-options', tree], at)
@@ -32,7 +40,7 @@ export async function withFile(gitDir: string, tree: Sha, { path, blob }: { read
     if ((await git(['--literal-pathspecs', 'ls-files', '-s', '-z', '--', path], at)).text === '') throw new NoSuchPlace(path, 'is no name that git takes')
     return (await git(['write-tree'], at)).text
   } catch (error) {
-    if (error instanceof GitError && error.verb !== 'read-tree') throw new NoSuchPlace(path, 'is no name that git takes here')
+    if (error instanceof GitError && error.verb === 'update-index' && /path/i.test(error.stderr)) throw new NoSuchPlace(path, 'is no name that git takes')
     throw error
   } finally {
     await Promise.all([rm(indexFile, { force: true }), rm(`${indexFile}.lock`, { force: true })])
