@@ -121,7 +121,9 @@ export function assembleGitHub(
     api,
     threads,
     webUrl: access.url,
-    simulated: tools.simulated,
+    get simulated() {
+      return tools.simulated
+    },
     tell: (ref, event) => tools.events(ref).append(event),
     once: tools.once,
     log: tools.log,

@@ -3,13 +3,11 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Agents } from './agent/agents.ts'
 import { findClaudeCode } from './agent/binary.ts'
-import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
-import { Broker } from './agent/broker.ts'
 import { assembleApi, assembleGitHub, githubLine, openVault, publicHost, setUpOf } from './assemble-github.ts'
+import { assembleModel, bedrockRegion } from './assemble-model.ts'
 import { assemblePreviews, linkKey } from './assemble-previews.ts'
 import { assembleQueues, goneOf, openJournal } from './assemble-queues.ts'
 import { assembleMetrics, assembleTraces } from './assemble-watching.ts'
-import type { Upstream } from './agent/upstream.ts'
 import { SettingsFile } from './agent/settings.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import { exampleSite } from './example.ts'
@@ -50,9 +48,6 @@ import { servicePaths } from './workspace/paths.ts'
 
 const ATTEMPTS = 3
 const CRASHES = 2
-/** How long a piece of text of a simulated model takes, so that a person sees it being written. */
-const PIECE_MS = 8
-
 export interface Service extends AsyncDisposable {
   /** Where the HTTP API is, where there is one. */
   readonly url: string | undefined
@@ -66,6 +61,8 @@ export interface Service extends AsyncDisposable {
   readonly github: string | undefined
   /** Where dead letters go; `undefined` where the journal keeps them. */
   readonly deadLetterQueue: string | undefined
+  /** A scripted model answers. */
+  readonly simulated: boolean
   /** Resolves when there has been no work for so long that the service is to end. */
   readonly idle: Promise<void>
 }
@@ -90,11 +87,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   const stopping = new AbortController()
   const github = assembleApi(config, vault, secrets, stopping.signal)
 
-  const model = config.simulated ? parts.use(await (await import('./agent/simulation/model.ts')).startScriptedModel({ pieceMs: PIECE_MS })) : undefined
-  const broker = parts.use(
-    new Broker(await upstreamOf(config, model?.url), { log, silenceMs: config.MODEL_SILENCE_SECONDS * 1000, networkEnv: config.networkEnv }),
-  )
-  await broker.start()
+  const { broker, enteredKey } = parts.use(await assembleModel(config, { own: paths.own, log, secrets }))
   const networks = parts.use(await networksOf(config, log))
   const path = `${dirname(process.execPath)}:${SYSTEM_PATH}`
   const settings = config.AGENT_SETTINGS_FILE === undefined ? undefined : new SettingsFile(config.AGENT_SETTINGS_FILE, log)
@@ -146,7 +139,9 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
     author: { name: config.GIT_AUTHOR_NAME, email: config.GIT_AUTHOR_EMAIL },
     log,
     redact,
-    simulated: config.simulated,
+    get simulated() {
+      return enteredKey?.simulated ?? config.simulated
+    },
     holdsSecret: secrets.isIn,
     beginning: {
       origin: config.origin === undefined ? undefined : github.remoteFor(config.origin.url),
@@ -215,6 +210,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
       previewLink: showing.access?.link.bind(showing.access),
       pictureLinks,
       threadLinks,
+      enteredKey,
       publicUrl: config.PUBLIC_URL,
       presence: new Presence(),
       console: consoleReader(),
@@ -248,6 +244,7 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
   const started = parts.move()
   return {
     url: listening?.url,
+    simulated: tools.simulated,
     previewUrl: showing.url,
     github: await githubLine(config, vault, setUp),
     deadLetterQueue: await worker?.deadLetterQueue().catch(() => undefined), // SQS cannot be asked now; letters wait until it can
@@ -258,8 +255,6 @@ export async function assemble(config: Config, stop: AbortSignal): Promise<Servi
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
-
-const bedrockRegion = ({ simulated, upstream }: Config): string | undefined => (!simulated && upstream.kind === 'bedrock' ? upstream.region : undefined)
 
 /** What leads installs, and agents with their builds, to the network: by the machine's own ways, or by the hosts of EGRESS_ALLOW alone. */
 async function networksOf(config: Config, log: Log) {
@@ -274,19 +269,6 @@ async function networksOf(config: Config, log: Log) {
 function agentEnv(config: Config, networkEnv: Readonly<Record<string, string>>): Record<string, string> {
   const tokens = config.CLAUDE_CODE_MAX_OUTPUT_TOKENS
   return { ...networkEnv, NO_PROXY: '127.0.0.1,localhost', ...(tokens === undefined ? {} : { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(tokens) }) }
-}
-
-async function upstreamOf({ upstream }: Config, simulation: string | undefined): Promise<Upstream> {
-  if (simulation !== undefined) return { kind: 'anthropic', url: simulation, credential: undefined }
-  if (upstream.kind === 'anthropic') return upstream
-  const bedrock = new Bedrock(upstream)
-  try {
-    await bedrock.check()
-  } catch (error) {
-    if (!(error instanceof NoAwsCredentials)) throw error
-    throw new BadConfiguration([`CLAUDE_CODE_USE_BEDROCK: ${messageOf(error)}`])
-  }
-  return bedrock
 }
 
 async function makeFolders(root: string): Promise<void> {

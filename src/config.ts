@@ -75,6 +75,8 @@ export interface Config extends Omit<Values, 'REPO_URL' | 'EGRESS_ALLOW' | 'LEAS
   /** Hosts that agents, installs and builds may reach; `undefined` for any. */
   readonly egress: readonly EgressRule[] | undefined
   readonly simulated: boolean
+  /** Neither a credential of a model nor SIMULATION was set, so that a person may enter a key. */
+  readonly keyWanted: boolean
   readonly upstream: MessagesApi | BedrockAccess
   readonly origin: Remote | undefined
   /** Variables that let programs reach the network as this machine does. */
@@ -150,6 +152,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     leaseTtlMs: (LEASE_TTL_SECONDS ?? (table === undefined ? 0 : TABLE_LEASE_SECONDS)) * 1000,
     ...place,
     simulated: values.SIMULATION ?? !real,
+    keyWanted: values.SIMULATION === undefined && !real,
     upstream: values.CLAUDE_CODE_USE_BEDROCK ? bedrockAccess(values) : { kind: 'anthropic', url: values.ANTHROPIC_BASE_URL, credential },
     origin,
     egress: EGRESS_ALLOW === undefined ? undefined : [...EGRESS_ALLOW, ...always.flatMap((url) => (url === undefined ? [] : ruleForUrl(url)))],

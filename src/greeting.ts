@@ -10,10 +10,10 @@ const SANDBOXES = {
 } as const
 
 /** What the service says when it is ready: where it is, what holds, what to try. */
-export function greeting(config: Config, { url, previewUrl, github, deadLetterQueue, identities, sandbox }: Service): string {
+export function greeting(config: Config, { url, simulated, previewUrl, github, deadLetterQueue, identities, sandbox }: Service): string {
   return [
     `Branchline ${version} is ready ${url === undefined ? 'for messages from queues' : `at ${url}`}`,
-    config.simulated
+    simulated
       ? '  model      simulation: a scripted model follows plain instructions; set ANTHROPIC_API_KEY for a real one'
       : `  model      Claude Code on ${config.upstream.url}`,
     `  agents     ${identities.level === 'separate' ? 'run as users of their own' : `run as ${process.getuid?.() === 0 ? 'root, like the service' : 'your own user'} (${identities.reason ?? ''})`}`,
@@ -26,19 +26,19 @@ export function greeting(config: Config, { url, previewUrl, github, deadLetterQu
     ...(config.queues === undefined ? [] : queueLines(config.queues, deadLetterQueue)),
     ...(config.journalTable === undefined ? [] : [`  journal    ${config.journalTable.key} in the table ${config.journalTable.table}`]),
     '',
-    ...(url === undefined ? [''] : tryThis(config, url)),
+    ...(url === undefined ? [''] : tryThis(config, url, simulated)),
   ].join('\n')
 }
 
 /** A message that shows what this is about. */
-function tryThis(config: Config, url: string): readonly string[] {
+function tryThis(config: Config, url: string, simulated: boolean): readonly string[] {
   const who = [
     config.CLIENT_ID === undefined ? '"clientId":"me",' : '',
     config.USER_ID === undefined ? '"userId":"me",' : '',
     config.THREAD_ID === undefined ? '"threadId":"hello",' : '',
   ].join('')
-  const own = config.simulated ? 'write hello.txt: Hello' : 'describe this repository in README.md'
-  const example = config.simulated ? 'replace Fresh bread with Warm bread in src/pages/index.astro' : 'make the first heading of the home page friendlier'
+  const own = simulated ? 'write hello.txt: Hello' : 'describe this repository in README.md'
+  const example = simulated ? 'replace Fresh bread with Warm bread in src/pages/index.astro' : 'make the first heading of the home page friendlier'
   const instruction = config.origin === undefined ? example : own
   const body = `{${who}"instruction":"${instruction}"}`
   const token = config.API_TOKEN === undefined && config.API_TOKENS_FILE === undefined ? '' : " -H 'Authorization: Bearer YOUR-TOKEN'"

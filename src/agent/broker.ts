@@ -51,9 +51,9 @@ class Silent extends Error {
  * token's place, and counts what each answer costs.
  */
 export class Broker implements AsyncDisposable {
-  readonly #upstream: Upstream
+  #upstream: Upstream
   readonly #options: BrokerOptions
-  readonly #connections: Connections
+  #connections: Connections
   readonly #passes = new Map<string, { run: Open | undefined }>()
   readonly #server = createServer((request, response) => this.#serve(request, response))
 
@@ -61,6 +61,12 @@ export class Broker implements AsyncDisposable {
     this.#upstream = upstream
     this.#options = options
     this.#connections = connectionsTo(upstream.url, options.networkEnv)
+  }
+
+  /** From here on requests go there; what is under way goes on. */
+  switchTo(upstream: Upstream): void {
+    this.#upstream = upstream
+    this.#connections = connectionsTo(upstream.url, this.#options.networkEnv)
   }
 
   async start(): Promise<void> {

@@ -76,6 +76,15 @@ export class Api {
     return (await this.#get<Me>('/api/me')).repository
   }
 
+  /** Enters the key of the model, for good. */
+  async enterKey(key: string): Promise<void> {
+    await this.#post('/api/model-key', { key })
+  }
+
+  async forgetKey(): Promise<void> {
+    await request('/api/model-key', this.#token, { method: 'DELETE' })
+  }
+
   async threads(): Promise<readonly ThreadSummary[]> {
     return (await this.#get<{ readonly threads: readonly ThreadSummary[] }>(`/api/threads/${this.#user}?limit=200&${this.#project}`)).threads
   }

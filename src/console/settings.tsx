@@ -66,6 +66,21 @@ export function Settings({ dialog, api, signOut }: Props) {
           </select>
         </label>
       </p>
+      {me.keyWanted && !me.simulated && (
+        <p>
+          A key of a model was entered here.{' '}
+          <button
+            onClick={() =>
+              void api.forgetKey().then(
+                () => location.reload(),
+                () => {},
+              )
+            }
+          >
+            Forget it
+          </button>
+        </p>
+      )}
       {costs !== undefined && <Spent costs={costs} simulated={me.simulated} />}
       <form method="dialog" class="acts">
         <button class="main">Close</button>

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Api } from './api.ts'
+import { told, type Api } from './api.ts'
 
 interface Props {
   readonly api: Api
@@ -41,10 +41,14 @@ export function Welcome({ api, repoUrl, setRepoUrl, propose }: Props) {
             <strong>This is a demo without a model.</strong> Claude Code is the real one, but a script answers it, which follows plain instructions like the
             ones above.
           </p>
-          <p>
-            For a real one, stop the service and start it again with a key from <a href="https://console.anthropic.com/settings/keys">console.anthropic.com</a>:
-          </p>
-          <pre tabIndex={0}>ANTHROPIC_API_KEY=sk-ant-… npm start</pre>
+          {me.keyWanted ? (
+            <KeyForm api={api} />
+          ) : (
+            <>
+              <p>For a real one the service is started with a key:</p>
+              <pre tabIndex={0}>ANTHROPIC_API_KEY=sk-ant-… npm start</pre>
+            </>
+          )}
         </div>
       )}
       {repository.url !== undefined && (
@@ -71,5 +75,42 @@ export function Welcome({ api, repoUrl, setRepoUrl, propose }: Props) {
       )}
       {repository.begun && repository.url === undefined && <p class="hint">It works on the example site.</p>}
     </div>
+  )
+}
+
+/** The key of the model is given here and never shown again. */
+function KeyForm({ api }: { readonly api: Api }) {
+  const [key, setKey] = useState('')
+  const [says, setSays] = useState<string>()
+  const enter = async (): Promise<void> => {
+    setSays('Trying it …')
+    try {
+      await api.enterKey(key.trim())
+      location.reload()
+    } catch (error) {
+      setSays(told(error))
+    }
+  }
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        void enter()
+      }}
+    >
+      <label>
+        For a real model: your key from{' '}
+        <a href="https://console.anthropic.com/settings/keys" target="_blank" rel="noreferrer">
+          console.anthropic.com
+        </a>
+        <span class="row">
+          <input type="password" autocomplete="off" required placeholder="sk-ant-…" value={key} onInput={(event) => setKey(event.currentTarget.value)} />
+          <button>Use this key</button>
+        </span>
+      </label>
+      <p class="hint" role="status">
+        {says ?? 'It stays on this machine, and agents never see it.'}
+      </p>
+    </form>
   )
 }

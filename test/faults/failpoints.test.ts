@@ -57,7 +57,7 @@ it('every failpoint was passed', () => {
   expect(HERE.filter((name) => !passed.has(name))).toEqual([])
 })
 
-/** One of everything: a clone, threads, edits, interrupts, undo, pushes with and without a rebase, a crash, a drain. */
+/** One of everything: a clone, threads, edits, interrupts, undo, a file written by hand, pushes with and without a rebase, a crash, a drain. */
 async function tour(service: Service, sender: Sender, origin: string): Promise<void> {
   let count = 0
   const edit = (threadId: string, then = '') => {
@@ -65,9 +65,9 @@ async function tour(service: Service, sender: Sender, origin: string): Promise<v
     const file = { path: `${commandId}.txt`, content: `of ${commandId}` }
     return { userId: 'me', threadId, commandId, instruction: `write ${file.path}: ${file.content}${then}`, file }
   }
-  const verb = async (threadId: string, name: string): Promise<void> => {
+  const verb = async (threadId: string, name: string, file?: { readonly path: string; readonly content: string }): Promise<void> => {
     const commandId = `${threadId}-${name}-${++count}`
-    await sender.verb({ userId: 'me', threadId, commandId }, name)
+    await sender.verb({ userId: 'me', threadId, commandId }, name, file)
     await sender.result(commandId)
   }
   /** An edit that does not end by itself; a newer message interrupts it after something has happened. */
@@ -100,6 +100,7 @@ async function tour(service: Service, sender: Sender, origin: string): Promise<v
   await interrupted('one', async () => {})
   await steered('one')
   await verb('one', 'undo')
+  await verb('one', 'files', { path: 'by-hand.txt', content: 'by hand' })
   await verb('one', 'push')
   await moveOrigin(origin)
   await sender.send(edit('one'))

@@ -33,8 +33,8 @@ export class Sender {
   }
 
   /** Undo, or another verb of a thread. */
-  async verb({ userId, threadId, commandId }: Pick<Message, 'userId' | 'threadId' | 'commandId'>, verb: string): Promise<void> {
-    await this.#post(commandId, `/api/threads/acme/${userId}/${threadId}/${verb}`, { commandId, wait: false })
+  async verb({ userId, threadId, commandId }: Pick<Message, 'userId' | 'threadId' | 'commandId'>, verb: string, file?: Sent['file']): Promise<void> {
+    await this.#post(commandId, `/api/threads/acme/${userId}/${threadId}/${verb}`, { ...file, commandId, wait: false }, file)
   }
 
   /** Delivers a message again that was sent before. */

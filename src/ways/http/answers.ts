@@ -18,6 +18,7 @@ export const CommandState = z
 export const Withdrawn = z
   .object({ success: z.literal(true), commandId: z.string(), instruction: z.string().describe('What it asked for, with what it had taken along.') })
   .meta({ id: 'Withdrawn' })
+export const ModelKeyAnswer = z.object({ success: z.literal(true), simulated: z.boolean() }).meta({ id: 'ModelKeyKept' })
 export const Shared = z
   .object({
     success: z.literal(true),
@@ -160,6 +161,7 @@ export const Me = z
     projectId: z.string(),
     threadId: z.string().optional().describe('The only thread that the caller may see.'),
     simulated: z.boolean(),
+    keyWanted: z.boolean().describe('A key of the model may be entered: the operator has set none.'),
     open: z.boolean().describe('Nobody needs a token here.'),
     repository: z
       .object({ begun: z.boolean(), url: z.string().optional() })

@@ -28,6 +28,13 @@ interface PreviewLink {
   readonly expiresAt: number
 }
 
+/** The key of the model, where a person may enter it. */
+export interface ModelKey {
+  /** Answers why it is not used, where it is not. */
+  enter(key: string): Promise<string | undefined>
+  forget(): Promise<void>
+}
+
 /** What the routes work with. */
 export interface Desk {
   readonly engine: Engine
@@ -55,6 +62,8 @@ export interface Desk {
   readonly previewLink: ((label: string, lastsMs: number) => PreviewLink) | undefined
   /** Links to pictures; `undefined` where nobody but callers of this API sees them. */
   readonly pictureLinks: PictureLinks | undefined
+  /** The key of the model that a person may enter; `undefined` where the operator has said how the model is reached. */
+  readonly enteredKey: ModelKey | undefined
   /** Links to threads; `undefined` where nobody needs a token. */
   readonly threadLinks: ThreadLinks | undefined
   /** Where others reach the service, where that was configured. */

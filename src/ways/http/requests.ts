@@ -79,6 +79,8 @@ export const WriteBody = z
   })
   .meta({ id: 'Write' })
 
+export const ModelKeyBody = z.strictObject({ key: z.string().trim().min(1).max(400) }).meta({ id: 'ModelKey' })
+
 export const ShareBody = z
   .strictObject({
     role: z.enum(['view', 'work']),

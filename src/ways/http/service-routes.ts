@@ -1,12 +1,12 @@
 import type { Context } from 'hono'
 import { ClientId, UserId } from '../../command/ids.ts'
 import { workspaceOrigin } from '../../engine/inspect.ts'
-import { ANYBODY } from './access.ts'
-import { Health, Me, Root } from './answers.ts'
+import { ANYBODY, type Caller } from './access.ts'
+import { Health, Me, ModelKeyAnswer, Root } from './answers.ts'
 import type { ConsoleFile } from './console.ts'
-import type { Desk } from './desk.ts'
-import { Problem } from './problem.ts'
-import { ConsolePath, workspaceOf } from './requests.ts'
+import type { Desk, ModelKey } from './desk.ts'
+import { invalidField, Problem } from './problem.ts'
+import { ConsolePath, ModelKeyBody, workspaceOf } from './requests.ts'
 import { route, type Route } from './route.ts'
 
 /** Whose workspace is meant where nobody says. */
@@ -57,9 +57,36 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
           role: caller.role,
           ...(caller.thread ?? workspace),
           simulated: tools.simulated,
+          keyWanted: desk.enteredKey !== undefined && caller.role === 'administer',
           open: caller === ANYBODY,
           repository: { begun: known, ...(url === undefined ? {} : { url }) },
         })
+      },
+    }),
+    route({
+      method: 'POST',
+      url: '/api/model-key',
+      operationId: 'enterModelKey',
+      summary: 'Enter the key of the model, where the operator has set none; it is tried first, and never shown again',
+      role: 'administer',
+      body: ModelKeyBody,
+      answers: { 200: { about: 'It is used from here on.', schema: ModelKeyAnswer } },
+      serve: async ({ body: { key }, c, caller }) => {
+        const problem = await keyFor(caller, desk).enter(key)
+        if (problem !== undefined) throw invalidField('#/key', problem)
+        return c.json({ success: true, simulated: tools.simulated })
+      },
+    }),
+    route({
+      method: 'DELETE',
+      url: '/api/model-key',
+      operationId: 'forgetModelKey',
+      summary: 'Forget the key that was entered; a scripted model answers again',
+      role: 'administer',
+      answers: { 200: { about: 'It is forgotten.', schema: ModelKeyAnswer } },
+      serve: async ({ c, caller }) => {
+        await keyFor(caller, desk).forget()
+        return c.json({ success: true, simulated: tools.simulated })
       },
     }),
     route({
@@ -104,6 +131,14 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
       serve: async ({ c }) => c.json(document()),
     }),
   ]
+}
+
+/** @throws Problem 403, 409 where it is not to be entered, or not now */
+function keyFor(caller: Caller, { enteredKey, engine }: Desk): ModelKey {
+  if (caller.clientId !== undefined || caller.userId !== undefined) throw new Problem(403, 'Not allowed', 'The key is for all users; this token is for one.')
+  if (enteredKey === undefined) throw new Problem(409, 'Not possible here', 'Whoever runs this service has said how the model is reached.')
+  if (engine.counts().running > 0) throw new Problem(409, 'Not now', 'Something is running, with the model of before. Try again when it has ended.')
+  return enteredKey
 }
 
 const root = (c: Context, version: string): Response =>
