@@ -128,7 +128,7 @@ function Frame({ url, entry, commit, errors, mend, remark }: FrameProps) {
             Point at something
           </button>
         )}
-        <a class="address" href={at === url ? entry : at} target="_blank" rel="noreferrer" title={`${at}, in a tab of its own`}>
+        <a class="address" href={entry === url ? at : entry} target="_blank" rel="noreferrer" title={`${at}, in a tab of its own`}>
           {new URL(at).pathname} ↗
         </a>
       </div>

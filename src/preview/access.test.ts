@@ -19,6 +19,16 @@ it('a link becomes a cookie of its host, and the address is cleaned', () => {
   expect(access.enter(asking('/about', shown), host('thread-b'))).toMatchObject({ status: 403 })
 })
 
+it('on this machine the cookie is kept in a frame too, as the console shows previews; elsewhere without TLS browsers would not take it', () => {
+  const plain = new Access(randomBytes(32), false)
+  const enter = (name: string) => {
+    const asked = hostOf(name, { domain: 'example.com', names: [] })!
+    return String(plain.enter(asking(plain.link('thread-a', 60_000).path), asked)?.headers['set-cookie'])
+  }
+  expect(enter('thread-a.localhost:4321')).toMatch(/^branchline-preview=.*; Secure; SameSite=None; Partitioned$/)
+  expect(enter('thread-a.example.com')).toMatch(/^branchline-preview=.*; SameSite=Lax$/)
+})
+
 it('without a link, with one of another thread, one that has expired, or one that somebody has changed, nothing is shown', () => {
   const { path } = access.link('thread-a', 60_000)
   expect(access.enter(asking('/'), host('thread-a'))).toMatchObject({ status: 403 })

@@ -51,7 +51,8 @@ export class Access {
     if (token !== undefined && this.#valid(host.label, token)) {
       const seconds = Math.floor((Number(token.split('.')[0]) - Date.now()) / 1000)
       // Partitioned: the console shows previews in a frame, where only such cookies are kept.
-      const safe = this.#secure ? '; Secure; SameSite=None; Partitioned' : '; SameSite=Lax'
+      const framed = this.#secure || LOCAL.test(host.name)
+      const safe = framed ? '; Secure; SameSite=None; Partitioned' : '; SameSite=Lax'
       const cookie = `${this.cookie}=${token}; Path=/; HttpOnly; Max-Age=${seconds}${safe}`
       return { status: 303, headers: { ...UNSEEN, location: '/', 'set-cookie': cookie }, body: '' }
     }
@@ -71,5 +72,8 @@ export class Access {
     return createHmac('sha256', this.#key).update(`preview ${label} ${expiresAt}`).digest('base64url')
   }
 }
+
+/** Browsers take these for as safe as TLS. */
+const LOCAL = /(?:^|\.)localhost(?::\d+)?$/
 
 const UNSEEN = { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }

@@ -229,7 +229,7 @@ export function threadRoutes(desk: Desk): readonly Route[] {
           stream.onAbort(() => gone.abort())
           const heartbeat = setInterval(() => void stream.write(': still here\n\n').catch(() => gone.abort()), HEARTBEAT_MS)
           const people = (present: readonly Present[]): void =>
-            void stream.writeSSE({ event: 'presence', data: JSON.stringify({ type: 'presence', people: present }) })
+            void stream.writeSSE({ event: 'presence', data: JSON.stringify({ type: 'presence', people: present }) }).catch(() => gone.abort())
           using _here = query.presence === 'true' ? desk.presence.enter(ref, caller, people) : undefined
           try {
             for await (const event of desk.tools.events(ref).watch(lastId, AbortSignal.any([gone.signal, desk.stopping]))) {
