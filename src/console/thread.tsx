@@ -19,6 +19,8 @@ interface Props {
   readonly api: Api
   readonly threadId: string | undefined
   readonly begun: (threadId: string) => void
+  /** A run has begun or ended. */
+  readonly moved: () => void
   /** Opens the list of threads, where it is not beside this. */
   readonly list: () => void
 }
@@ -33,7 +35,7 @@ interface Compared {
 }
 
 /** One thread: what was said and done, what comes next, and the site beside it. */
-export function Thread({ api, threadId, begun, list }: Props) {
+export function Thread({ api, threadId, begun, moved, list }: Props) {
   const [view, hear] = useReducer(after, EMPTY)
   const [connected, setConnected] = useState(true)
   const [problem, setProblem] = useState<string>()
@@ -63,6 +65,8 @@ export function Thread({ api, threadId, begun, list }: Props) {
       over = true
     }
   }, [api, threadId, view.version, view.running])
+
+  useEffect(moved, [view.running])
 
   /** Does what a button says; what is refused is shown. */
   const act = async (work: () => Promise<unknown>): Promise<boolean> => {

@@ -85,7 +85,7 @@ export function Work({ api, signOut }: Props) {
           <button onClick={() => settings.current?.showModal()}>Settings and cost</button>
         </footer>
       </nav>
-      <Thread key={open ?? ''} api={api} threadId={open} begun={begun} list={() => setListed(true)} />
+      <Thread key={open ?? ''} api={api} threadId={open} begun={begun} moved={() => void list()} list={() => setListed(true)} />
       <Settings dialog={settings} api={api} signOut={signOut} />
     </div>
   )
