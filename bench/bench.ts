@@ -9,6 +9,7 @@ import { modelRequest } from './model-request.ts'
 import { broker } from './broker.ts'
 import { cloudflareBundle, cloudflareWebhooks } from './cloudflare.ts'
 import { cloudflareIssues } from './cloudflare-issues.ts'
+import { consoleBundle, consoleEvents, consoleOpening, consoleScrolling } from './console.ts'
 import { githubFlood, githubWebhooks } from './github.ts'
 import { githubIssues } from './github-issues.ts'
 import { idleAgents } from './idle-agents.ts'
@@ -50,6 +51,10 @@ const SUBJECTS: readonly Subject[] = [
   cloudflareWebhooks,
   cloudflareIssues,
   cloudflareBundle,
+  consoleBundle,
+  consoleOpening,
+  consoleEvents,
+  consoleScrolling,
   image,
 ]
 
