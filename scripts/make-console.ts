@@ -23,13 +23,20 @@ const options: BuildOptions = {
   entryNames: '[name]-[hash]',
   chunkNames: 'part-[hash]',
   outdir: target,
-  write: false,
 }
-const { outputFiles } = await build({ ...options, write: false })
+const { outputFiles, metafile } = await build({ ...options, write: false, metafile: true })
 const named = (pattern: RegExp): string => outputFiles.map(({ path }) => basename(path)).find((name) => pattern.test(name)) ?? ''
 const page = (await readFile(join(sources, 'index.html'), 'utf8'))
+  // What the script begins with is fetched beside it, and not after it.
+  .replace('</head>', `${preloads().join('')}</head>`)
   .replace('console.css', named(/^style-.*\.css$/))
   .replace('console.js', named(/^console-.*\.js$/))
+
+function preloads(): readonly string[] {
+  const script = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint?.endsWith('main.tsx'))
+  const first = (script?.imports ?? []).filter(({ kind }) => kind === 'import-statement')
+  return first.map(({ path }) => `<link rel="modulepreload" href="/console/${basename(path)}" />`)
+}
 
 // Laid out beside and then put into its place, so that nobody reads half of it.
 const making = `${target}.${process.pid}.making`

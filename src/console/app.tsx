@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useLayoutEffect, useState } from 'preact/hooks'
 import { Api, Refused } from './api.ts'
 import { SignIn } from './sign-in.tsx'
 import { Work } from './work.tsx'
@@ -30,9 +30,18 @@ export function App() {
     setApi(undefined)
     void signIn('')
   }
-  useEffect(() => void signIn(keyOfAddress() ?? sessionStorage.getItem(TOKEN) ?? ''), [])
+  useLayoutEffect(() => {
+    void signIn(keyOfAddress() ?? sessionStorage.getItem(TOKEN) ?? '')
+    const followed = (): void => {
+      const key = keyOfAddress() // a link that is opened where the console is open already
+      if (key !== undefined) void signIn(key)
+    }
+    addEventListener('hashchange', followed)
+    return () => removeEventListener('hashchange', followed)
+  }, [])
 
-  if (api !== undefined) return <Work api={api} signOut={sessionStorage.getItem(TOKEN) === null ? undefined : signOut} />
+  if (api !== undefined)
+    return <Work key={`${api.me.name} ${api.me.threadId ?? ''}`} api={api} signOut={sessionStorage.getItem(TOKEN) === null ? undefined : signOut} />
   if (asks) return <SignIn problem={problem} signIn={signIn} />
   return (
     <main class="alone">

@@ -1,9 +1,4 @@
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
-import { css } from '@codemirror/lang-css'
-import { html } from '@codemirror/lang-html'
-import { javascript } from '@codemirror/lang-javascript'
-import { json } from '@codemirror/lang-json'
-import { markdown } from '@codemirror/lang-markdown'
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from '@codemirror/language'
 import { EditorState, type Extension } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
@@ -14,8 +9,13 @@ export interface Editor {
   readonly close: () => void
 }
 
-const script = (): Extension => javascript({ jsx: true, typescript: true })
-const LANGUAGES: Readonly<Record<string, () => Extension>> = {
+const script = async (): Promise<Extension> => (await import('@codemirror/lang-javascript')).javascript({ jsx: true, typescript: true })
+const css = async (): Promise<Extension> => (await import('@codemirror/lang-css')).css()
+const html = async (): Promise<Extension> => (await import('@codemirror/lang-html')).html()
+const json = async (): Promise<Extension> => (await import('@codemirror/lang-json')).json()
+const markdown = async (): Promise<Extension> => (await import('@codemirror/lang-markdown')).markdown()
+/** What is not needed for a file is not fetched. */
+const LANGUAGES: Readonly<Record<string, () => Promise<Extension>>> = {
   css,
   scss: css,
   html,
@@ -53,9 +53,14 @@ const THEME = EditorView.theme({
 })
 
 /** Opens a text in an editor. It lies in a shadow root, where its style needs no exception of the content security policy. */
-export function openEditor(place: HTMLElement, path: string, text: string, on: { readonly change: () => void; readonly save: () => void }): Editor {
+export async function openEditor(
+  place: HTMLElement,
+  path: string,
+  text: string,
+  on: { readonly change: () => void; readonly save: () => void },
+): Promise<Editor> {
+  const language = await LANGUAGES[path.split('.').at(-1)?.toLowerCase() ?? '']?.()
   const root = place.shadowRoot ?? place.attachShadow({ mode: 'open' })
-  const language = LANGUAGES[path.split('.').at(-1)?.toLowerCase() ?? '']?.()
   const state = EditorState.create({
     doc: text,
     extensions: [

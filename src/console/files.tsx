@@ -91,7 +91,9 @@ function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
       const [{ openEditor }, file] = await Promise.all([import('./code-mirror.ts'), api.file(threadId, path)])
       if (over || place.current === null) return
       base.current = file.blob
-      editor.current = openEditor(place.current, path, textOf(file), { change: () => setChanged(true), save: () => void saveNow.current() })
+      const opened = await openEditor(place.current, path, textOf(file), { change: () => setChanged(true), save: () => void saveNow.current() })
+      if (over) return opened.close()
+      editor.current = opened
       setSays(works ? 'Ctrl+S or ⌘S saves; Esc and then Tab leaves the text.' : '')
     }
     open().catch((error: unknown) => over || setSays(error instanceof NoText ? error.message : told(error)))
