@@ -11,7 +11,7 @@ import { FIRST_MEND_MS, Later } from './later.ts'
 import { recover, recoverRun } from './recovery.ts'
 import { Places } from './places.ts'
 import { runCommand, type Ran } from './run-command.ts'
-import { about, showCommits, showThread, tellAccepted, tellCommit, tellEnd, tellSuperseded } from './tell.ts'
+import { about, showCommits, showThread, tellAccepted, tellCommit, tellEnd, tellSaved, tellSuperseded } from './tell.ts'
 import { ThreadPreviews } from './thread-previews.ts'
 import type { Tools } from './tools.ts'
 import { Turns } from './turns.ts'
@@ -235,6 +235,7 @@ export class Engine implements AsyncDisposable {
 
   #ended(run: CommandRecord, ran: Ran): void {
     if (ran.kind === 'again') {
+      tellSaved(run, ran.saved, this.#tools)
       const text = `Attempt ${run.attempt} ended: ${printable(ran.why, 500)}${ran.inMs === 0 ? '' : ` Trying again in ${Math.ceil(ran.inMs / 1000)} s.`}`
       this.#tools.events(run.command).append({ commandId: run.command.commandId, type: 'progress', text })
       this.#tools.log.warn({ event: 'run.again', ...about(run), inMs: ran.inMs, why: ran.why })

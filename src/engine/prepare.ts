@@ -21,6 +21,8 @@ export interface Wish {
   readonly repoUrl?: string | undefined
   /** The branch that a new thread starts from. */
   readonly startFrom?: string | undefined
+  /** Begins no workspace: nobody has said yet what it is to begin with. */
+  readonly ifThere?: true
 }
 
 /**
@@ -86,6 +88,7 @@ async function ensureRepository(ref: ThreadRef, wish: Wish, names: Names, reposi
     await fetchForNewThread(repository, branchOf(names), tools, onProgress, stop)
     return
   }
+  if (wish.ifThere === true) throw new RunFailure('rejected', 'This workspace has no repository yet; it begins with its first message.')
   for (const folder of [join(tools.root, names.client), join(tools.root, names.client, names.user)]) await passage(folder)
   const beginning = beginningOf(wish, tools)
   const began = performance.now()

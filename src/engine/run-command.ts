@@ -19,7 +19,7 @@ import type { Tools } from './tools.ts'
 export type Ran =
   /** `steered`: what had been steered into it, ended with it or queued. */
   | { readonly kind: 'ended'; readonly result: Result; readonly steered: readonly CommandRecord[]; readonly subject?: string }
-  | { readonly kind: 'again'; readonly inMs: number; readonly why: string }
+  | { readonly kind: 'again'; readonly inMs: number; readonly why: string; readonly saved?: Saved }
 
 /**
  * The whole life of one run, top to bottom.
@@ -85,16 +85,16 @@ export async function conclude(run: CommandRecord, ending: Ending, saved: Saved,
   if (ending.kind === 'shutdown') {
     await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'shutdown', commit }, at })
     await failpoint('run.requeued')
-    return { kind: 'again', inMs: 0, why: 'The service is stopping; the message is kept and goes on at its next start.' }
+    return { kind: 'again', saved, inMs: 0, why: 'The service is stopping; the message is kept and goes on at its next start.' }
   }
   const waits = ending.kind === 'failed' && ending.limitedUntil !== undefined ? limitOf(run, ending, tools) : undefined
   if (waits !== undefined && waits.kind !== 'failed') {
     await tools.journal.requeue(of, { counted: false, crashed: false, note: { reason: 'limit', commit, until: waits.until }, at })
-    return { kind: 'again', inMs: Math.max(0, waits.until - at), why: `${whoLimits(waits.code)} before ${new Date(waits.until).toISOString()}.` }
+    return { kind: 'again', saved, inMs: Math.max(0, waits.until - at), why: `${whoLimits(waits.code)} before ${new Date(waits.until).toISOString()}.` }
   }
   if (ending.kind === 'failed' && ending.mayPass && run.attempt < tools.rules.attempts) {
     await tools.journal.requeue(of, { counted: true, crashed: false, note: { reason: 'failure', commit }, at })
-    return { kind: 'again', inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
+    return { kind: 'again', saved, inMs: tools.rules.retryBaseMs * 2 ** (run.attempt - 1), why: ending.error }
   }
   const { used } = await tools.journal.spent(of, '')
   const about = {

@@ -7,16 +7,27 @@ import { messageOf, printable } from '../observe/text.ts'
 import { writeThreadView } from '../workspace/views.ts'
 import { showCommit, tipOf } from '../workspace/thread-home.ts'
 import { quiet } from './quiet.ts'
+import type { Saved } from './save.ts'
 import type { Tools } from './tools.ts'
 
 /** Tells whoever watches the thread of the commit that a run ended with. */
-export function tellCommit({ command, attempt }: CommandRecord, result: Result, subject: string | undefined, tools: Tools): void {
-  if (result.commit === undefined || subject === undefined) return
-  const events = tools.events(command)
-  const of = { commandId: command.commandId, runId: `${command.commandId}#${attempt}` }
-  events.append({ ...of, type: 'files.changed', files: [...(result.filesChanged ?? [])] })
+export function tellCommit(run: CommandRecord, result: Result, subject: string | undefined, tools: Tools): void {
+  const { commit, filesChanged: files = [] } = result
   const outcome = result.interrupted === true ? 'interrupted' : result.success ? 'completed' : 'failed'
-  events.append({ ...of, type: 'commit.made', commit: result.commit, subject, outcome })
+  if (commit !== undefined && subject !== undefined) told(run, { commit, subject, files, outcome }, tools)
+}
+
+/** The same for a run that is to go on: what it had done by then. */
+export function tellSaved(run: CommandRecord, saved: Saved | undefined, tools: Tools): void {
+  if (saved?.kind === 'committed') told(run, { ...saved, outcome: 'interrupted' }, tools)
+}
+
+type Told = Pick<Extract<Saved, { kind: 'committed' }>, 'commit' | 'subject' | 'files'> & { readonly outcome: string }
+
+function told({ command, attempt }: CommandRecord, { commit, subject, files, outcome }: Told, tools: Tools): void {
+  const of = { commandId: command.commandId, runId: `${command.commandId}#${attempt}` }
+  tools.events(command).append({ ...of, type: 'files.changed', files: [...files] })
+  tools.events(command).append({ ...of, type: 'commit.made', commit, subject, outcome })
 }
 
 const SHOWN_INSTRUCTION = 20_000

@@ -79,7 +79,7 @@ export class ThreadPreviews {
     const [key, inTurn] = [threadKey(ref), this.#turnOf(ref)]
     try {
       const prepared = this.#tools.prepared.get(key)
-      const thread = prepared ?? (await inTurn((stop) => prepareThread(ref, {}, this.#tools, stop)))
+      const thread = prepared ?? (await inTurn((stop) => prepareThread(ref, { ifThere: true }, this.#tools, stop)))
       await openPreview(thread, this.#tools, { inTurn, stop: AbortSignal.any([this.#tools.stopping, this.#closing.signal]), anew })
       this.#failures.delete(key)
     } catch (error) {

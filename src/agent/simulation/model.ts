@@ -31,13 +31,25 @@ export function lastInstruction({ messages }: ChatCompletionRequest): string {
   return message === undefined ? '' : saidIn(message)
 }
 
+/** Asks for what the message before it has planned. */
+const PLANNED = /^do what you have just planned\.?$/i
+
+/** What the user said before the last message. */
+const before = (messages: readonly ChatMessage[]): string | undefined =>
+  messages
+    .slice(0, lastUserMessage(messages))
+    .filter(({ role }) => role === 'user')
+    .map(saidIn)
+    .findLast((said) => said !== '' && !PLANNED.test(said))
+
 /** What a scripted model answers; its only state is the conversation, so threads do not mix and a resumed one goes on. */
 export function answer(request: ChatCompletionRequest) {
   const { messages } = request
   // An answer to a call that was made before this message may stand behind it.
   const calls = messages.slice(lastUserMessage(messages) + 1).flatMap((message) => message.tool_calls ?? [])
   const answers = calls.flatMap((call) => messages.filter((message) => message.tool_call_id === call.id)).map(textOf)
-  const step = next(lastInstruction(request), answers)
+  const asked = lastInstruction(request)
+  const step = next(PLANNED.test(asked) ? (before(messages) ?? asked) : asked, answers)
   return step.kind === 'say'
     ? { content: step.text }
     : { content: 'Working on it.', toolCalls: [{ name: step.call.tool, arguments: JSON.stringify(step.call.input) }] }

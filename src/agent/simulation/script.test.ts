@@ -26,3 +26,10 @@ it('a file that has to be read first is read, then written', () => {
 it('messages that were taken along are carried out in order', () => {
   expect(next('write a.txt: one\n\n---\n\nwrite b.txt: two', ['ok'])).toMatchObject({ call: { input: { file_path: 'b.txt' } } })
 })
+
+it('a remark on a line or an element is carried out by what it asks for', () => {
+  const remark = 'src/pages/index.astro:7\n> <h1> Fresh bread\nreplace Fresh with Warm in src/pages/index.astro'
+  expect(next(remark, ['ok'])).toMatchObject({ call: { tool: 'Edit', input: { old_string: 'Fresh' } } })
+  expect(next(`${remark}\n\na.txt:1\n> x\nwrite a.txt: y`, ['ok', 'ok'])).toMatchObject({ call: { tool: 'Write', input: { file_path: 'a.txt' } } })
+  expect(next('a.txt:1\n> x\nwhat is this?', [])).toMatchObject({ kind: 'say' })
+})

@@ -68,8 +68,19 @@ const FRAME = /^(?:GitHub (?:issue|pull request) #\d+ by @\S+|Review (?:of the p
 const MENTION = /^@[\w-]+[,:]?\s+/
 const INSTRUCTION = /^(?:write|replace|run|wait|ask|plan|tick) /i
 
+/** A remark on a line or an element: where, what stands there, and what is to become of it. */
+const REMARK = /^[^\n]+\n(?:> [^\n]*\n)+/
+
 /** What comes from GitHub has a heading, and a title before its text: its last paragraph that is an instruction counts. */
 function withoutFrame(message: string): string {
+  const remarks = message.split(/\n\n(?=[^\n]+\n> )/)
+  if (remarks.some((each) => REMARK.test(each)))
+    return (
+      remarks
+        .map((each) => each.replace(REMARK, '').trim())
+        .filter((each) => INSTRUCTION.test(each))
+        .join('\n---\n') || message
+    )
   if (!FRAME.test(message)) return message
   const paragraphs = message.split(/\n\n+/).map((each) => each.replace(FRAME, '').replace(MENTION, '').trim())
   return paragraphs.findLast((each) => INSTRUCTION.test(each)) ?? paragraphs.filter((each) => each !== '').join(' ')
