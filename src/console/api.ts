@@ -1,6 +1,7 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import type { RunEvent } from '../command/event.ts'
 import type { Attachment } from './attachments.ts'
+import { chosenProject } from './project.ts'
 import type { Checkpoints, Costs, Diff, Me, Status, ThreadSummary } from './answers.ts'
 
 export interface FileContent {
@@ -61,19 +62,26 @@ export class Api {
   readonly #token: string
   readonly me: Me
 
-  private constructor(token: string, me: Me) {
+  readonly #signedOut: () => void
+
+  private constructor(token: string, me: Me, signedOut: () => void) {
     this.#token = token
     this.me = me
+    this.#signedOut = signedOut
   }
 
-  /** @throws Refused, 401 where the token is not known */
-  static async signIn(token: string): Promise<Api> {
-    return new Api(token, await json<Me>(await request('/api/me', token)))
+  /**
+   * @param signedOut is told when the service does not know the token any more
+   * @throws Refused, 401 where the token is not known
+   */
+  static async signIn(token: string, signedOut: () => void): Promise<Api> {
+    const project = token.startsWith('link.') ? undefined : chosenProject()
+    return new Api(token, await json<Me>(await request(`/api/me${project === undefined ? '' : `?projectId=${encodeURIComponent(project)}`}`, token)), signedOut)
   }
 
   /** What the workspace works on by now. */
   async repository(): Promise<Me['repository']> {
-    return (await this.#get<Me>('/api/me')).repository
+    return (await this.#get<Me>(`/api/me?${this.#project}`)).repository
   }
 
   /** Enters the key of the model, for good. */
@@ -82,7 +90,7 @@ export class Api {
   }
 
   async forgetKey(): Promise<void> {
-    await request('/api/model-key', this.#token, { method: 'DELETE' })
+    await this.#request('/api/model-key', { method: 'DELETE' })
   }
 
   async threads(): Promise<readonly ThreadSummary[]> {
@@ -105,7 +113,7 @@ export class Api {
   }
 
   async file(threadId: string, path: string): Promise<FileContent> {
-    const answer = await request(`${this.#thread(threadId, 'files')}&path=${encodeURIComponent(path)}`, this.#token)
+    const answer = await this.#request(`${this.#thread(threadId, 'files')}&path=${encodeURIComponent(path)}`)
     return { blob: blobOf(answer), content: await answer.arrayBuffer() }
   }
 
@@ -113,7 +121,7 @@ export class Api {
   async write(threadId: string, path: string, content: string, base: string | undefined): Promise<string | undefined> {
     const answer = await this.#post(this.#thread(threadId, 'files'), { path, content, ...(base === undefined ? {} : { base }), wait: true })
     const { success, error = '' } = await json<{ readonly success: boolean; readonly error?: string }>(answer)
-    if (!success) throw new Refused(409, error.replace(/^\w+: /, ''))
+    if (!success) throw new Refused(409, inWords(error))
     return (await this.file(threadId, path)).blob
   }
 
@@ -138,13 +146,13 @@ export class Api {
 
   /** Takes a message back that waits. Answers its text. */
   async withdraw(commandId: string): Promise<string> {
-    const answer = await request(this.#command(commandId), this.#token, { method: 'DELETE' })
+    const answer = await this.#request(this.#command(commandId), { method: 'DELETE' })
     return (await json<{ readonly instruction: string }>(answer)).instruction
   }
 
   /** The message that waits next interrupts what runs. */
   async hurry(commandId: string): Promise<void> {
-    await request(this.#command(commandId, '/now'), this.#token, { method: 'POST' })
+    await this.#request(this.#command(commandId, '/now'), { method: 'POST' })
   }
 
   async act(threadId: string, verb: 'interrupt' | 'undo' | 'push' | 'preview/start' | 'preview/restart'): Promise<void> {
@@ -167,7 +175,7 @@ export class Api {
 
   /** A picture, as an address that this page alone knows. */
   async picture(path: string): Promise<string> {
-    return URL.createObjectURL(await (await request(path, this.#token)).blob())
+    return URL.createObjectURL(await (await this.#request(path)).blob())
   }
 
   /**
@@ -209,7 +217,7 @@ export class Api {
     try {
       const headers: Record<string, string> = last === undefined ? {} : { 'last-event-id': last }
       const signal = AbortSignal.any([stop, silent.signal])
-      const { body } = await request(`${this.#thread(threadId, 'events')}&presence=true`, this.#token, { headers, signal })
+      const { body } = await this.#request(`${this.#thread(threadId, 'events')}&presence=true`, { headers, signal })
       if (body === null) return
       yield undefined
       const alive = new TransformStream<Uint8Array, Uint8Array>({
@@ -244,12 +252,21 @@ export class Api {
     return `/api/commands/${encodeURIComponent(commandId)}${verb}?${new URLSearchParams({ clientId, userId, projectId }).toString()}`
   }
 
+  async #request(path: string, init?: RequestInit): Promise<Response> {
+    try {
+      return await request(path, this.#token, init)
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) this.#signedOut()
+      throw error
+    }
+  }
+
   async #get<Answer>(path: string): Promise<Answer> {
-    return json(await request(path, this.#token))
+    return json(await this.#request(path))
   }
 
   #post(path: string, body: object): Promise<Response> {
-    return request(path, this.#token, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    return this.#request(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
   }
 }
 
@@ -259,12 +276,18 @@ async function request(path: string, token: string, init: RequestInit = {}): Pro
   const answer = await fetch(path, { ...init, headers })
   if (answer.ok) return answer
   const { detail = `The service answered ${answer.status}.` } = await answer.json().catch(() => ({}))
-  throw new Refused(answer.status, String(detail))
+  throw new Refused(answer.status, inWords(String(detail)))
 }
 
 const blobOf = (answer: Response): string | undefined => /^"([0-9a-f]+)"$/.exec(answer.headers.get('etag') ?? '')?.[1]
 
 const json = async <Answer>(answer: Response): Promise<Answer> => answer.json()
+
+/** What the API says, for a person: without the name of its field before it. */
+function inWords(detail: string): string {
+  const plain = detail.replace(/^#?\/?[A-Za-z-]+: /, '')
+  return plain.charAt(0).toUpperCase() + plain.slice(1)
+}
 
 /** After a while, or as soon as the browser is online again. */
 function again(ms: number, stop: AbortSignal): Promise<void> {

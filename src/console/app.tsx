@@ -14,7 +14,7 @@ export function App() {
 
   const signIn = async (token: string): Promise<void> => {
     try {
-      setApi(await Api.signIn(token))
+      setApi(await Api.signIn(token, signedOut))
       setProblem(undefined)
       if (token !== '') sessionStorage.setItem(TOKEN, token)
     } catch (error) {
@@ -24,6 +24,11 @@ export function App() {
       else if (token !== '')
         setProblem(token.startsWith('link.') ? 'This link has expired, or is not of this service. Ask for a new one.' : 'This token is not known here.')
     }
+  }
+  const signedOut = (): void => {
+    setApi(undefined)
+    setAsks(true)
+    setProblem(undefined)
   }
   const signOut = (): void => {
     sessionStorage.removeItem(TOKEN)

@@ -1,5 +1,5 @@
 import parseDiff, { type Change, type File } from 'parse-diff'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { Diff } from './answers.ts'
 import type { Remark } from './draft.ts'
 import { RemarkBox } from './remark-box.tsx'
@@ -30,8 +30,8 @@ export function Changes({ load, version, shown, remark }: Props) {
       over = true
     }
   }, [version])
+  const files = useMemo(() => parseDiff(diff?.patch), [diff?.patch])
   if (diff === undefined) return <p class="nothing hint">One moment …</p>
-  const files = parseDiff(diff.patch)
   return (
     <div class="changes">
       {shown !== undefined && (
@@ -60,7 +60,7 @@ const sum = (files: readonly File[], of: 'additions' | 'deletions'): number => f
 const nameOf = ({ from, to }: File): string => (to === undefined || to === '/dev/null' ? (from ?? '') : to)
 
 function FileChanges({ file, remark }: { readonly file: File; readonly remark: Props['remark'] }) {
-  const [on, setOn] = useState<Change>()
+  const [on, setOn] = useState<string>()
   const name = nameOf(file)
   const lines = file.chunks.reduce((all, { changes }) => all + changes.length, 0)
   const kind = file.new === true ? 'new' : file.deleted === true ? 'removed' : file.from !== file.to ? `was ${file.from}` : ''
@@ -75,10 +75,10 @@ function FileChanges({ file, remark }: { readonly file: File; readonly remark: P
         {file.chunks.map((chunk) => (
           <div key={chunk.content} class="chunk">
             <p class="where">{visible(chunk.content)}</p>
-            {chunk.changes.map((change) => (
-              <div key={`${change.type} ${lineOf(change)}`}>
-                <Line change={change} choose={remark === undefined ? undefined : () => setOn(change)} />
-                {on === change && remark !== undefined && (
+            {chunk.changes.filter(isLine).map((change) => (
+              <div key={keyOf(change)}>
+                <Line change={change} choose={remark === undefined ? undefined : () => setOn(keyOf(change))} />
+                {on === keyOf(change) && remark !== undefined && (
                   <RemarkBox
                     where={`${name}:${lineOf(change)}`}
                     quote={change.content.slice(1)}
@@ -99,6 +99,9 @@ function FileChanges({ file, remark }: { readonly file: File; readonly remark: P
 }
 
 const lineOf = (change: Change): number => (change.type === 'normal' ? change.ln2 : change.ln)
+const keyOf = (change: Change): string => `${change.type} ${lineOf(change)}`
+/** git says by one more line that a file ends without one. */
+const isLine = ({ content }: Change): boolean => !content.startsWith('\\')
 const KINDS = { add: 'added', del: 'removed', normal: '' } as const
 
 function Line({ change, choose }: { readonly change: Change; readonly choose: (() => void) | undefined }) {

@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { EntryRow, type Acts } from './entry.tsx'
 import { shownIn, type ThreadView } from './thread-view.ts'
 import { useWindow } from './use-window.ts'
@@ -32,6 +32,12 @@ export function Chat({ view, acts }: Props) {
   useLayoutEffect(() => {
     if (follows) toEnd()
   })
+  useEffect(() => {
+    if (scroller.current === null || !follows) return
+    const watch = new ResizeObserver(toEnd) // the message box grows and shrinks below
+    watch.observe(scroller.current)
+    return () => watch.disconnect()
+  }, [follows])
   const lastCommit = entries.findLast(({ kind }) => kind === 'commit')?.key
   const lastMessage = entries.findLastIndex(({ kind }) => kind === 'message')
   const items = rows.getVirtualItems()

@@ -1,4 +1,4 @@
-import { useRef, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Delivery, Wish } from './api.ts'
 import { instructionOf, type Draft } from './draft.ts'
 import { attachmentOf, imageOf, MAX_FILES, type Attachment } from './attachments.ts'
@@ -14,25 +14,28 @@ interface Props {
 
 const DELIVERIES: readonly Delivery[] = ['interrupt', 'queue', 'steer']
 const NAMES = { interrupt: 'Interrupt', queue: 'Queue', steer: 'Tell while it works' } as const
+/** Fingers have no Shift+Enter; and a box that is focused brings the keyboard up. */
+const byTouch = (): boolean => matchMedia('(pointer: coarse)').matches
 const ENTER = {
   interrupt: 'Enter stops what runs, saves it, and does this',
   queue: 'Enter puts this behind what runs',
   steer: 'Enter tells this to the agent while it goes on',
 } as const
-const DEFAULT = 'branchline enter'
 
 /** The message box. It is never closed, and says what Enter will do. */
 export function Composer({ draft, write, running, send, stop, tell }: Props) {
-  const [delivery, setDelivery] = useState<Delivery>(() => DELIVERIES.find((each) => each === localStorage.getItem(DEFAULT)) ?? 'interrupt')
+  const [delivery, setDelivery] = useState<Delivery>('interrupt')
   const [plan, setPlan] = useState(false)
   const [attachments, setAttachments] = useState<readonly Attachment[]>([])
   const [over, setOver] = useState(false)
   const chooser = useRef<HTMLInputElement>(null)
-  const choose = (chosen: string): void => {
-    const found = DELIVERIES.find((each) => each === chosen) ?? 'interrupt'
-    setDelivery(found)
-    localStorage.setItem(DEFAULT, found)
-  }
+  const message = useRef<HTMLTextAreaElement>(null)
+  useEffect(() => {
+    if (!byTouch()) message.current?.focus()
+  }, [])
+  useEffect(() => {
+    if (!running) setDelivery('interrupt') // for the next run nobody has chosen yet
+  }, [running])
   const add = async (files: readonly File[]): Promise<void> => {
     try {
       const made = await Promise.all(files.map(attachmentOf))
@@ -102,6 +105,7 @@ export function Composer({ draft, write, running, send, stop, tell }: Props) {
       </label>
       <textarea
         id="message"
+        ref={message}
         rows={2}
         value={draft.text}
         placeholder={plan ? 'What should be planned?' : 'Say what should change'}
@@ -137,15 +141,6 @@ export function Composer({ draft, write, running, send, stop, tell }: Props) {
           <input type="checkbox" checked={plan} onChange={(event) => setPlan(event.currentTarget.checked)} /> Plan first
         </label>
         <span class="grow" />
-        {running && (
-          <select aria-label="What Enter does" value={delivery} onChange={(event) => choose(event.currentTarget.value)}>
-            {DELIVERIES.map((each) => (
-              <option key={each} value={each}>
-                {NAMES[each]}
-              </option>
-            ))}
-          </select>
-        )}
         {running && stop !== undefined && (
           <button type="button" onClick={stop}>
             Stop
@@ -153,8 +148,29 @@ export function Composer({ draft, write, running, send, stop, tell }: Props) {
         )}
         <button class="main">Send</button>
       </div>
-      <p id="enter" class="hint">
-        {running ? ENTER[delivery] : plan ? 'Enter asks for a plan; nothing is changed' : 'Enter sends, Shift+Enter begins a new line'}
+      <p class="hint enter">
+        {running && (
+          <select
+            aria-label="What Enter does"
+            value={delivery}
+            onChange={({ currentTarget: { value } }) => setDelivery(DELIVERIES.find((each) => each === value) ?? 'interrupt')}
+          >
+            {DELIVERIES.map((each) => (
+              <option key={each} value={each}>
+                {NAMES[each]}
+              </option>
+            ))}
+          </select>
+        )}
+        <span id="enter">
+          {running
+            ? ENTER[delivery]
+            : plan
+              ? 'Enter asks for a plan; nothing is changed'
+              : byTouch()
+                ? 'Enter sends'
+                : 'Enter sends, Shift+Enter begins a new line'}
+        </span>
       </p>
     </form>
   )

@@ -10,6 +10,8 @@ export interface Acts {
   readonly carryOut: (() => void) | undefined
   /** Shows what one commit has changed. */
   readonly look: (commit: string) => void
+  /** Shows a page of the preview. */
+  readonly open: (page: string) => void
   readonly picture: (path: string) => Promise<string>
   /** The name of whoever looks. */
   readonly me: string
@@ -42,13 +44,18 @@ export function EntryRow({ entry, before, isOpen, mayUndo, opened, acts }: Props
             <span class="mark" aria-hidden="true">
               ✓
             </span>{' '}
-            {repeats(entry.subject, before) ? 'Saved' : visible(entry.subject)}
+            {repeats(entry.subject, before) ? 'Saved' : visible(entry.subject.replace(/ \([0-9a-f]{8}\)$/, ''))}
             <span class="hint">
               {entry.files.length > 0 && ` · ${entry.files.length} file${entry.files.length === 1 ? '' : 's'}`} · <code>{entry.commit.slice(0, 7)}</code>
             </span>
           </p>
           <p class="acts">
             <button onClick={() => acts.look(entry.commit)}>See changes</button>
+            {pagesOf(entry.files).map((page) => (
+              <button key={page} onClick={() => acts.open(page)}>
+                See {page}
+              </button>
+            ))}
             {mayUndo && acts.undo !== undefined && <button onClick={acts.undo}>Undo</button>}
           </p>
         </>
@@ -76,6 +83,13 @@ export function EntryRow({ entry, before, isOpen, mayUndo, opened, acts }: Props
   }
 }
 
+/** Pages of Astro that are among these files, as they are reached; those whose address is made of something else are not known. */
+const pagesOf = (files: readonly string[]): readonly string[] =>
+  files.flatMap((file) => {
+    const [, page] = /^src\/pages\/([\w/.-]+)\.(?:astro|mdx?|html)$/.exec(file) ?? []
+    return page === undefined ? [] : [`/${page.replace(/(?:^|\/)index$/, '')}`]
+  })
+
 const ASKED: Readonly<Record<string, string>> = {
   restore: 'Go back',
   push: 'Push',
@@ -86,14 +100,15 @@ const ASKED: Readonly<Record<string, string>> = {
 }
 
 function MessageRow({ entry, me }: { readonly entry: Extract<Entry, { kind: 'message' }>; readonly me: string }) {
-  const verb = ASKED[entry.type]
+  const verb = entry.type === 'restore' && entry.text === '' ? 'Undo' : ASKED[entry.type]
   return (
     <div class={verb === undefined ? 'bubble' : 'verb'}>
       {entry.author !== undefined && entry.author !== me && <p class="author">{visible(entry.author)}</p>}
       <p class="plain">{verb ?? visible(entry.text)}</p>
       {entry.attachments.length > 0 && <p class="hint">With {entry.attachments.map(visible).join(', ')}</p>}
       {entry.plan && <p class="hint">Plan only</p>}
-      {entry.state === 'told' && <p class="hint">Told while it worked</p>}
+      {entry.state === 'waiting' && <p class="hint">Begins as soon as what runs is saved</p>}
+      {entry.told && <p class="hint">Told while it worked</p>}
       {entry.state === 'joined' && <p class="hint">Goes on in the next message</p>}
     </div>
   )
@@ -146,7 +161,7 @@ function EndedRow({ entry, before, isOpen, acts }: Pick<Props, 'before' | 'isOpe
       : visible(entry.text)
   return (
     <>
-      <p class={`plain ${entry.success ? 'hint' : STOPPED.has(entry.code) ? 'hint' : 'wrong'}`}>{text}</p>
+      {!entry.planned && <p class={`plain ${entry.success ? 'hint' : STOPPED.has(entry.code) ? 'hint' : 'wrong'}`}>{text}</p>}
       {entry.pictures.length > 0 && <Pictures paths={entry.pictures} load={acts.picture} />}
       {entry.planned && isOpen && acts.carryOut !== undefined && (
         <p class="acts">

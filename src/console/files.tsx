@@ -68,6 +68,7 @@ function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
   const [says, setSays] = useState('Opening …')
   const [changed, setChanged] = useState(false)
   const [saving, setSaving] = useState(false)
+  const kept = `branchline file ${threadId} ${path}`
   const save = async (): Promise<void> => {
     if (editor.current === undefined || !works) return
     setSaving(true)
@@ -75,13 +76,20 @@ function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
     const text = editor.current.text()
     try {
       base.current = await api.write(threadId, path, text, base.current)
-      setSays('Saved as a commit.')
-      setChanged(editor.current.text() !== text)
+      setSays('Saved.')
+      const same = editor.current.text() === text
+      setChanged(!same)
+      if (same) sessionStorage.removeItem(kept)
     } catch (error) {
       setSays(told(error))
     } finally {
       setSaving(false)
     }
+  }
+  /** Outlives another look, and a reload: what was typed and not saved, and what it was made of. */
+  const keep = (): void => {
+    setChanged(true)
+    if (editor.current !== undefined) sessionStorage.setItem(kept, JSON.stringify({ text: editor.current.text(), base: base.current }))
   }
   const saveNow = useRef(save)
   saveNow.current = save
@@ -90,11 +98,13 @@ function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
     const open = async (): Promise<void> => {
       const [{ openEditor }, file] = await Promise.all([import('./code-mirror.ts'), api.file(threadId, path)])
       if (over || place.current === null) return
-      base.current = file.blob
-      const opened = await openEditor(place.current, path, textOf(file), { change: () => setChanged(true), save: () => void saveNow.current() })
+      const draft = draftOf(sessionStorage.getItem(kept))
+      base.current = draft === undefined ? file.blob : draft.base
+      const opened = await openEditor(place.current, path, draft?.text ?? textOf(file), { change: keep, save: () => void saveNow.current() })
       if (over) return opened.close()
       editor.current = opened
-      setSays(works ? 'Ctrl+S or ⌘S saves; Esc and then Tab leaves the text.' : '')
+      setChanged(draft !== undefined)
+      setSays(!works ? '' : draft === undefined ? 'Ctrl+S or ⌘S saves; Esc and then Tab leaves the text.' : 'What you had typed and not saved is here again.')
     }
     open().catch((error: unknown) => over || setSays(error instanceof NoText ? error.message : told(error)))
     return () => {
@@ -102,14 +112,16 @@ function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
       editor.current?.close()
     }
   }, [])
-  const close = (): void => {
-    if (!changed || confirm('Leave without saving?')) leave()
+  const discard = (): void => {
+    sessionStorage.removeItem(kept)
+    leave()
   }
   return (
     <div class="editing">
       <div class="bar">
-        <button onClick={close}>All files</button>
+        <button onClick={leave}>All files</button>
         <code class="grow">{visible(path)}</code>
+        {works && changed && <button onClick={discard}>Discard</button>}
         {works && (
           <button class="main" disabled={!changed || saving} onClick={() => void save()}>
             Save
@@ -136,4 +148,12 @@ function textOf({ content }: FileContent): string {
     // said below
   }
   throw new NoText('This file is no text.')
+}
+
+function draftOf(text: string | null): { readonly text: string; readonly base?: string } | undefined {
+  try {
+    return text === null ? undefined : (JSON.parse(text) as { readonly text: string; readonly base?: string }) // oxlint-disable-line typescript/no-unsafe-type-assertion -- written by keep above
+  } catch {
+    return undefined
+  }
 }

@@ -35,7 +35,9 @@ export function History({ load, version, look, goBack }: Props) {
   const now = states.at(-1)
   return (
     <div class="history">
-      <p class="hint">Looking at a state changes nothing. Going back adds a new state, so nothing is lost, and the agent forgets what came after it.</p>
+      <p class="hint">
+        Looking at what a state changed, and comparing it, changes nothing. Going back adds a new state, so nothing is lost; the conversation goes back with it.
+      </p>
       <ol>
         {states.toReversed().map((state, at) => {
           const before = states.at(-2 - at)
@@ -43,7 +45,7 @@ export function History({ load, version, look, goBack }: Props) {
           return (
             <li key={state.commit}>
               <p>
-                {visible(state.subject)} <span class="hint">{isNow ? 'now' : ago(state.at, Date.now())}</span>
+                {visible(state.subject)} <span class="hint">{isNow ? 'as it is now' : ago(state.at, Date.now())}</span>
               </p>
               <p class="acts">
                 {before !== undefined && <button onClick={() => look(before.commit, state.commit, state.subject)}>What it changed</button>}
@@ -53,6 +55,7 @@ export function History({ load, version, look, goBack }: Props) {
                 {!isNow && goBack !== undefined && sure !== state.commit && <button onClick={() => setSure(state.commit)}>Go back to it</button>}
                 {sure === state.commit && goBack !== undefined && (
                   <>
+                    <button onClick={() => setSure(undefined)}>No</button>
                     <button
                       class="main"
                       onClick={() => {
@@ -62,7 +65,6 @@ export function History({ load, version, look, goBack }: Props) {
                     >
                       Yes, go back
                     </button>
-                    <button onClick={() => setSure(undefined)}>No</button>
                   </>
                 )}
               </p>

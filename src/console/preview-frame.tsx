@@ -9,6 +9,8 @@ interface Props {
   readonly preview: Preview | undefined
   /** What the thread stands at: a page that does not follow its sources is loaded anew when that changes. */
   readonly commit: string | undefined
+  /** A page that somebody wants to see, each time anew. */
+  readonly page: { readonly path: string; readonly times: number } | undefined
   /** A way in that holds for a while, where the preview is not open to everybody. */
   readonly link: (() => Promise<string>) | undefined
   readonly start: (() => void) | undefined
@@ -25,7 +27,7 @@ const SAYS = {
 } as const
 
 /** The site of the thread, or why there is nothing to be seen. */
-export function PreviewFrame({ preview, commit, link, start, mend, remark }: Props) {
+export function PreviewFrame({ preview, commit, page, link, start, mend, remark }: Props) {
   const url = preview?.url
   const [entry, setEntry] = useState(link === undefined ? url : undefined)
   useEffect(() => {
@@ -40,6 +42,10 @@ export function PreviewFrame({ preview, commit, link, start, mend, remark }: Pro
       over = true
     }
   }, [url])
+  const stands = preview?.state
+  useEffect(() => {
+    if (stands === 'stopped' && url !== undefined) start?.() // whoever looks wants to see it
+  }, [stands === 'stopped' && url !== undefined])
   if (preview === undefined) return <p class="nothing hint">One moment …</p>
   const { state, errors, why } = preview
   if ((state !== 'ready' && state !== 'broken') || url === undefined)
@@ -57,10 +63,10 @@ export function PreviewFrame({ preview, commit, link, start, mend, remark }: Pro
       </div>
     )
   if (entry === undefined) return <p class="nothing hint">One moment …</p>
-  return <Frame url={url} entry={entry} commit={commit} errors={errors} mend={mend} remark={remark} />
+  return <Frame url={url} entry={entry} commit={commit} page={page} errors={errors} mend={mend} remark={remark} />
 }
 
-interface FrameProps extends Pick<Props, 'commit' | 'mend' | 'remark'> {
+interface FrameProps extends Pick<Props, 'commit' | 'page' | 'mend' | 'remark'> {
   readonly url: string
   /** Where the frame begins. */
   readonly entry: string
@@ -68,7 +74,7 @@ interface FrameProps extends Pick<Props, 'commit' | 'mend' | 'remark'> {
 }
 
 /** What the site does stays in its frame: it is of another origin, and may not move this page. What it says of itself is only shown. */
-function Frame({ url, entry, commit, errors, mend, remark }: FrameProps) {
+function Frame({ url, entry, commit, page, errors, mend, remark }: FrameProps) {
   const frame = useRef<HTMLIFrameElement>(null)
   const [phone, setPhone] = useState(false)
   const [loads, setLoads] = useState(0)
@@ -103,6 +109,15 @@ function Frame({ url, entry, commit, errors, mend, remark }: FrameProps) {
     if (shown.current !== commit && !follows.current) setLoads((now) => now + 1)
     shown.current = commit
   }, [commit])
+  const go = (path: string): void => {
+    const to = URL.parse(path, url)
+    if (to?.origin !== origin) return
+    setAt(to.href)
+    setLoads((now) => now + 1)
+  }
+  useEffect(() => {
+    if (page !== undefined) go(page.path)
+  }, [page])
   const pick = (on: boolean): void => {
     setPicking(on)
     const page = frame.current?.contentWindow
@@ -128,8 +143,25 @@ function Frame({ url, entry, commit, errors, mend, remark }: FrameProps) {
             Point at something
           </button>
         )}
-        <a class="address" href={entry === url ? at : entry} target="_blank" rel="noreferrer" title={`${at}, in a tab of its own`}>
-          {new URL(at).pathname} ↗
+        <form
+          class="address"
+          onSubmit={(event) => {
+            event.preventDefault()
+            const path = new FormData(event.currentTarget).get('path')
+            if (typeof path === 'string') go(path)
+          }}
+        >
+          <input
+            key={at}
+            type="text"
+            name="path"
+            aria-label="Page"
+            title="The page that is shown; another one by its path and Enter"
+            defaultValue={new URL(at).pathname}
+          />
+        </form>
+        <a href={entry === url ? at : entry} target="_blank" rel="noreferrer">
+          In a tab ↗
         </a>
       </div>
       {picked !== undefined && remark !== undefined && (

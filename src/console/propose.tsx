@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { Status } from './answers.ts'
 import type { Api } from './api.ts'
+import { OwnRepository } from './repository.tsx'
 
 interface Props {
   readonly api: Api
@@ -19,12 +20,7 @@ export function Propose({ api, threadId, status, act }: Props) {
     setBusy(undefined)
   }
   if (status === undefined || status.changedFiles.length === 0) return null
-  if (status.origin === undefined)
-    return (
-      <span class="hint" title="Start a thread from a repository of yours, and this is where it is pushed and a pull request is opened.">
-        Example site: nowhere to push to
-      </span>
-    )
+  if (status.origin === undefined) return <OwnRepository mayChoose={api.me.projectChosen && api.me.threadId === undefined} />
   const isPushed = status.pushedCommit === status.lastCommit
   const pull = opened ?? status.pullRequestUrl
   return (

@@ -1,5 +1,6 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Remark } from './draft.ts'
+import { visible } from './text.ts'
 
 interface Props {
   readonly where: string
@@ -11,6 +12,8 @@ interface Props {
 /** What is to be said about a place. It is sent with the next message. */
 export function RemarkBox({ where, quote, add, leave }: Props) {
   const [text, setText] = useState('')
+  const box = useRef<HTMLTextAreaElement>(null)
+  useEffect(() => box.current?.focus(), [])
   const done = (): void => {
     if (text.trim() !== '') add({ where, quote, text: text.trim() })
   }
@@ -23,11 +26,11 @@ export function RemarkBox({ where, quote, add, leave }: Props) {
       }}
     >
       <label>
-        About <code>{where}</code>
+        About <code>{where}</code> <span class="hint">{visible(quote.trim().slice(0, 120))}</span>
         <textarea
           rows={2}
           value={text}
-          autofocus
+          ref={box}
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
             if (event.key === 'Escape') leave()

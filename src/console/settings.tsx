@@ -1,8 +1,9 @@
 import type { RefObject } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import type { Costs, Tokens } from './answers.ts'
+import type { Costs, Tokens, ThreadSummary } from './answers.ts'
 import type { Api } from './api.ts'
-import { money } from './text.ts'
+import { chooseProject, chosenProject } from './project.ts'
+import { money, titleOf } from './text.ts'
 
 interface Props {
   readonly dialog: RefObject<HTMLDialogElement | null>
@@ -25,12 +26,15 @@ const ROLES = { view: 'may look', work: 'may work', administer: 'may do everythi
 /** Who one is here, how it looks, and what was spent. */
 export function Settings({ dialog, api, signOut }: Props) {
   const [costs, setCosts] = useState<Costs>()
+  const [threads, setThreads] = useState<readonly ThreadSummary[]>([])
   const [theme, setTheme] = useState(localStorage.getItem(THEME) ?? '')
   useEffect(() => {
     const shown = dialog.current
     if (shown === null) return
     const load = (): void => {
-      if (shown.open && api.me.threadId === undefined) void api.costs().then(setCosts, () => {}) // shown the next time
+      if (!shown.open || api.me.threadId !== undefined) return
+      void api.costs().then(setCosts, () => {}) // shown the next time
+      void api.threads().then(setThreads, () => {})
     }
     const watch = new MutationObserver(load)
     watch.observe(shown, { attributeFilter: ['open'] })
@@ -46,7 +50,9 @@ export function Settings({ dialog, api, signOut }: Props) {
     <dialog ref={dialog} aria-labelledby="settings" {...{ closedby: 'any' }}>
       <h2 id="settings">Settings and cost</h2>
       <p>
-        {me.open ? 'Everybody on this machine may do everything here; no token is asked for.' : `You are ${me.name} and ${ROLES[me.role]}.`}
+        {me.open
+          ? 'Everybody on this machine may do everything here; no token is asked for.'
+          : `You ${me.name === 'API_TOKEN' ? 'have the main token' : `are ${me.name}`} and ${ROLES[me.role]}.`}
         {signOut !== undefined && (
           <>
             {' '}
@@ -54,6 +60,11 @@ export function Settings({ dialog, api, signOut }: Props) {
           </>
         )}
       </p>
+      {me.projectChosen && chosenProject() !== undefined && (
+        <p>
+          You work in the project {me.projectId}. <button onClick={() => chooseProject(undefined)}>Back to the first one</button>
+        </p>
+      )}
       <p>
         <label>
           Colours{' '}
@@ -81,7 +92,7 @@ export function Settings({ dialog, api, signOut }: Props) {
           </button>
         </p>
       )}
-      {costs !== undefined && <Spent costs={costs} simulated={me.simulated} />}
+      {costs !== undefined && <Spent costs={costs} threads={threads} simulated={me.simulated} />}
       <form method="dialog" class="acts">
         <button class="main">Close</button>
       </form>
@@ -92,22 +103,25 @@ export function Settings({ dialog, api, signOut }: Props) {
 const TOKENS = new Intl.NumberFormat('en', { notation: 'compact' })
 const sum = ({ input, output, cacheRead, cacheWrite }: Tokens): number => input + output + cacheRead + cacheWrite
 
-function Spent({ costs: { days, limits }, simulated }: { readonly costs: Costs; readonly simulated: boolean }) {
+interface SpentProps {
+  readonly costs: Costs
+  readonly threads: readonly ThreadSummary[]
+  readonly simulated: boolean
+}
+
+function Spent({ costs: { days, limits }, threads, simulated }: SpentProps) {
   const bounds = [
     [limits.commandUsd, 'a message'],
     [limits.threadUsd, 'a thread'],
     [limits.dayUsd, 'a day'],
   ].flatMap(([usd, what]) => (typeof usd === 'number' ? [`${money(usd)} for ${what}`] : []))
+  const dear = threads.filter(({ costUsd }) => costUsd > 0).toSorted((a, b) => b.costUsd - a.costUsd)
   return (
     <>
       <h3>Spent</h3>
-      <p class="hint">
-        {bounds.length === 0 ? 'No limit is set.' : `At most ${bounds.join(', ')}.`}
-        {simulated && ' In the demo these are what a model would have cost; nothing is paid.'}
-      </p>
-      {days.length === 0 ? (
-        <p>Nothing yet.</p>
-      ) : (
+      {simulated && <p>This is the demo: no model is asked, so it costs nothing.</p>}
+      <p class="hint">{bounds.length === 0 ? 'No limit is set.' : `At most ${bounds.join(', ')}.`}</p>
+      {days.some(({ costUsd }) => costUsd > 0) && (
         <table>
           <thead>
             <tr>
@@ -129,6 +143,25 @@ function Spent({ costs: { days, limits }, simulated }: { readonly costs: Costs; 
           </tbody>
         </table>
       )}
+      {dear.length > 0 && (
+        <table>
+          <thead>
+            <tr>
+              <th>Thread</th>
+              <th>Cost</th>
+            </tr>
+          </thead>
+          <tbody>
+            {dear.slice(0, 10).map(({ threadId, costUsd }) => (
+              <tr key={threadId}>
+                <td>{titleOf(threadId)}</td>
+                <td>{money(costUsd)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {!simulated && days.length === 0 && <p>Nothing yet.</p>}
     </>
   )
 }

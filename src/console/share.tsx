@@ -22,6 +22,11 @@ export function Share({ api, threadId }: Props) {
       setSays(told(error))
     }
   }
+  /** A link that was made says what was chosen then. */
+  const anew = (choose: () => void): void => {
+    choose()
+    setMade(undefined)
+  }
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(made ?? '').then(
       () => setSays('Copied.'),
@@ -34,6 +39,8 @@ export function Share({ api, threadId }: Props) {
         onClick={() => {
           setMade(undefined)
           setSays(undefined)
+          setRole('view')
+          setName('')
           dialog.current?.showModal()
         }}
       >
@@ -41,9 +48,7 @@ export function Share({ api, threadId }: Props) {
       </button>
       <dialog ref={dialog} aria-labelledby="share" {...{ closedby: 'any' }}>
         <h2 id="share">Share this thread</h2>
-        {api.me.open && (
-          <p>No token is needed here, so whoever reaches this machine may work in it anyway. For people elsewhere start the service with API_TOKEN.</p>
-        )}
+        {api.me.open && <p>No token is needed here, so whoever reaches this machine may do everything anyway.</p>}
         <form
           onSubmit={(event) => {
             event.preventDefault()
@@ -54,20 +59,21 @@ export function Share({ api, threadId }: Props) {
             <>
               <p>
                 <label>
-                  For whom (others see this name) <input type="text" maxLength={60} value={name} onInput={(event) => setName(event.currentTarget.value)} />
+                  For whom (others see this name){' '}
+                  <input type="text" maxLength={60} value={name} onInput={(event) => anew(() => setName(event.currentTarget.value))} />
                 </label>
               </p>
               <p class="acts">
                 <label>
                   They may{' '}
-                  <select value={role} onChange={(event) => setRole(event.currentTarget.value === 'work' ? 'work' : 'view')}>
+                  <select value={role} onChange={(event) => anew(() => setRole(event.currentTarget.value === 'work' ? 'work' : 'view'))}>
                     <option value="view">look</option>
                     <option value="work">work in it</option>
                   </select>
                 </label>
                 <label>
                   for{' '}
-                  <select value={days} onChange={(event) => setDays(Number(event.currentTarget.value))}>
+                  <select value={days} onChange={(event) => anew(() => setDays(Number(event.currentTarget.value)))}>
                     <option value={1}>a day</option>
                     <option value={7}>a week</option>
                     <option value={30}>30 days</option>
@@ -87,6 +93,9 @@ export function Share({ api, threadId }: Props) {
                 Copy
               </button>
             </p>
+          )}
+          {made !== undefined && /^https?:\/\/(?:localhost|127\.)/.test(made) && (
+            <p class="hint">It leads to this machine, so it works on this machine alone. For people elsewhere set PUBLIC_URL to where they reach it.</p>
           )}
           {says !== undefined && <p role="status">{says}</p>}
         </form>

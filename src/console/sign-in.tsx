@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 
 interface Props {
   readonly problem: string | undefined
@@ -8,6 +8,8 @@ interface Props {
 /** Asks for the token; it is in no address and in no history. */
 export function SignIn({ problem, signIn }: Props) {
   const [token, setToken] = useState('')
+  const box = useRef<HTMLInputElement>(null)
+  useEffect(() => box.current?.focus(), [])
   return (
     <main class="alone">
       <h1>Branchline</h1>
@@ -19,7 +21,7 @@ export function SignIn({ problem, signIn }: Props) {
       >
         <label>
           Access token
-          <input type="password" autocomplete="off" required value={token} onInput={(event) => setToken(event.currentTarget.value)} />
+          <input ref={box} type="password" autocomplete="off" required value={token} onInput={(event) => setToken(event.currentTarget.value)} />
         </label>
         <p class="hint">The one that the service was started with (API_TOKEN), or one that you were given.</p>
         {problem !== undefined && (

@@ -33,9 +33,9 @@ export function newName(text: string): string {
     text
       .toLowerCase()
       .match(/[a-z0-9]+/g)
-      ?.slice(0, 5)
+      ?.slice(0, 7)
       .join('-')
-      .slice(0, 36) ?? 'thread'
+      .slice(0, 44) ?? 'thread'
   const random = Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => NAME[byte % NAME.length]).join('')
   return `${words}-${random}`
 }

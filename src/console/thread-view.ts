@@ -8,10 +8,14 @@ export interface Message {
   readonly type: string
   readonly text: string
   readonly plan: boolean
+  /** It does not wait for what runs. */
+  readonly interrupts: boolean
+  /** The agent was told it while it worked on another one. */
+  readonly told: boolean
   readonly author: string | undefined
   readonly attachments: readonly string[]
-  /** `told`: to the agent while it worked on another one. `joined`: a newer one took it along. */
-  readonly state: 'waiting' | 'running' | 'told' | 'joined' | 'withdrawn' | 'done' | 'failed'
+  /** `joined`: a newer one took it along. */
+  readonly state: 'waiting' | 'running' | 'joined' | 'withdrawn' | 'done' | 'failed'
 }
 
 /** What a thread shows, one after the other. */
@@ -70,12 +74,12 @@ export const after = (view: ThreadView, events: readonly RunEvent[]): ThreadView
 
 /** Messages that wait for their turn, in that order. */
 export const waitingIn = ({ entries }: ThreadView): readonly Message[] =>
-  entries.filter((entry): entry is Message => entry.kind === 'message' && entry.state === 'waiting')
+  entries.filter((entry): entry is Message => entry.kind === 'message' && entry.state === 'waiting' && !entry.interrupts)
 
 /** What is shown in the conversation: what waits is shown above the message box, and an end that says nothing new is not shown. */
 export function shownIn({ entries }: ThreadView): readonly Entry[] {
   return entries.filter((entry, at) => {
-    if (entry.kind === 'message') return entry.state !== 'waiting' && entry.state !== 'withdrawn'
+    if (entry.kind === 'message') return (entry.state !== 'waiting' || entry.interrupts) && entry.state !== 'withdrawn'
     return entry.kind !== 'ended' || !entry.success || entry.planned || entry.pictures.length > 0 || !repeats(entry.text, entries[at - 1])
   })
 }
@@ -99,9 +103,11 @@ function afterOne(view: ThreadView, event: RunEvent): ThreadView {
         type: event.commandType,
         text: event.instruction,
         plan: event.mode === 'plan',
+        interrupts: event.delivery === 'interrupt',
+        told: event.delivery === 'steer' && view.running !== undefined,
         author: event.author,
         attachments: event.attachments ?? [],
-        state: event.delivery === 'steer' && view.running !== undefined ? 'told' : 'waiting',
+        state: event.delivery === 'steer' && view.running !== undefined ? 'running' : 'waiting',
       })
     case 'run.started':
       return { ...view, entries: begun(view.entries, event.commandId), running: event.commandId, plan: [], files: [] }
@@ -144,7 +150,7 @@ function ended(view: ThreadView, event: Extract<RunEvent, { type: 'run.ended' }>
   const over = view.running === commandId ? { running: undefined, progress: undefined } : {}
   const counted = { ...view, ...over, entries, version: view.version + 1 }
   // What was told to a running agent ends with that run, which says so itself.
-  if (state === 'joined' || state === 'withdrawn' || message?.state === 'told') return counted
+  if (state === 'joined' || state === 'withdrawn' || message?.told === true) return counted
   const line: Entry = {
     kind: 'ended',
     key: event.id,
@@ -182,7 +188,7 @@ function begun(entries: readonly Entry[], commandId: string | undefined): readon
   const at = entries.findLastIndex((entry) => entry.kind === 'message' && entry.commandId === commandId)
   const found = entries[at]
   if (found?.kind !== 'message') return entries
-  const running: Message = { ...found, state: 'running' }
+  const running: Message = { ...found, state: 'running', told: false }
   return found.state === 'waiting' ? [...entries.toSpliced(at, 1), running] : entries.with(at, running)
 }
 

@@ -8,10 +8,12 @@ import { useDraft, type Remark } from './draft.ts'
 import { Files } from './files.tsx'
 import { History } from './history.tsx'
 import { PreviewFrame } from './preview-frame.tsx'
+import { keepRepository, keptRepository } from './project.ts'
 import { Propose } from './propose.tsx'
 import { Queue } from './queue.tsx'
+import { RepositoryField } from './repository.tsx'
 import { Share } from './share.tsx'
-import { money, newName, titleOf } from './text.ts'
+import { money, newName, titleOf, visible } from './text.ts'
 import { after, EMPTY, waitingIn, type Entry, type Message, type ThreadView } from './thread-view.ts'
 import { Welcome } from './welcome.tsx'
 
@@ -44,8 +46,10 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
   const [compared, setCompared] = useState<Compared>()
   const [facing, setFacing] = useState<'talk' | 'site'>('talk')
   const [draft, write] = useDraft(threadId ?? '')
+  const [page, setPage] = useState<{ readonly path: string; readonly times: number }>()
   const [people, setPeople] = useState<readonly Present[]>([])
-  const [repoUrl, setRepoUrl] = useState('')
+  const [repository, setRepository] = useState(api.me.repository)
+  const [repoUrl, setRepoUrl] = useState(keptRepository)
   const frame = useRef<HTMLElement>(null)
 
   useEffect(() => {
@@ -67,6 +71,9 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
   }, [api, threadId, view.version, view.running])
 
   useEffect(moved, [view.running])
+  useEffect(() => {
+    if (!repository.begun) void api.repository().then(setRepository, () => {}) // what was known is shown
+  }, [api, view.version])
 
   /** Does what a button says; what is refused is shown. */
   const act = async (work: () => Promise<unknown>): Promise<boolean> => {
@@ -82,10 +89,14 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
   const send = (wish: Wish): Promise<boolean> =>
     act(async () => {
       const id = threadId ?? newName(wish.instruction)
-      await api.send(id, { ...wish, repoUrl: threadId === undefined && repoUrl !== '' ? repoUrl.trim() : undefined })
+      await api.send(id, { ...wish, repoUrl: repository.begun || repoUrl.trim() === '' ? undefined : repoUrl.trim() })
       if (threadId === undefined) begun(id)
     })
   const say = (instruction: string): void => void send({ instruction, delivery: 'interrupt', mode: 'execute', attachments: [] })
+  const enterRepository = (url: string): void => {
+    setRepoUrl(url)
+    keepRepository(url)
+  }
   const works = api.me.role !== 'view'
   const running = view.running !== undefined
   const show = (which: Side): void => {
@@ -120,7 +131,16 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
         </p>
       )}
       {threadId === undefined ? (
-        <Welcome api={api} repoUrl={repoUrl} setRepoUrl={setRepoUrl} propose={(text) => write({ text })} />
+        <Welcome
+          api={api}
+          repository={repository}
+          repoUrl={repoUrl}
+          setRepoUrl={enterRepository}
+          propose={(text) => {
+            write({ text: [draft.text, text].filter((each) => each !== '').join('\n') })
+            document.getElementById('message')?.focus()
+          }}
+        />
       ) : (
         <Chat
           view={view}
@@ -129,6 +149,10 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
             send: works ? say : undefined,
             carryOut: works ? () => say('Do what you have just planned.') : undefined,
             look: (commit) => void lookAt(commit),
+            open: (path) => {
+              setPage((now) => ({ path, times: (now?.times ?? 0) + 1 }))
+              show('preview')
+            },
             picture: (path) => api.picture(path),
             me: api.me.name,
           }}
@@ -141,6 +165,9 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
             ×
           </button>
         </p>
+      )}
+      {threadId !== undefined && works && !repository.begun && !running && view.entries.some(({ kind }) => kind === 'ended') && (
+        <RepositoryField url={repoUrl} setUrl={enterRepository} />
       )}
       <Queue
         waiting={waitingIn(view)}
@@ -201,7 +228,7 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
             Site
           </button>
         </div>
-        <People people={people} />
+        <People people={people} me={api.me.name} />
         {works && api.me.threadId === undefined && <Share api={api} threadId={threadId} />}
         {works && <Propose api={api} threadId={threadId} status={status} act={act} />}
       </header>
@@ -235,6 +262,7 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
             <PreviewFrame
               preview={status?.preview}
               commit={status?.lastCommit}
+              page={page}
               link={!api.me.open ? () => api.previewLink(threadId) : undefined}
               start={works ? () => void act(() => api.act(threadId, 'preview/start')) : undefined}
               remark={works ? remark : undefined}
@@ -264,16 +292,16 @@ export function Thread({ api, threadId, begun, moved, list }: Props) {
   )
 }
 
-/** Who else is here. */
-function People({ people }: { readonly people: readonly Present[] }) {
-  if (people.length < 2) return null
-  const names = people.map(({ name }) => (name === 'local' ? 'somebody on this machine' : name))
+/** Who else is here; one's own further windows are nobody else. */
+function People({ people, me }: { readonly people: readonly Present[]; readonly me: string }) {
+  const others = [...new Set(people.map(({ name }) => name))].filter((name) => name !== me)
+  if (others.length === 0) return people.length < 2 ? null : <span class="hint">Open in {people.length} windows</span>
   return (
-    <span class="people" title={`Here now: ${names.join(', ')}`}>
-      <span class="hidden">Here now: {names.join(', ')}</span>
-      {people.slice(0, 5).map(({ name }, at) => (
-        <span key={at} aria-hidden="true" class="person">
-          {name.charAt(0).toUpperCase()}
+    <span class="people" title={`Here now: you and ${others.join(', ')}`}>
+      <span class="hidden">Here now: you and {others.join(', ')}</span>
+      {others.slice(0, 5).map((name) => (
+        <span key={name} aria-hidden="true" class="person">
+          {visible(name).charAt(0).toUpperCase()}
         </span>
       ))}
     </span>

@@ -1,8 +1,11 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
+import type { Me } from './answers.ts'
 import { told, type Api } from './api.ts'
+import { RepositoryField } from './repository.tsx'
 
 interface Props {
   readonly api: Api
+  readonly repository: Me['repository']
   readonly repoUrl: string
   readonly setRepoUrl: (url: string) => void
   /** Puts an example into the message box. */
@@ -17,15 +20,16 @@ const FREE = [
 ]
 
 /** A new thread: what is missing here, and what can be asked for. */
-export function Welcome({ api, repoUrl, setRepoUrl, propose }: Props) {
+export function Welcome({ api, repository, repoUrl, setRepoUrl, propose }: Props) {
   const { me } = api
-  const [repository, setRepository] = useState(me.repository)
-  useEffect(() => void api.repository().then(setRepository, () => {}), []) // what was known is shown
   const examples = me.simulated ? SCRIPTED : FREE
   return (
     <div class="welcome">
       <h1>What should change?</h1>
-      <p>Write it in your own words. It is done on a branch of its own and shown beside the conversation; your site stays as it is until you say so.</p>
+      <p>
+        {me.simulated ? 'Choose an example to begin with, or write one like it.' : 'Write it in your own words.'} It is done on a branch of its own, and you see
+        it in a live preview; your site stays as it is until you say so.
+      </p>
       {me.role !== 'view' && (
         <p class="acts">
           {examples.map((each) => (
@@ -52,28 +56,12 @@ export function Welcome({ api, repoUrl, setRepoUrl, propose }: Props) {
         </div>
       )}
       {repository.url !== undefined && (
-        <p class="hint">
-          It works on <code>{repository.url}</code>.
+        <p class="hint works-on">
+          New threads begin from <code>{repository.url}</code>.
         </p>
       )}
-      {!repository.begun && me.role !== 'view' && (
-        <div class="note">
-          <label>
-            Your repository
-            <input
-              type="url"
-              placeholder="https://github.com/you/site"
-              value={repoUrl}
-              onInput={(event) => setRepoUrl(event.currentTarget.value)}
-              aria-describedby="repository"
-            />
-          </label>
-          <p class="hint" id="repository">
-            Left empty, an example site of a bakery is used. This is chosen once, with the first message.
-          </p>
-        </div>
-      )}
-      {repository.begun && repository.url === undefined && <p class="hint">It works on the example site.</p>}
+      {!repository.begun && me.role !== 'view' && <RepositoryField url={repoUrl} setUrl={setRepoUrl} />}
+      {repository.begun && repository.url === undefined && <p class="hint works-on">New threads begin from the example site.</p>}
     </div>
   )
 }

@@ -193,7 +193,7 @@ describe.skipIf(browser === undefined)(`a thread in the web console${why}`, () =
     await text.press('Control+End')
     await text.pressSequentially(' and second')
     await text.press('Control+s')
-    await page.getByText('Saved as a commit.').waitFor()
+    await page.getByText('Saved.', { exact: true }).waitFor()
     await picture(page, 'editor')
     await page.getByText('Edit hand.txt by hand').first().waitFor()
     const thread = encodeURIComponent(threadOf(page.url()))

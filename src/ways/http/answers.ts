@@ -162,6 +162,7 @@ export const Me = z
     threadId: z.string().optional().describe('The only thread that the caller may see.'),
     simulated: z.boolean(),
     keyWanted: z.boolean().describe('A key of the model may be entered: the operator has set none.'),
+    projectChosen: z.boolean().describe('The caller chooses the project.'),
     open: z.boolean().describe('Nobody needs a token here.'),
     repository: z
       .object({ begun: z.boolean(), url: z.string().optional() })

@@ -6,7 +6,7 @@ import { Health, Me, ModelKeyAnswer, Root } from './answers.ts'
 import type { ConsoleFile } from './console.ts'
 import type { Desk, ModelKey } from './desk.ts'
 import { invalidField, Problem } from './problem.ts'
-import { ConsolePath, ModelKeyBody, workspaceOf } from './requests.ts'
+import { ConsolePath, ModelKeyBody, ProjectQuery, workspaceOf } from './requests.ts'
 import { route, type Route } from './route.ts'
 
 /** Whose workspace is meant where nobody says. */
@@ -45,19 +45,23 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
       operationId: 'getMe',
       summary: 'Who calls, what that caller may do, and which workspace is meant where none is named',
       role: 'view',
+      query: ProjectQuery,
       answers: { 200: { about: 'The caller.', schema: Me } },
-      serve: async ({ c, caller }) => {
-        const workspace = workspaceOf(
-          { clientId: caller.clientId ?? defaults.clientId ?? ME.clientId, userId: caller.userId ?? defaults.userId ?? ME.userId },
-          defaults,
-        )
+      serve: async ({ query, c, caller }) => {
+        const workspace =
+          caller.thread ??
+          workspaceOf(
+            { clientId: caller.clientId ?? defaults.clientId ?? ME.clientId, userId: caller.userId ?? defaults.userId ?? ME.userId, ...query },
+            defaults,
+          )
         const { known, url = known ? undefined : tools.beginning.origin?.url } = await workspaceOrigin(workspace, tools)
         return c.json({
           name: caller.name,
           role: caller.role,
-          ...(caller.thread ?? workspace),
+          ...workspace,
           simulated: tools.simulated,
           keyWanted: desk.enteredKey !== undefined && caller.role === 'administer',
+          projectChosen: defaults.projectId === undefined && caller.thread === undefined,
           open: caller === ANYBODY,
           repository: { begun: known, ...(url === undefined ? {} : { url }) },
         })
