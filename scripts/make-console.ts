@@ -1,6 +1,6 @@
 // Makes the web console out of `src/console`, for browsers, which take no TypeScript:
 //
-//   node scripts/make-console.ts FOLDER
+//   node scripts/make-console.ts [FOLDER]
 //
 // Names of files hold a hash of what is in them, so that a browser may keep them for ever; `index.html` names them.
 import { build, type BuildOptions } from 'esbuild'
@@ -25,7 +25,11 @@ const options: BuildOptions = {
   outdir: target,
 }
 const { outputFiles, metafile } = await build({ ...options, write: false, metafile: true })
-const named = (pattern: RegExp): string => outputFiles.map(({ path }) => basename(path)).find((name) => pattern.test(name)) ?? ''
+function named(pattern: RegExp): string {
+  const found = outputFiles.map(({ path }) => basename(path)).find((name) => pattern.test(name))
+  if (found === undefined) throw new Error(`nothing was made that is called ${pattern.source}`)
+  return found
+}
 const page = (await readFile(join(sources, 'index.html'), 'utf8'))
   // What the script begins with is fetched beside it, and not after it.
   .replace('</head>', `${preloads().join('')}</head>`)

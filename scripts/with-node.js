@@ -163,7 +163,8 @@ function isAlive(path) {
 function makeConsole(node) {
   const sources = join(root, 'src', 'console')
   const made = join(root, 'node_modules', '.branchline-console')
-  const newest = existsSync(sources) ? Math.max(...readdirSync(sources).map((name) => statSync(join(sources, name)).mtimeMs)) : 0
+  const parts = [join(root, 'scripts', 'make-console.ts'), ...(existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [])]
+  const newest = Math.max(...parts.map((part) => (existsSync(part) ? statSync(part).mtimeMs : 0)))
   if (existsSync(made) && statSync(made).mtimeMs > newest) return
   const { status } = spawnSync(node, [join(root, 'scripts', 'make-console.ts')], { cwd: root, stdio: ['ignore', 2, 2] })
   if (status !== 0) say('the web console could not be made; everything else works')

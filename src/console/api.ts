@@ -1,7 +1,10 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream'
+import type * as z from 'zod'
 import type { RunEvent } from '../command/event.ts'
+import type * as answers from '../ways/http/answers.ts'
 import type { Attachment } from './attachments.ts'
 import { chosenProject } from './project.ts'
+import { blobOf, inWords, json, Refused, request } from './request.ts'
 import type { Checkpoints, Costs, Diff, Me, Status, ThreadSummary } from './answers.ts'
 
 export interface FileContent {
@@ -26,16 +29,6 @@ export interface Wish {
   readonly repoUrl?: string | undefined
 }
 
-/** The service did not accept a request; the message is for a person. */
-export class Refused extends Error {
-  override readonly name = 'Refused'
-  readonly status: number
-  constructor(status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
-
 interface Presence {
   readonly type: 'presence'
   readonly people: readonly Present[]
@@ -46,9 +39,6 @@ interface Watching {
   readonly connected: (is: boolean) => void
   readonly present: (people: readonly Present[]) => void
 }
-
-/** What a person is told of a request that did not go well. */
-export const told = (error: unknown): string => (error instanceof Refused ? error.message : 'The service cannot be reached. Try again in a moment.')
 
 const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 10_000
@@ -77,6 +67,11 @@ export class Api {
   static async signIn(token: string, signedOut: () => void): Promise<Api> {
     const project = token.startsWith('link.') ? undefined : chosenProject()
     return new Api(token, await json<Me>(await request(`/api/me${project === undefined ? '' : `?projectId=${encodeURIComponent(project)}`}`, token)), signedOut)
+  }
+
+  /** Whether more may be done than to look. */
+  get works(): boolean {
+    return this.me.role !== 'view'
   }
 
   /** What the workspace works on by now. */
@@ -112,17 +107,19 @@ export class Api {
     return files.map(({ path }) => path)
   }
 
-  async file(threadId: string, path: string): Promise<FileContent> {
-    const answer = await this.#request(`${this.#thread(threadId, 'files')}&path=${encodeURIComponent(path)}`)
+  /** @param at the commit; by default the last one */
+  async file(threadId: string, path: string, at?: string): Promise<FileContent> {
+    const answer = await this.#request(`${this.#thread(threadId, 'files')}&path=${encodeURIComponent(path)}${at === undefined ? '' : `&at=${at}`}`)
     return { blob: blobOf(answer), content: await answer.arrayBuffer() }
   }
 
   /** Puts a text in place of a file, as a commit. Answers what the file is now. @throws Refused where it is not any more what it was */
   async write(threadId: string, path: string, content: string, base: string | undefined): Promise<string | undefined> {
     const answer = await this.#post(this.#thread(threadId, 'files'), { path, content, ...(base === undefined ? {} : { base }), wait: true })
-    const { success, error = '' } = await json<{ readonly success: boolean; readonly error?: string }>(answer)
+    const { success, error = '', result } = await json<z.infer<typeof answers.Executed>>(answer)
     if (!success) throw new Refused(409, inWords(error))
-    return (await this.file(threadId, path)).blob
+    if (answer.status !== 200) throw new Refused(503, 'The service is stopping. What you have written is done when it is there again.')
+    return (await this.file(threadId, path, result.commit)).blob
   }
 
   /** A link for somebody else. */
@@ -138,10 +135,10 @@ export class Api {
     return this.#get(`/api/costs/${this.#user}?days=31`)
   }
 
-  /** Hands a message in; recorded when it returns. */
-  async send(threadId: string, { repoUrl, ...wish }: Wish): Promise<void> {
+  /** Hands a message in; recorded when it returns. Handed in again under the same id it is the same message. */
+  async send(threadId: string, commandId: string, { repoUrl, ...wish }: Wish): Promise<void> {
     const { clientId, userId, projectId } = this.me
-    await this.#post('/api/execute', { clientId, userId, projectId, threadId, ...wish, ...(repoUrl === undefined ? {} : { repoUrl }), wait: false })
+    await this.#post('/api/execute', { clientId, userId, projectId, threadId, commandId, ...wish, ...(repoUrl === undefined ? {} : { repoUrl }), wait: false })
   }
 
   /** Takes a message back that waits. Answers its text. */
@@ -201,7 +198,7 @@ export class Api {
           if (heard.push(event) === 1) setTimeout(tell, TOGETHER_MS)
         }
       } catch (error) {
-        if (error instanceof Refused && error.status < 500 && error.status !== 404) throw error
+        if (error instanceof Refused && error.status < 500) throw error
       }
       if (stop.aborted) return
       connected(false)
@@ -268,25 +265,6 @@ export class Api {
   #post(path: string, body: object): Promise<Response> {
     return this.#request(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
   }
-}
-
-async function request(path: string, token: string, init: RequestInit = {}): Promise<Response> {
-  const headers = new Headers(init.headers)
-  if (token !== '') headers.set('authorization', `Bearer ${token}`)
-  const answer = await fetch(path, { ...init, headers })
-  if (answer.ok) return answer
-  const { detail = `The service answered ${answer.status}.` } = await answer.json().catch(() => ({}))
-  throw new Refused(answer.status, inWords(String(detail)))
-}
-
-const blobOf = (answer: Response): string | undefined => /^"([0-9a-f]+)"$/.exec(answer.headers.get('etag') ?? '')?.[1]
-
-const json = async <Answer>(answer: Response): Promise<Answer> => answer.json()
-
-/** What the API says, for a person: without the name of its field before it. */
-function inWords(detail: string): string {
-  const plain = detail.replace(/^#?\/?[A-Za-z-]+: /, '')
-  return plain.charAt(0).toUpperCase() + plain.slice(1)
 }
 
 /** After a while, or as soon as the browser is online again. */

@@ -1,5 +1,6 @@
 import { useLayoutEffect, useState } from 'preact/hooks'
-import { Api, Refused } from './api.ts'
+import { Api } from './api.ts'
+import { Refused } from './request.ts'
 import { SignIn } from './sign-in.tsx'
 import { Work } from './work.tsx'
 
@@ -20,6 +21,7 @@ export function App() {
     } catch (error) {
       const unknown = error instanceof Refused && error.status === 401
       setAsks(unknown)
+      if (unknown) setApi(undefined)
       if (!unknown) setProblem(error instanceof Refused ? error.message : 'The service cannot be reached.')
       else if (token !== '')
         setProblem(token.startsWith('link.') ? 'This link has expired, or is not of this service. Ask for a new one.' : 'This token is not known here.')

@@ -8,7 +8,9 @@ export interface Attachment {
 
 /** As the service takes them. */
 const MAX_BYTES = 5_000_000
-export const MAX_FILES = 10
+const MAX_FILES = 10
+/** Of all together, as base64: a request is at most 20 MB. */
+const MAX_ALL = 18_000_000
 const TYPES: ReadonlySet<string> = new Set([
   'image/png',
   'image/jpeg',
@@ -40,3 +42,16 @@ export async function attachmentOf(file: File): Promise<Attachment> {
 /** Where an image can be shown from, or `undefined` for what is none. */
 export const imageOf = ({ mediaType, data }: Attachment): string | undefined =>
   mediaType.startsWith('image/') && mediaType !== 'image/svg+xml' ? `data:${mediaType};base64,${data}` : undefined
+
+/** The files that a message has with some more, as many as it takes, and what is said of the others. */
+export function together(had: readonly Attachment[], read: readonly PromiseSettledResult<Attachment>[]): readonly [readonly Attachment[], readonly string[]] {
+  const [kept, problems]: [Attachment[], string[]] = [[...had], []]
+  for (const each of read) {
+    if (each.status === 'rejected') problems.push(each.reason instanceof Error ? each.reason.message : 'A file cannot be read.')
+    else if (kept.length >= MAX_FILES) problems.push(`${each.value.name} is left out: a message takes ${MAX_FILES} files.`)
+    else if (kept.reduce((sum, { data }) => sum + data.length, each.value.data.length) > MAX_ALL)
+      problems.push(`${each.value.name} is left out: the files of a message are 13 MB together at most.`)
+    else kept.push(each.value)
+  }
+  return [kept, problems]
+}

@@ -1,9 +1,10 @@
 import parseDiff, { type Change, type File } from 'parse-diff'
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import type { Diff } from './answers.ts'
 import type { Remark } from './draft.ts'
 import { RemarkBox } from './remark-box.tsx'
 import { visible } from './text.ts'
+import { useLoaded } from './use-loaded.ts'
 
 interface Props {
   readonly load: () => Promise<Diff>
@@ -19,19 +20,9 @@ const MANY_LINES = 400
 
 /** What has changed, by file; a remark can be made on each line. */
 export function Changes({ load, version, shown, remark }: Props) {
-  const [diff, setDiff] = useState<Diff>()
-  useEffect(() => {
-    let over = false
-    load().then(
-      (now) => over || setDiff(now),
-      () => {}, // the thread says that the connection is lost
-    )
-    return () => {
-      over = true
-    }
-  }, [version])
+  const { value: diff, problem } = useLoaded(load, version)
   const files = useMemo(() => parseDiff(diff?.patch), [diff?.patch])
-  if (diff === undefined) return <p class="nothing hint">One moment …</p>
+  if (diff === undefined) return <p class="nothing hint">{problem ?? 'One moment …'}</p>
   return (
     <div class="changes">
       {shown !== undefined && (
@@ -42,7 +33,7 @@ export function Changes({ load, version, shown, remark }: Props) {
       )}
       {files.length === 0 && <p class="nothing">{shown === undefined ? 'Nothing is changed yet.' : 'There is no difference.'}</p>}
       {files.length > 0 && (
-        <p class="hint sum">
+        <p class="hint">
           {files.length} file{files.length === 1 ? '' : 's'}, <span class="added">+{sum(files, 'additions')}</span>{' '}
           <span class="removed">−{sum(files, 'deletions')}</span>
           {remark !== undefined && ' · choose a line to say something about it'}
@@ -80,7 +71,7 @@ function FileChanges({ file, remark }: { readonly file: File; readonly remark: P
                 <Line change={change} choose={remark === undefined ? undefined : () => setOn(keyOf(change))} />
                 {on === keyOf(change) && remark !== undefined && (
                   <RemarkBox
-                    where={`${name}:${lineOf(change)}`}
+                    where={`${name}:${lineOf(change)}${change.type === 'del' ? ', as it was before' : ''}`}
                     quote={change.content.slice(1)}
                     add={(made) => {
                       setOn(undefined)

@@ -36,19 +36,19 @@ const LANGUAGES: Readonly<Record<string, () => Promise<Extension>>> = {
 
 const COLOURS = HighlightStyle.define([
   { tag: [tags.keyword, tags.tagName, tags.heading], color: 'light-dark(#7a2e0e, #f0a878)' },
-  { tag: [tags.string, tags.attributeValue, tags.link, tags.url], color: 'light-dark(#1d6b41, #7fd3a4)' },
+  { tag: [tags.string, tags.attributeValue, tags.link, tags.url], color: 'var(--go)' },
   { tag: [tags.number, tags.bool, tags.null, tags.color, tags.unit], color: 'light-dark(#1f5a8a, #8fc3ee)' },
   { tag: [tags.propertyName, tags.attributeName], color: 'light-dark(#6a3a8a, #cda6ec)' },
-  { tag: [tags.comment, tags.meta], color: 'light-dark(#625c50, #aaa395)' },
+  { tag: [tags.comment, tags.meta], color: 'var(--soft)' },
   { tag: [tags.heading, tags.strong], fontWeight: 'bold' },
   { tag: tags.emphasis, fontStyle: 'italic' },
 ])
 const THEME = EditorView.theme({
-  '&': { height: '100%', color: 'light-dark(#211f1b, #ece8df)', backgroundColor: 'light-dark(#ffffff, #1d1c1a)', fontSize: '14px' },
+  '&': { height: '100%', color: 'var(--ink)', backgroundColor: 'var(--raised)', fontSize: '14px' },
   '.cm-scroller': { overflow: 'auto' },
-  '.cm-gutters': { color: 'light-dark(#625c50, #aaa395)', backgroundColor: 'light-dark(#f6f3ec, #191816)', border: '0' },
-  '.cm-activeLine': { backgroundColor: 'light-dark(#f3f0e8, #262522)' },
-  '.cm-cursor': { borderLeftColor: 'light-dark(#211f1b, #ece8df)' },
+  '.cm-gutters': { color: 'var(--soft)', backgroundColor: 'var(--paper)', border: '0' },
+  '.cm-activeLine': { backgroundColor: 'var(--sunk)' },
+  '.cm-cursor': { borderLeftColor: 'var(--ink)' },
   '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': { background: 'light-dark(#cfe3d6, #2f4a3b) !important' },
 })
 
@@ -57,7 +57,7 @@ export async function openEditor(
   place: HTMLElement,
   path: string,
   text: string,
-  on: { readonly change: () => void; readonly save: () => void },
+  on: { readonly works: boolean; readonly change: () => void; readonly save: () => void },
 ): Promise<Editor> {
   const language = await LANGUAGES[path.split('.').at(-1)?.toLowerCase() ?? '']?.()
   const root = place.shadowRoot ?? place.attachShadow({ mode: 'open' })
@@ -76,6 +76,9 @@ export async function openEditor(
         ...defaultKeymap,
         ...historyKeymap,
       ]),
+      EditorState.readOnly.of(!on.works),
+      // A file keeps the ends of lines that it has.
+      ...(text.includes('\r\n') ? [EditorState.lineSeparator.of('\r\n')] : []),
       history(),
       lineNumbers(),
       drawSelection(),
@@ -92,5 +95,5 @@ export async function openEditor(
   })
   const view = new EditorView({ state, parent: root, root })
   view.focus()
-  return { text: () => view.state.doc.toString(), close: () => view.destroy() }
+  return { text: () => view.state.sliceDoc(), close: () => view.destroy() }
 }

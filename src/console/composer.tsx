@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Delivery, Wish } from './api.ts'
 import { instructionOf, type Draft } from './draft.ts'
-import { attachmentOf, imageOf, MAX_FILES, type Attachment } from './attachments.ts'
+import { attachmentOf, imageOf, together, type Attachment } from './attachments.ts'
 
 interface Props {
   readonly draft: Draft
@@ -28,6 +28,9 @@ export function Composer({ draft, write, running, send, stop, tell }: Props) {
   const [plan, setPlan] = useState(false)
   const [attachments, setAttachments] = useState<readonly Attachment[]>([])
   const [over, setOver] = useState(false)
+  const sending = useRef(false)
+  const latest = useRef(draft)
+  latest.current = draft
   const chooser = useRef<HTMLInputElement>(null)
   const message = useRef<HTMLTextAreaElement>(null)
   useEffect(() => {
@@ -37,24 +40,28 @@ export function Composer({ draft, write, running, send, stop, tell }: Props) {
     if (!running) setDelivery('interrupt') // for the next run nobody has chosen yet
   }, [running])
   const add = async (files: readonly File[]): Promise<void> => {
-    try {
-      const made = await Promise.all(files.map(attachmentOf))
-      setAttachments((now) => [...now, ...made].slice(0, MAX_FILES))
-      if (attachments.length + made.length > MAX_FILES) tell(`A message takes ${MAX_FILES} files; the first ${MAX_FILES} are kept.`)
-    } catch (error) {
-      tell(error instanceof Error ? error.message : 'The file cannot be read.')
-    }
+    const read = await Promise.allSettled(files.map(attachmentOf))
+    const [now, problems] = together(attachments, read)
+    setAttachments(now)
+    if (problems.length > 0) tell(problems.join(' '))
   }
   const submit = async (): Promise<void> => {
     const instruction = instructionOf(draft)
-    if (instruction === '') return
+    if (instruction === '' && attachments.length > 0) return tell('Say what should become of the files.')
+    if (instruction === '' || sending.current) return
     const [sent, files] = [draft, attachments]
-    write({ text: '', remarks: [] })
-    setAttachments([])
-    const wish = { instruction, delivery: running ? delivery : 'interrupt', mode: plan ? 'plan' : 'execute', attachments: files } as const
-    if (await send(wish)) return setPlan(false)
-    write(sent)
-    setAttachments(files)
+    sending.current = true
+    const accepted = await send({ instruction, delivery: running ? delivery : 'interrupt', mode: plan ? 'plan' : 'execute', attachments: files })
+    sending.current = false
+    if (!accepted) return
+    // What was written while it was on its way stays.
+    const { text, remarks } = latest.current
+    write({
+      text: text.startsWith(sent.text) ? text.slice(sent.text.length).trimStart() : text,
+      remarks: remarks.filter((each) => !sent.remarks.includes(each)),
+    })
+    setAttachments((now) => now.filter((each) => !files.includes(each)))
+    setPlan(false)
   }
   return (
     <form

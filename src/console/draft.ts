@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 
 /** Something that is to be said about a place: a line of a file, or an element of a page. */
 export interface Remark {
@@ -20,13 +20,13 @@ const EMPTY: Draft = { text: '', remarks: [] }
 export function useDraft(threadId: string): readonly [Draft, (change: Partial<Draft>) => void] {
   const place = `branchline draft ${threadId}`
   const [draft, setDraft] = useState(() => kept(place))
-  const write = (change: Partial<Draft>): void =>
-    setDraft((now) => {
-      const next = { ...now, ...change }
-      if (next.text === '' && next.remarks.length === 0) localStorage.removeItem(place)
-      else localStorage.setItem(place, JSON.stringify(next))
-      return next
-    })
+  const now = useRef(draft)
+  const write = (change: Partial<Draft>): void => {
+    now.current = { ...now.current, ...change }
+    if (now.current.text === '' && now.current.remarks.length === 0) localStorage.removeItem(place)
+    else localStorage.setItem(place, JSON.stringify(now.current))
+    setDraft(now.current)
+  }
   return [draft, write]
 }
 

@@ -64,14 +64,14 @@ export function EntryRow({ entry, before, isOpen, mayUndo, opened, acts }: Props
       return (
         <>
           <p class="plain">{visible(entry.text)}</p>
-          {acts.send !== undefined && (
+          {acts.send !== undefined && isOpen && (
             <p class="acts">
               {entry.options.map((option) => (
                 <button key={option} onClick={() => acts.send?.(option)}>
                   {visible(option)}
                 </button>
               ))}
-              {isOpen && <span class="hint">{entry.options.length === 0 ? 'Answer in the box below.' : 'Or write another answer below.'}</span>}
+              <span class="hint">{entry.options.length === 0 ? 'Answer in the box below.' : 'Or write another answer below.'}</span>
             </p>
           )}
         </>
@@ -151,7 +151,7 @@ function ToolRow({ entry, opened }: { readonly entry: Extract<Entry, { kind: 'to
 
 const DONE: Readonly<Record<string, string>> = { push: 'Pushed', restore: 'Went back', build: 'Built', write: 'Saved' }
 const STOPPED: ReadonlySet<string | undefined> = new Set(['interrupted'])
-export const stopped = (text: string): string => (text.includes('Nothing had been changed') ? 'Stopped.' : 'Stopped; what was done by then is saved.')
+const stopped = (text: string): string => (text.includes('Nothing had been changed') ? 'Stopped.' : 'Stopped; what was done by then is saved.')
 
 function EndedRow({ entry, before, isOpen, acts }: Pick<Props, 'before' | 'isOpen' | 'acts'> & { readonly entry: Extract<Entry, { kind: 'ended' }> }) {
   const text = STOPPED.has(entry.code)

@@ -1,7 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { told, type Api, type FileContent } from './api.ts'
+import type { Api, FileContent } from './api.ts'
+import { told } from './request.ts'
 import type { Editor } from './code-mirror.ts'
 import { visible } from './text.ts'
+import { useLoaded } from './use-loaded.ts'
 
 interface Props {
   readonly api: Api
@@ -16,21 +18,11 @@ const SHOWN = 300
 
 /** The files of the thread's last commit. One can be corrected by hand: that is saved as a commit like any other. */
 export function Files({ api, threadId, version, works }: Props) {
-  const [paths, setPaths] = useState<readonly string[]>()
+  const { value: paths, problem } = useLoaded(() => api.files(threadId), version)
   const [filter, setFilter] = useState('')
   const [open, setOpen] = useState<string>()
-  useEffect(() => {
-    let over = false
-    api.files(threadId).then(
-      (now) => over || setPaths(now),
-      () => {}, // the thread says that the connection is lost
-    )
-    return () => {
-      over = true
-    }
-  }, [version])
   if (open !== undefined) return <OpenFile key={open} api={api} threadId={threadId} path={open} works={works} leave={() => setOpen(undefined)} />
-  if (paths === undefined) return <p class="nothing hint">One moment …</p>
+  if (paths === undefined) return <p class="nothing hint">{problem ?? 'One moment …'}</p>
   const found = paths.filter((path) => path.toLowerCase().includes(filter.toLowerCase()))
   return (
     <div class="files">
@@ -70,7 +62,7 @@ function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
   const [saving, setSaving] = useState(false)
   const kept = `branchline file ${threadId} ${path}`
   const save = async (): Promise<void> => {
-    if (editor.current === undefined || !works) return
+    if (editor.current === undefined || !works || saving) return
     setSaving(true)
     setSays('Saving …')
     const text = editor.current.text()
@@ -100,7 +92,7 @@ function OpenFile({ api, threadId, path, works, leave }: OpenProps) {
       if (over || place.current === null) return
       const draft = draftOf(sessionStorage.getItem(kept))
       base.current = draft === undefined ? file.blob : draft.base
-      const opened = await openEditor(place.current, path, draft?.text ?? textOf(file), { change: keep, save: () => void saveNow.current() })
+      const opened = await openEditor(place.current, path, draft?.text ?? textOf(file), { works, change: keep, save: () => void saveNow.current() })
       if (over) return opened.close()
       editor.current = opened
       setChanged(draft !== undefined)

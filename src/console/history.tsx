@@ -1,5 +1,7 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import type { Checkpoints } from './answers.ts'
+import type { Compared } from './side.tsx'
+import { useLoaded } from './use-loaded.ts'
 import { ago, visible } from './text.ts'
 
 interface Props {
@@ -7,25 +9,15 @@ interface Props {
   /** Whenever it is another one, the history is asked for anew. */
   readonly version: string
   /** Shows what a checkpoint changed: what lies between two commits. */
-  readonly look: (from: string, to: string, title: string) => void
+  readonly compare: (what: Compared) => void
   readonly goBack: ((commit: string) => void) | undefined
 }
 
 /** Every state that the thread has been in. Looking at one changes nothing; going back makes a new commit, and takes the conversation back too. */
-export function History({ load, version, look, goBack }: Props) {
-  const [known, setKnown] = useState<Checkpoints>()
+export function History({ load, version, compare, goBack }: Props) {
+  const { value: known, problem } = useLoaded(load, version)
   const [sure, setSure] = useState<string>()
-  useEffect(() => {
-    let over = false
-    load().then(
-      (now) => over || setKnown(now),
-      () => {}, // the thread says that the connection is lost
-    )
-    return () => {
-      over = true
-    }
-  }, [version])
-  if (known === undefined) return <p class="nothing hint">One moment …</p>
+  if (known === undefined) return <p class="nothing hint">{problem ?? 'One moment …'}</p>
   const { base, checkpoints } = known
   if (base === undefined || checkpoints.length === 0) return <p class="nothing">Nothing is saved yet. Each message that changes something adds a state here.</p>
   const states: readonly { readonly commit: string; readonly subject: string; readonly at: string }[] = [
@@ -48,9 +40,11 @@ export function History({ load, version, look, goBack }: Props) {
                 {visible(state.subject)} <span class="hint">{isNow ? 'as it is now' : ago(state.at, Date.now())}</span>
               </p>
               <p class="acts">
-                {before !== undefined && <button onClick={() => look(before.commit, state.commit, state.subject)}>What it changed</button>}
+                {before !== undefined && (
+                  <button onClick={() => compare({ from: before.commit, to: state.commit, title: state.subject })}>What it changed</button>
+                )}
                 {!isNow && now !== undefined && (
-                  <button onClick={() => look(state.commit, now.commit, `From “${state.subject}” to now`)}>Compare with now</button>
+                  <button onClick={() => compare({ from: state.commit, to: now.commit, title: `From “${state.subject}” to now` })}>Compare with now</button>
                 )}
                 {!isNow && goBack !== undefined && sure !== state.commit && <button onClick={() => setSure(state.commit)}>Go back to it</button>}
                 {sure === state.commit && goBack !== undefined && (

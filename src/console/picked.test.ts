@@ -16,6 +16,7 @@ describe('what a page of the preview says', () => {
       text: 'TypeError: x is not a function at y',
     })
     expect(said({ branchline: 'pick-ended' })).toEqual({ kind: 'pick-ended' })
+    expect(said({ branchline: 'begins' })).toEqual({ kind: 'begins' })
     const { branchline: _, ...picked } = PICKED
     expect(said(PICKED)).toEqual({ kind: 'picked', ...picked })
   })

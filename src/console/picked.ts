@@ -17,7 +17,9 @@ export type FromPage =
   | Picked
   /** Escape was pressed. */
   | { readonly kind: 'pick-ended' }
-  /** A page is there, or has moved to another address; a page that has just loaded does not know that somebody picks. */
+  /** A page is being loaded: what was told of the one before is over, and it does not know that somebody picks. */
+  | { readonly kind: 'begins' }
+  /** A page is there, or has moved to another address. */
   | {
       readonly kind: 'at'
       readonly url: string
@@ -63,7 +65,8 @@ export function fromPage({ source, origin: from, data }: MessageEvent<unknown>, 
     case 'picked':
       return pickedOf(said)
     case 'pick-ended':
-      return { kind: 'pick-ended' }
+    case 'begins':
+      return { kind: said['branchline'] }
     default:
       return undefined
   }

@@ -5,12 +5,16 @@ import { fromPage, placeOf, tellPage, type Picked } from './picked.ts'
 import { RemarkBox } from './remark-box.tsx'
 import { visible } from './text.ts'
 
+/** A page that somebody wants to see; each wish is an object of its own. */
+export interface Wanted {
+  readonly path: string
+}
+
 interface Props {
   readonly preview: Preview | undefined
   /** What the thread stands at: a page that does not follow its sources is loaded anew when that changes. */
   readonly commit: string | undefined
-  /** A page that somebody wants to see, each time anew. */
-  readonly page: { readonly path: string; readonly times: number } | undefined
+  readonly wanted: Wanted | undefined
   /** A way in that holds for a while, where the preview is not open to everybody. */
   readonly link: (() => Promise<string>) | undefined
   readonly start: (() => void) | undefined
@@ -27,7 +31,7 @@ const SAYS = {
 } as const
 
 /** The site of the thread, or why there is nothing to be seen. */
-export function PreviewFrame({ preview, commit, page, link, start, mend, remark }: Props) {
+export function PreviewFrame({ preview, commit, wanted, link, start, mend, remark }: Props) {
   const url = preview?.url
   const [entry, setEntry] = useState(link === undefined ? url : undefined)
   useEffect(() => {
@@ -63,10 +67,10 @@ export function PreviewFrame({ preview, commit, page, link, start, mend, remark 
       </div>
     )
   if (entry === undefined) return <p class="nothing hint">One moment …</p>
-  return <Frame url={url} entry={entry} commit={commit} page={page} errors={errors} mend={mend} remark={remark} />
+  return <Frame url={url} entry={entry} commit={commit} wanted={wanted} errors={errors} mend={mend} remark={remark} />
 }
 
-interface FrameProps extends Pick<Props, 'commit' | 'page' | 'mend' | 'remark'> {
+interface FrameProps extends Pick<Props, 'commit' | 'wanted' | 'mend' | 'remark'> {
   readonly url: string
   /** Where the frame begins. */
   readonly entry: string
@@ -74,10 +78,11 @@ interface FrameProps extends Pick<Props, 'commit' | 'page' | 'mend' | 'remark'> 
 }
 
 /** What the site does stays in its frame: it is of another origin, and may not move this page. What it says of itself is only shown. */
-function Frame({ url, entry, commit, page, errors, mend, remark }: FrameProps) {
+function Frame({ url, entry, commit, wanted, errors, mend, remark }: FrameProps) {
   const frame = useRef<HTMLIFrameElement>(null)
   const [phone, setPhone] = useState(false)
-  const [loads, setLoads] = useState(0)
+  /** What the frame was told to load, each time anew; where it is by now is another matter. */
+  const [load, setLoad] = useState({ src: entry, times: 0 })
   const [at, setAt] = useState(url)
   const [thrown, setThrown] = useState<readonly string[]>([])
   const [picking, setPicking] = useState(false)
@@ -94,6 +99,9 @@ function Frame({ url, entry, commit, page, errors, mend, remark }: FrameProps) {
       if (said.kind === 'at') {
         setAt(said.url)
         follows.current = said.follows
+        return
+      }
+      if (said.kind === 'begins') {
         setThrown([])
         if (isPicking.current) pick(true)
         return
@@ -106,18 +114,19 @@ function Frame({ url, entry, commit, page, errors, mend, remark }: FrameProps) {
   }, [origin])
   const shown = useRef(commit)
   useEffect(() => {
-    if (shown.current !== commit && !follows.current) setLoads((now) => now + 1)
+    if (shown.current !== commit && !follows.current) reload(at)
     shown.current = commit
   }, [commit])
+  const reload = (src: string): void => setLoad(({ times }) => ({ src, times: times + 1 }))
   const go = (path: string): void => {
     const to = URL.parse(path, url)
     if (to?.origin !== origin) return
     setAt(to.href)
-    setLoads((now) => now + 1)
+    reload(to.href)
   }
   useEffect(() => {
-    if (page !== undefined) go(page.path)
-  }, [page])
+    if (wanted !== undefined) go(wanted.path)
+  }, [wanted])
   const pick = (on: boolean): void => {
     setPicking(on)
     const page = frame.current?.contentWindow
@@ -129,7 +138,7 @@ function Frame({ url, entry, commit, page, errors, mend, remark }: FrameProps) {
   return (
     <>
       <div class="bar">
-        <button onClick={() => setLoads(loads + 1)}>Reload</button>
+        <button onClick={() => reload(at)}>Reload</button>
         <div class="group" role="group" aria-label="Width">
           <button aria-pressed={!phone} onClick={() => setPhone(false)}>
             Desktop
@@ -191,11 +200,11 @@ function Frame({ url, entry, commit, page, errors, mend, remark }: FrameProps) {
       )}
       <div class="stage">
         <iframe
-          key={loads}
+          key={load.times}
           ref={frame}
           class={phone ? 'phone' : ''}
           title="Preview of the site"
-          src={loads === 0 ? entry : at}
+          src={load.src}
           sandbox="allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-downloads"
         />
       </div>

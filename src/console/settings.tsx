@@ -2,6 +2,7 @@ import type { RefObject } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { Costs, Tokens, ThreadSummary } from './answers.ts'
 import type { Api } from './api.ts'
+import { told } from './request.ts'
 import { chooseProject, chosenProject } from './project.ts'
 import { money, titleOf } from './text.ts'
 
@@ -27,6 +28,7 @@ const ROLES = { view: 'may look', work: 'may work', administer: 'may do everythi
 export function Settings({ dialog, api, signOut }: Props) {
   const [costs, setCosts] = useState<Costs>()
   const [threads, setThreads] = useState<readonly ThreadSummary[]>([])
+  const [problem, setProblem] = useState<string>()
   const [theme, setTheme] = useState(localStorage.getItem(THEME) ?? '')
   useEffect(() => {
     const shown = dialog.current
@@ -84,12 +86,17 @@ export function Settings({ dialog, api, signOut }: Props) {
             onClick={() =>
               void api.forgetKey().then(
                 () => location.reload(),
-                () => {},
+                (error: unknown) => setProblem(told(error)),
               )
             }
           >
             Forget it
           </button>
+        </p>
+      )}
+      {problem !== undefined && (
+        <p class="wrong" role="alert">
+          {problem}
         </p>
       )}
       {costs !== undefined && <Spent costs={costs} threads={threads} simulated={me.simulated} />}

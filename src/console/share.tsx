@@ -1,5 +1,6 @@
 import { useRef, useState } from 'preact/hooks'
-import { told, type Api } from './api.ts'
+import type { Api } from './api.ts'
+import { told } from './request.ts'
 
 interface Props {
   readonly api: Api
@@ -28,10 +29,12 @@ export function Share({ api, threadId }: Props) {
     setMade(undefined)
   }
   const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(made ?? '').then(
-      () => setSays('Copied.'),
-      () => setSays('Select the link and copy it.'),
-    )
+    try {
+      await navigator.clipboard.writeText(made ?? '')
+      setSays('Copied.')
+    } catch {
+      setSays('Select the link and copy it.') // browsers give programs no clipboard over plain http
+    }
   }
   return (
     <>

@@ -19,15 +19,17 @@ export function gist(input: string): string {
 
 /** The name of a thread that the console has made, as a person reads it; others as they are. */
 export function titleOf(threadId: string): string {
-  const made = /^(.+)-[a-z2-9]{4}$/.exec(threadId)?.[1]
+  const made = /^(.+)-[2-9][a-z2-9]{4}$/.exec(threadId)?.[1]
   if (made === undefined) return threadId
   const words = made.replaceAll('-', ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-const NAME = 'abcdefghjkmnpqrstuvwxyz23456789'
+/** Of the end of a name: none that is taken for another one. */
+const LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789'
+const DIGITS = '23456789'
 
-/** A name that the text suggests, and that nobody has. */
+/** A name that the text suggests, with an ending that is hardly ever drawn twice. */
 export function newName(text: string): string {
   const words =
     text
@@ -36,7 +38,8 @@ export function newName(text: string): string {
       ?.slice(0, 7)
       .join('-')
       .slice(0, 44) ?? 'thread'
-  const random = Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => NAME[byte % NAME.length]).join('')
+  const [first = 0, ...more] = crypto.getRandomValues(new Uint8Array(5))
+  const random = [DIGITS[first % DIGITS.length], ...more.map((byte) => LETTERS[byte % LETTERS.length])].join('')
   return `${words}-${random}`
 }
 

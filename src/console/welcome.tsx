@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { Me } from './answers.ts'
-import { told, type Api } from './api.ts'
+import type { Api } from './api.ts'
+import { told } from './request.ts'
 import { RepositoryField } from './repository.tsx'
 
 interface Props {
@@ -30,7 +31,7 @@ export function Welcome({ api, repository, repoUrl, setRepoUrl, propose }: Props
         {me.simulated ? 'Choose an example to begin with, or write one like it.' : 'Write it in your own words.'} It is done on a branch of its own, and you see
         it in a live preview; your site stays as it is until you say so.
       </p>
-      {me.role !== 'view' && (
+      {api.works && (
         <p class="acts">
           {examples.map((each) => (
             <button key={each} class="example" onClick={() => propose(each)}>
@@ -60,7 +61,7 @@ export function Welcome({ api, repository, repoUrl, setRepoUrl, propose }: Props
           New threads begin from <code>{repository.url}</code>.
         </p>
       )}
-      {!repository.begun && me.role !== 'view' && <RepositoryField url={repoUrl} setUrl={setRepoUrl} />}
+      {!repository.begun && api.works && <RepositoryField url={repoUrl} setUrl={setRepoUrl} />}
       {repository.begun && repository.url === undefined && <p class="hint works-on">New threads begin from the example site.</p>}
     </div>
   )

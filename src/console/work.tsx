@@ -57,7 +57,7 @@ export function Work({ api, signOut }: Props) {
             Close
           </button>
         </header>
-        {api.me.role !== 'view' && api.me.threadId === undefined && (
+        {api.works && api.me.threadId === undefined && (
           <a class="button new" href="#/" aria-current={open === undefined ? 'page' : undefined} onClick={() => setListed(false)}>
             New thread
           </a>
@@ -85,7 +85,7 @@ export function Work({ api, signOut }: Props) {
           <button onClick={() => settings.current?.showModal()}>Settings and cost</button>
         </footer>
       </nav>
-      <Thread key={open ?? ''} api={api} threadId={open} begun={begun} moved={() => void list()} list={() => setListed(true)} />
+      <Thread key={open ?? ''} api={api} threadId={open} begun={begun} moved={() => void list()} showList={() => setListed(true)} />
       <Settings dialog={settings} api={api} signOut={signOut} />
     </div>
   )

@@ -24,7 +24,8 @@ export interface Diff {
 /** The difference between two commits as a unified patch. */
 export async function diff(gitDir: string, from: Sha, to: Sha, maxBytes: number): Promise<Diff> {
   // Of a large file git says that it differs, and does not hold it twice in memory to say how.
-  const env = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'core.bigFileThreshold', GIT_CONFIG_VALUE_0: '500k' }
+  const large = { GIT_CONFIG_KEY_0: 'core.bigFileThreshold', GIT_CONFIG_VALUE_0: '500k' }
+  const env = { ...large, GIT_CONFIG_COUNT: '2', GIT_CONFIG_KEY_1: 'core.quotePath', GIT_CONFIG_VALUE_1: 'false' }
   const { stdout } = await git(['diff-tree', '-r', '-p', '-M', ...READ_ONLY, from, to, '--'], { gitDir, env })
   return { patch: stdout.subarray(0, maxBytes).toString('utf8'), cut: stdout.length > maxBytes }
 }

@@ -76,10 +76,14 @@ describe.skipIf(browser === undefined)(`an element that is picked in the preview
 
   it('is told with the file and line that it comes from, and the site hears nothing of it', async () => {
     await next('at', 0)
-    expect(await heard()).toEqual([{ own: true, origin: new URL(url).origin, data: { branchline: 'at', url } }])
+    const from = { own: true, origin: new URL(url).origin }
+    expect(await heard()).toEqual([
+      { ...from, data: { branchline: 'begins' } },
+      { ...from, data: { branchline: 'at', url, follows: true } },
+    ])
     const before = (await heard()).length
     await say({ branchline: 'hello' })
-    expect(await next('at', before)).toEqual({ branchline: 'at', url })
+    expect(await next('at', before)).toEqual({ branchline: 'at', url, follows: true })
     await frame.evaluate(`clicks = 0; for (const type of ['pointerdown', 'mousedown', 'click']) addEventListener(type, () => (clicks += 1), true)`)
     await startPicking()
     await pickAt(...(await middleOf('h1')))
@@ -129,7 +133,7 @@ describe.skipIf(browser === undefined)(`an element that is picked in the preview
   it('has beside it where the page is, and what fails in it, told no more than so often', async () => {
     const before = (await heard()).length
     await frame.evaluate(`history.pushState(null, '', '/?sort=price')`)
-    expect(await next('at', before)).toEqual({ branchline: 'at', url: `${url}?sort=price` })
+    expect(await next('at', before)).toEqual({ branchline: 'at', url: `${url}?sort=price`, follows: true })
     await frame.evaluate(`void Promise.reject(new TypeError('x'.repeat(1000)))`)
     expect(await next('error', before)).toEqual({ branchline: 'error', text: `TypeError: ${'x'.repeat(489)}` })
     await frame.evaluate(`for (let n = 0; n < 50; n += 1) dispatchEvent(new ErrorEvent('error', { message: 'number ' + n })); location.hash = 'end'`)

@@ -275,6 +275,7 @@
     addEventListener('unhandledrejection', ({ reason }) => tellError(wordsOf(reason)))
     for (const type of ['load', 'popstate', 'hashchange']) addEventListener(type, tellPlace)
     if ('navigation' in window) navigation.addEventListener('currententrychange', tellPlace)
+    tell({ branchline: 'begins' })
   }
 
   if (parent !== window && listeners.length > 0) listen()

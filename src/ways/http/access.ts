@@ -29,6 +29,9 @@ export interface Caller {
 /** Whoever calls where no token is needed. */
 export const ANYBODY: Caller = { name: 'local', role: 'administer' }
 
+/** Who is named as the author of a message. */
+export const authorOf = (caller: Caller): { readonly author?: string } => (caller === ANYBODY ? {} : { author: caller.name })
+
 interface Entry extends Caller {
   readonly digest: Buffer
 }

@@ -10,8 +10,11 @@ export interface ConsoleFile {
   readonly zipped: Buffer
 }
 
-/** Its files by name; `index.html` is the page. */
-export type Console = ReadonlyMap<string, ConsoleFile>
+export interface Console {
+  readonly page: ConsoleFile
+  /** Scripts and styles, by name. */
+  readonly files: ReadonlyMap<string, ConsoleFile>
+}
 
 const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' }
 
@@ -34,5 +37,6 @@ async function readConsole(): Promise<Console | undefined> {
       return [name, { type: `${TYPES[extname(name)] ?? 'application/octet-stream'}; charset=utf-8`, content, zipped: await promisify(gzip)(content) }]
     }),
   )
-  return names.includes('index.html') ? new Map(files) : undefined
+  const { 'index.html': page, ...others } = Object.fromEntries(files)
+  return page === undefined ? undefined : { page, files: new Map(Object.entries(others)) }
 }

@@ -6,7 +6,7 @@ import { standing, workspaceOrigin, type Standing } from '../../engine/inspect.t
 import type { Tools } from '../../engine/tools.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import type { ThreadRef, WorkspaceId } from '../../command/ids.ts'
-import { ANYBODY, requireReach, type Caller } from './access.ts'
+import { authorOf, requireReach, type Caller } from './access.ts'
 import type { Console } from './console.ts'
 import type { Jobs } from './jobs.ts'
 import type { ThreadLinks } from './links.ts'
@@ -96,7 +96,7 @@ export async function submit(
   { c, caller }: { readonly c: Context; readonly caller: Caller },
   desk: Desk,
 ): Promise<Response> {
-  const command: Command = caller === ANYBODY ? asked : { ...asked, author: caller.name }
+  const command: Command = { ...asked, ...authorOf(caller) }
   requireReach(caller, command)
   await refuseOtherRepository(command, command.repoUrl, desk)
   const over = new AbortController()

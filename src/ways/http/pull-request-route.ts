@@ -5,7 +5,7 @@ import { NoAccess } from '../github/api/api.ts'
 import { openPullRequest } from '../github/out/pull-request.ts'
 import { GitHubBusy, GitHubRefused } from '../github/api/refusals.ts'
 import { repositoryOf, type RepositoryName } from '../../git/github-url.ts'
-import { requireReach } from './access.ts'
+import { authorOf, requireReach } from './access.ts'
 import { PullRequestAnswer } from './answers.ts'
 import { action } from './command-routes.ts'
 import { knownThread, outcome, type Desk } from './desk.ts'
@@ -32,7 +32,7 @@ export function pullRequestRoute(desk: Desk): Route {
       const repository = await githubOf(thread.paths.repository, desk)
       if (thread.tip === undefined || thread.tip === thread.record.base)
         throw new Problem(409, 'Not possible here', 'This thread has changed nothing, so there is nothing to ask for.')
-      const pushed = await outcome(await action('push', '', ref, {}, undefined, desk), c.req.raw.signal, desk)
+      const pushed = await outcome({ ...(await action('push', '', ref, {}, undefined, desk)), ...authorOf(caller) }, c.req.raw.signal, desk)
       if (!pushed.success) throw new Problem(409, 'Not pushed', pushed.error ?? pushed.summary)
       const checkpoints = await desk.tools.journal.checkpoints(ref)
       const title = body.title ?? firstLine(checkpoints.at(-1)?.subject ?? `Changes of ${ref.threadId}`, 250)

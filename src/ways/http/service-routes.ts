@@ -34,7 +34,7 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
       path: ConsolePath,
       answers: { 200: { about: 'As browsers take it.', contentType: 'text/javascript' } },
       serve: async ({ path: { name }, c }) => {
-        const file = (await desk.console())?.get(name)
+        const file = (await desk.console())?.files.get(name)
         if (file === undefined) throw new Problem(404, 'Not found', `name: the console has no file ${name}; open the page anew`)
         return handedOut(c, file, { 'cache-control': 'public, max-age=31536000, immutable' })
       },
@@ -166,7 +166,7 @@ async function consolePage(c: Context, desk: Desk): Promise<Response> {
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",
   ]
-  const page = (await desk.console())?.get('index.html')
+  const page = (await desk.console())?.page
   if (page === undefined) return c.text('The console has not been made. Stop the service and start it by `npm start`, which makes it.\n', 503)
   return handedOut(c, page, { 'content-security-policy': policy.join('; '), 'cache-control': 'no-cache' })
 }
