@@ -6,6 +6,7 @@ import { EnteredKey } from './entered-key.ts'
 import type { Upstream } from './upstream.ts'
 
 const KEY = 'sk-ant-CANARY-0123456789'
+const idle = (): boolean => false
 const simulation: Upstream = { kind: 'anthropic', url: 'http://127.0.0.1:1', credential: undefined }
 let [folder, path] = ['', '']
 let [used, secrets, asked]: [Upstream[], string[], Request[]] = [[], [], []]
@@ -34,7 +35,7 @@ describe('a key that is entered', () => {
     const key = keyOf()
     await key.start()
     expect(key.simulated).toBe(true)
-    expect(await key.enter(KEY)).toBeUndefined()
+    expect(await key.enter(KEY, idle)).toBeUndefined()
     expect([asked[0]?.url, asked[0]?.headers.get('x-api-key')]).toEqual(['https://model.example/v1/models?limit=1', KEY])
     expect(key.simulated).toBe(false)
     expect(await readFile(path, 'utf8')).toBe(KEY)
@@ -59,14 +60,20 @@ describe('a key that is entered', () => {
     ],
   ])('%s is not kept, and a script goes on answering', async (_, value, answer) => {
     const key = keyOf(answer)
-    expect(await key.enter(value)).toMatch(/sk-ant|not accepted|cannot be reached/)
+    expect(await key.enter(value, idle)).toMatch(/sk-ant|not accepted|cannot be reached/)
     expect([key.simulated, used]).toEqual([true, []])
     await expect(readFile(path)).rejects.toThrow('ENOENT')
   })
 
+  it('is not taken where something has begun to run while it was tried', async () => {
+    const key = keyOf()
+    expect(await key.enter(KEY, () => true)).toContain('has begun to run')
+    expect([key.simulated, used]).toEqual([true, []])
+  })
+
   it('can be forgotten', async () => {
     const key = keyOf()
-    await key.enter(KEY)
+    await key.enter(KEY, idle)
     await key.forget()
     expect([key.simulated, used.at(-1)]).toEqual([true, simulation])
     await expect(readFile(path)).rejects.toThrow('ENOENT')

@@ -41,12 +41,13 @@ export class EnteredKey {
     if (key !== undefined && KEY.test(key)) this.#use(key)
   }
 
-  /** Asks the model whether it takes the key, keeps it, and uses it from here on. Answers why not, where it does not. */
-  async enter(key: string): Promise<string | undefined> {
+  /** Asks the model whether it takes the key, keeps it, and uses it from here on. Answers why not, where it does not. `busy`: a run began with the other model. */
+  async enter(key: string, busy: () => boolean): Promise<string | undefined> {
     if (!KEY.test(key)) return 'must be a key of the Anthropic API, such as sk-ant-…'
     this.#options.keepSecret(key)
     const problem = await this.#problemOf(key)
     if (problem !== undefined) return problem
+    if (busy()) return 'was not taken, because something has begun to run meanwhile; enter it again when that has ended'
     await writeFile(this.#options.path, key, { mode: 0o600 })
     this.#use(key)
     return undefined

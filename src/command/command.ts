@@ -150,8 +150,16 @@ export interface Command {
 
 /** The same command again has the same hash: SHA-256, hex, over what it asks for, not over when or by which way it was sent. */
 export async function commandHash(command: Command): Promise<string> {
-  const { type, instruction, threadId, mode, repoUrl, attachments } = command
-  const asked = JSON.stringify([type, instruction, threadId, mode, repoUrl ?? null, attachments.map((a) => [a.name, a.mediaType, a.data])])
+  const { type, instruction, threadId, mode, repoUrl, base, attachments } = command
+  const asked = JSON.stringify([
+    type,
+    instruction,
+    threadId,
+    mode,
+    repoUrl ?? null,
+    attachments.map((a) => [a.name, a.mediaType, a.data]),
+    ...(base === undefined ? [] : [base]),
+  ])
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(asked))
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

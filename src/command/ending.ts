@@ -13,8 +13,8 @@ export type Ending =
       readonly restores?: string
       /** The commit to merge, where it conflicts. */
       readonly merges?: string
-      /** The file to put into the tree. */
-      readonly writes?: { readonly path: string; readonly blob: string }
+      /** The file to put into the tree, in place of the blob `base`. */
+      readonly writes?: { readonly path: string; readonly blob: string; readonly base?: string | undefined }
       readonly pushed?: boolean
       /** What is broken on the pages that it touched. */
       readonly pageErrors?: readonly string[] | undefined

@@ -61,6 +61,9 @@ export function App() {
 /** The token of a link. It is taken out of the address at once, so that it stands in no history and is not passed on with it. */
 function keyOfAddress(): string | undefined {
   const [, thread = '', key] = /^#\/([^?]*)\?key=(.+)$/.exec(location.hash) ?? []
-  if (key !== undefined) history.replaceState(null, '', `#/${thread}`)
-  return key
+  if (key === undefined) return undefined
+  history.replaceState(null, '', `#/${thread}`)
+  const other = sessionStorage.getItem(TOKEN)
+  if (other === null || other.startsWith('link.') || confirm('Follow this link in place of what you are signed in with? Sign in again to go back.')) return key
+  return undefined
 }

@@ -90,17 +90,19 @@ const pagesOf = (files: readonly string[]): readonly string[] =>
     return page === undefined ? [] : [`/${page.replace(/(?:^|\/)index$/, '')}`]
   })
 
-const ASKED: Readonly<Record<string, string>> = {
-  restore: 'Go back',
-  push: 'Push',
-  build: 'Build the site',
-  preview: 'Show the preview',
-  merge: 'Merge',
-  write: 'Save by hand',
-}
+const ASKED: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    restore: 'Go back',
+    push: 'Push',
+    build: 'Build the site',
+    preview: 'Show the preview',
+    merge: 'Merge',
+    write: 'Save by hand',
+  }),
+)
 
 function MessageRow({ entry, me }: { readonly entry: Extract<Entry, { kind: 'message' }>; readonly me: string }) {
-  const verb = entry.type === 'restore' && entry.text === '' ? 'Undo' : ASKED[entry.type]
+  const verb = entry.type === 'restore' && entry.text === '' ? 'Undo' : ASKED.get(entry.type)
   return (
     <div class={verb === undefined ? 'bubble' : 'verb'}>
       {entry.author !== undefined && entry.author !== me && <p class="author">{visible(entry.author)}</p>}
@@ -114,18 +116,20 @@ function MessageRow({ entry, me }: { readonly entry: Extract<Entry, { kind: 'mes
   )
 }
 
-const VERBS: Readonly<Record<string, string>> = {
-  Read: 'Read',
-  Edit: 'Changed',
-  MultiEdit: 'Changed',
-  Write: 'Wrote',
-  Bash: 'Ran',
-  Grep: 'Searched for',
-  Glob: 'Looked for',
-  WebFetch: 'Fetched',
-  WebSearch: 'Searched the web for',
-  Task: 'Asked a helper:',
-}
+const VERBS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    Read: 'Read',
+    Edit: 'Changed',
+    MultiEdit: 'Changed',
+    Write: 'Wrote',
+    Bash: 'Ran',
+    Grep: 'Searched for',
+    Glob: 'Looked for',
+    WebFetch: 'Fetched',
+    WebSearch: 'Searched the web for',
+    Task: 'Asked a helper:',
+  }),
+)
 
 function ToolRow({ entry, opened }: { readonly entry: Extract<Entry, { kind: 'tool' }>; readonly opened: Set<string> }) {
   const state = entry.output === undefined ? 'going' : entry.failed ? 'failed' : 'done'
@@ -139,7 +143,7 @@ function ToolRow({ entry, opened }: { readonly entry: Extract<Entry, { kind: 'to
       }}
     >
       <summary>
-        {VERBS[entry.tool] ?? visible(entry.tool)} <code>{gist(entry.input)}</code>
+        {VERBS.get(entry.tool) ?? visible(entry.tool)} <code>{gist(entry.input)}</code>
         {entry.failed && <span class="wrong"> failed</span>}
         {entry.output === undefined && <span class="hint"> …</span>}
       </summary>
@@ -149,7 +153,7 @@ function ToolRow({ entry, opened }: { readonly entry: Extract<Entry, { kind: 'to
   )
 }
 
-const DONE: Readonly<Record<string, string>> = { push: 'Pushed', restore: 'Went back', build: 'Built', write: 'Saved' }
+const DONE: ReadonlyMap<string, string> = new Map(Object.entries({ push: 'Pushed', restore: 'Went back', build: 'Built', write: 'Saved' }))
 const STOPPED: ReadonlySet<string | undefined> = new Set(['interrupted'])
 const stopped = (text: string): string => (text.includes('Nothing had been changed') ? 'Stopped.' : 'Stopped; what was done by then is saved.')
 
@@ -157,7 +161,7 @@ function EndedRow({ entry, before, isOpen, acts }: Pick<Props, 'before' | 'isOpe
   const text = STOPPED.has(entry.code)
     ? stopped(entry.text)
     : repeats(entry.text, before) || entry.text === ''
-      ? (DONE[entry.type] ?? 'Done')
+      ? (DONE.get(entry.type) ?? 'Done')
       : visible(entry.text)
   return (
     <>

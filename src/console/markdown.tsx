@@ -20,8 +20,12 @@ export function Markdown({ text }: { readonly text: string }) {
 
 const TAGS: ReadonlySet<string> = new Set('p h1 h2 h3 h4 h5 h6 ul ol li blockquote em strong s table thead tbody tr th td hr br'.split(' '))
 
+/** More parts than this are shown as they were written: a table of thousands of cells keeps a browser busy for seconds. */
+const MANY = 4000
+
 function rendered(text: string): ComponentChildren {
-  return nodes(markdown.parse(text, {}))
+  const tokens = markdown.parse(text, {})
+  return tokens.length > MANY ? <p class="plain">{text}</p> : nodes(tokens)
 }
 
 /** Tokens stand in one row, each that opens something before the one that closes it. */

@@ -4,14 +4,14 @@ import type { Entry, ThreadView } from './thread-view.ts'
 
 /** Who else is here; one's own further windows are nobody else. */
 export function People({ people, me }: { readonly people: readonly Present[]; readonly me: string }) {
-  const others = [...new Set(people.map(({ name }) => name))].filter((name) => name !== me)
+  const others = [...new Set(people.map(({ name }) => name))].filter((name) => name !== me).map(visible)
   if (others.length === 0) return people.length < 2 ? null : <span class="hint">Open in {people.length} windows</span>
   return (
     <span class="people" title={`Here now: you and ${others.join(', ')}`}>
       <span class="hidden">Here now: you and {others.join(', ')}</span>
       {others.slice(0, 5).map((name) => (
         <span key={name} aria-hidden="true" class="person">
-          {visible(name).charAt(0).toUpperCase()}
+          {name.charAt(0).toUpperCase()}
         </span>
       ))}
     </span>

@@ -106,6 +106,7 @@ function Frame({ url, entry, commit, wanted, errors, mend, remark }: FrameProps)
         if (isPicking.current) pick(true)
         return
       }
+      if (!isPicking.current) return // nobody has asked it to
       setPicking(false)
       if (said.kind === 'picked') setPicked(said)
     }

@@ -1,5 +1,5 @@
 import type { CommandRecord, CommandRef } from '../journal/journal.ts'
-import type { Lanes } from './lanes.ts'
+import type { Entry, Lanes } from './lanes.ts'
 import type { Places } from './places.ts'
 import { withdrawn } from './result.ts'
 import { tellEnd } from './tell.ts'
@@ -18,6 +18,8 @@ export class Backlog {
   readonly #lanes: Lanes
   readonly #places: Places
   readonly #line: Line
+  /** Those for which something else is being interrupted. */
+  readonly #hurried = new WeakSet<Entry>()
 
   constructor(tools: Tools, lanes: Lanes, places: Places, line: Line) {
     this.#tools = tools
@@ -26,11 +28,15 @@ export class Backlog {
     this.#line = line
   }
 
-  /** Takes a message back. Answers its record, or `undefined` where it has begun or is not there. */
+  /**
+   * Takes a message back. Answers its record; `undefined` where it has begun or is not there, and where it has interrupted or taken along
+   * another one, whose text would be lost with it.
+   */
   async withdraw(of: CommandRef): Promise<CommandRecord | undefined> {
     const record = await this.#tools.journal.command(of)
     const entry = this.#places.of(of)
     if (entry?.state !== 'waiting' || record?.state !== 'queued' || record.attempt > 0) return undefined
+    if (record.carried.length > 0 || this.#hurried.has(entry) || this.#lanes.isAwaited(entry)) return undefined
     this.#lanes.leave(entry) // from here on nothing begins it
     this.#places.leave(of)
     const result = withdrawn(record)
@@ -55,6 +61,7 @@ export class Backlog {
     const inTheWay = this.#lanes.running(entry.place.thread)
     const running = this.#places.commandOf(inTheWay)
     if (inTheWay?.place.needsLane !== true || running === undefined) return 'done'
+    this.#hurried.add(entry)
     if ((await this.#tools.journal.interrupt(running, of.commandId)) === 'done') this.#lanes.interrupt(inTheWay, of.commandId, entry)
     return 'done'
   }

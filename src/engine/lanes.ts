@@ -100,6 +100,11 @@ export class Lanes {
     }
   }
 
+  /** Whether something gives way to a place: what that leaves undone may be handed on to it. */
+  isAwaited(entry: Entry): boolean {
+    return this.#running().some(({ successor }) => successor === entry)
+  }
+
   /** Whether a place that waits is the next one of its thread. */
   isNext(entry: Entry): boolean {
     return (this.#threads.get(entry.place.thread) ?? []).find(({ state }) => state !== 'running') === entry

@@ -9,7 +9,6 @@ import { GitError } from '../git/git.ts'
 import { mergeTrees } from '../git/merge.ts'
 import { tipOf } from '../workspace/thread-home.ts'
 import { stage } from '../git/stage.ts'
-import { withFile } from '../git/write-file.ts'
 import { Fenced, refOf, type CommandRecord, type Saving } from '../journal/journal.ts'
 import { firstLine, withoutReferences } from '../observe/text.ts'
 import { mendRepository } from './mend.ts'
@@ -18,6 +17,7 @@ import { land } from './land.ts'
 import { Unfinished } from './reasons.ts'
 import type { Thread } from './thread.ts'
 import type { Tools } from './tools.ts'
+import { treeWith } from './write.ts'
 
 export type Saved =
   | { readonly kind: 'nothing'; readonly skipped: readonly Skipped[] }
@@ -81,7 +81,7 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
   const mine = commit
   if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores)))
     commit = await commitTree(gitDir, await treeOf(gitDir, restores), [commit], message(subject), tools.author)
-  const written = writes === undefined ? undefined : await withFile(gitDir, staged.tree, writes, `${home.checkout.indexFile}.written`)
+  const written = writes === undefined ? undefined : await treeWith(staged.tree, writes, home.checkout)
   if (written !== undefined && written !== staged.tree) {
     commit = await commitTree(gitDir, written, [commit], message(subject), tools.author)
     await spare(staged.skipped, [tip, commit], thread)

@@ -86,9 +86,16 @@ async function withoutObstacles(workTree: string): Promise<Skipped[]> {
 
 /** Content of files that git itself reads, which other repositories would refuse to receive: submodules with hostile URLs, endless attributes. */
 async function refusedByGit(at: Checkout, name: Buffer): Promise<string | undefined> {
-  const [, base] = /(?:^|\/)(\.git(?:modules|attributes))$/i.exec(name.toString('latin1')) ?? []
+  const base = readByGit(name.toString('latin1'))
   const input = base === undefined ? undefined : await readPlainFile(Buffer.concat([Buffer.from(`${at.workTree}/`), name]), MAX_FILE_BYTES)
-  if (input === undefined) return undefined
+  return base === undefined || input === undefined ? undefined : refusalOf(at, base, input)
+}
+
+/** The name of a file that git itself reads, in whichever folder. */
+export const readByGit = (path: string): string | undefined => /(?:^|\/)(\.git(?:modules|attributes))$/i.exec(path)?.[1]
+
+/** Why git refuses a file that it reads, by the name of that and its content. */
+export async function refusalOf(at: Pick<Checkout, 'gitDir' | 'indexFile'>, base: string, input: Buffer): Promise<string | undefined> {
   const objects = await mkdtemp(`${at.indexFile}.making-`)
   try {
     const alone = { gitDir: at.gitDir, env: { GIT_OBJECT_DIRECTORY: objects } }

@@ -3,6 +3,11 @@ import type { Sha } from './branch.ts'
 import { git, GitError, records } from './git.ts'
 
 const FOLDER = '040000'
+/** Bytes of one name that file systems take. */
+const MAX_PART = 255
+/** Bytes of a path: with the folder of the work tree it stays below the 4,096 that Linux takes. */
+const MAX_PATH = 2000
+const MAX_DEPTH = 64
 
 /** Stores content as a blob. */
 export async function writeBlob(gitDir: string, content: Buffer): Promise<Sha> {
@@ -25,6 +30,8 @@ export class NoSuchPlace extends Error {
  */
 export async function withFile(gitDir: string, tree: Sha, { path, blob }: { readonly path: string; readonly blob: Sha }, indexFile: string): Promise<Sha> {
   const parts = path.split('/')
+  if (parts.length > MAX_DEPTH || Buffer.byteLength(path) > MAX_PATH || parts.some((part) => Buffer.byteLength(part) > MAX_PART))
+    throw new NoSuchPlace(path, 'is longer than file systems take')
   if (parts.some((part) => part === '' || part === '.' || part === '..')) throw new NoSuchPlace(path, 'is no path below the root of the repository')
   const above = parts.slice(0, -1).map((_, at) => parts.slice(0, at + 1).join('/'))
   const { stdout } = await git(['--literal-pathspecs', 'ls-tree', '-z', tree, '--', ...above, path], { gitDir })

@@ -51,6 +51,18 @@ describe('a message that waits', () => {
     expect(await files('b')).toEqual(expect.arrayContaining(['b2.txt', 'b3.txt']))
   })
 
+  it('is not taken back once it has interrupted another one: what was to go on with it would be lost', async () => {
+    const held = model.hold('held for d')
+    const first = await client.post('d', 'write d1.txt: held for d')
+    await held.reached
+    const steered = await client.post('d', 'write d2.txt: told', { delivery: 'steer' })
+    const newer = await client.post('d', 'write d3.txt: newer')
+    expect((await client.call('DELETE', `/api/commands/${newer}${SCOPE}`)).status).toBe(409)
+    held.release()
+    for (const each of [first, steered, newer]) await client.result(each)
+    await expect.poll(() => files('d')).toEqual(expect.arrayContaining(['d2.txt', 'd3.txt']))
+  })
+
   it('outlives a restart, and can be taken back then too', async () => {
     const held = model.hold('held for c')
     const first = await client.post('c', 'write c1.txt: held for c')
@@ -87,8 +99,16 @@ describe('a file that is written by hand', () => {
       expect((await write(path, 'three\n', base)).body).toMatchObject({ success: false, result: { code: 'rejected' } })
     for (const path of ['.git/config', '../x', 'page.txt/x', 'a/./b'])
       expect((await write(path, 'x')).body).toMatchObject({ success: false, result: { code: 'rejected' } })
+    for (const path of ['n'.repeat(300), 'd/'.repeat(400) + 'x'])
+      expect((await write(path, 'x')).body).toMatchObject({ success: false, result: { code: 'rejected' } })
+    const submodule = '[submodule "x"]\n\tpath = x\n\turl = --upload-pack=touch /tmp/pwn\n'
+    expect((await write('.gitmodules', submodule)).body).toMatchObject({ success: false, result: { code: 'rejected' } })
     for (const path of ['/etc/x', 'a\0b', '']) expect((await write(path, 'x')).status).toBe(400)
     expect((await write('new/page.txt', 'new\n')).body).toMatchObject({ success: true })
+    // What git ignores is in no commit, and is not written over.
+    await client.run('hand', 'write .gitignore: kept.env then write kept.env: OF-THE-AGENT')
+    for (const path of ['kept.env', 'kept.env/x']) expect((await write(path, 'MINE')).body).toMatchObject({ success: false, result: { code: 'rejected' } })
+    expect(await client.run('hand', 'run cat kept.env')).toMatchObject({ summary: expect.stringContaining('OF-THE-AGENT') })
     expect(await client.run('hand', 'run cat page.txt new/page.txt')).toMatchObject({ summary: expect.stringContaining('two\nnew') })
   })
 })

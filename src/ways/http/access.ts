@@ -24,10 +24,18 @@ export interface Caller {
   readonly userId?: UserId | undefined
   /** The only thread that it may see and work in: whoever follows a link. */
   readonly thread?: ThreadRef | undefined
+  /** When that ends, in ms since the epoch. */
+  readonly expiresAt?: number | undefined
 }
 
 /** Whoever calls where no token is needed. */
 export const ANYBODY: Caller = { name: 'local', role: 'administer' }
+
+/** What ends with the caller's own right. */
+export const untilExpiry = ({ expiresAt }: Caller): readonly AbortSignal[] =>
+  expiresAt === undefined ? [] : [AbortSignal.timeout(Math.min(LONGEST_TIMER_MS, Math.max(0, expiresAt - Date.now())))]
+/** Node takes no longer ones; a stream is taken up again. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Who is named as the author of a message. */
 export const authorOf = (caller: Caller): { readonly author?: string } => (caller === ANYBODY ? {} : { author: caller.name })

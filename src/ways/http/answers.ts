@@ -16,7 +16,7 @@ export const CommandState = z
   })
   .meta({ id: 'CommandState' })
 export const Withdrawn = z
-  .object({ success: z.literal(true), commandId: z.string(), instruction: z.string().describe('What it asked for, with what it had taken along.') })
+  .object({ success: z.literal(true), commandId: z.string(), instruction: z.string().describe('What it asked for.') })
   .meta({ id: 'Withdrawn' })
 export const ModelKeyAnswer = z.object({ success: z.literal(true), simulated: z.boolean() }).meta({ id: 'ModelKeyKept' })
 export const Shared = z

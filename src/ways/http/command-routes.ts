@@ -1,6 +1,6 @@
 import type * as z from 'zod'
 import { RunFailure } from '../../command/ending.ts'
-import { BETWEEN, DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
+import { DEFAULT_DELIVERY, type Command } from '../../command/command.ts'
 import type { CommandId, ThreadRef } from '../../command/ids.ts'
 import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import { prepareThread } from '../../engine/prepare.ts'
@@ -81,8 +81,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
         const found = await called(path.commandId, query, caller, desk)
         const record = await desk.engine.backlog.withdraw(refOf(found.command))
         if (record === undefined) throw begun(path.commandId)
-        const texts = [...record.carried, record.command].map(({ instruction }) => instruction)
-        return c.json({ success: true, commandId: path.commandId, instruction: texts.join(BETWEEN) })
+        return c.json({ success: true, commandId: path.commandId, instruction: record.command.instruction })
       },
     }),
     route({
@@ -216,7 +215,8 @@ export function commandRoutes(desk: Desk): readonly Route[] {
   ]
 }
 
-const begun = (commandId: CommandId): Problem => new Problem(409, 'Not possible any more', `commandId: ${commandId} does not wait any more`)
+const begun = (commandId: CommandId): Problem =>
+  new Problem(409, 'Not possible any more', `commandId: ${commandId} does not wait any more, or has interrupted or taken along another message`)
 
 /** The command of this id that the caller may see. @throws Problem 404, or 400 where several workspaces have one */
 async function called(commandId: CommandId, query: z.infer<typeof ScopeQuery>, caller: Caller, { tools, defaults }: Desk): Promise<CommandRecord> {

@@ -31,7 +31,7 @@ interface PreviewLink {
 /** The key of the model, where a person may enter it. */
 export interface ModelKey {
   /** Answers why it is not used, where it is not. */
-  enter(key: string): Promise<string | undefined>
+  enter(key: string, busy: () => boolean): Promise<string | undefined>
   forget(): Promise<void>
 }
 

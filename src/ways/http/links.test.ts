@@ -10,7 +10,7 @@ describe('the token of a link', () => {
   const links = new ThreadLinks(randomBytes(32))
 
   it('says who calls, in which role and for which thread', () => {
-    expect(links.caller(links.token(grant))).toEqual({ name: 'Anna', role: 'view', clientId: 'acme', userId: 'me', thread })
+    expect(links.caller(links.token(grant))).toEqual({ name: 'Anna', role: 'view', clientId: 'acme', userId: 'me', thread, expiresAt: grant.expiresAt })
   })
 
   it('holds for a while, and under this key alone', () => {

@@ -47,7 +47,7 @@ export class ThreadLinks {
     const { data: granted } = Granted.safeParse(JSON.parse(Buffer.from(text, 'base64url').toString()))
     if (granted === undefined || granted.e <= Date.now()) return undefined
     const { c: clientId, u: userId, p: projectId, t: threadId, r: role, n: name } = granted
-    return { name, role, clientId, userId, thread: { clientId, userId, projectId, threadId } }
+    return { name, role, clientId, userId, thread: { clientId, userId, projectId, threadId }, expiresAt: granted.e }
   }
 
   #sign(text: string): string {

@@ -92,7 +92,10 @@ export function previewRoutes(desk: Desk): readonly Route[] {
         const ref = await reached({ ...path, ...query }, caller)
         const [label, url] = [await desk.tools.preview.labels.labelOf(ref), await desk.tools.preview.urlOf(ref)]
         if (label === undefined || url === undefined) throw new Problem(409, 'Not possible here', 'This thread has no preview.')
-        const link = desk.previewLink?.(label, Math.min(body.minutes, caller.role === 'view' ? HALF_A_DAY : Infinity) * 60_000)
+        const link = desk.previewLink?.(
+          label,
+          Math.min(body.minutes * 60_000, caller.role === 'view' ? HALF_A_DAY_MS : Infinity, (caller.expiresAt ?? Infinity) - Date.now()),
+        )
         return c.json({
           success: true,
           ...(link === undefined ? { url } : { url: new URL(link.path, url).href, expiresAt: new Date(link.expiresAt).toISOString() }),
@@ -146,7 +149,6 @@ export function previewRoutes(desk: Desk): readonly Route[] {
   }
 }
 
-/** In minutes. */
-const HALF_A_DAY = 12 * 60
+const HALF_A_DAY_MS = 12 * 60 * 60_000
 /** What is not done by then goes on in the background. */
 const AT_ONCE_MS = 1000

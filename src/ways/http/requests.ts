@@ -65,7 +65,7 @@ export const WriteBody = z
     path: z
       .string()
       .min(1)
-      .max(4096)
+      .max(1000)
       .regex(/^(?!\/)[^\p{Cc}]+$/u, 'must be a path below the root of the repository, such as src/pages/index.astro'),
     content: z
       .string()
@@ -89,7 +89,7 @@ export const ShareBody = z
       .trim()
       .min(1)
       .max(60)
-      .regex(/^[^\p{Cc}]*$/u, 'must be one line')
+      .regex(/^[^\p{Cc}\p{Cf}]*$/u, 'must be one line without characters that are not seen')
       .default('guest')
       .describe('Under which name whoever follows the link is seen.'),
     minutes: LinkBody.shape.minutes,

@@ -76,7 +76,7 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
       body: ModelKeyBody,
       answers: { 200: { about: 'It is used from here on.', schema: ModelKeyAnswer } },
       serve: async ({ body: { key }, c, caller }) => {
-        const problem = await keyFor(caller, desk).enter(key)
+        const problem = await keyFor(caller, desk).enter(key, () => engine.counts().running > 0)
         if (problem !== undefined) throw invalidField('#/key', problem)
         return c.json({ success: true, simulated: tools.simulated })
       },

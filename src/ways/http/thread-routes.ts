@@ -12,8 +12,7 @@ import {
 } from '../../engine/inspect.ts'
 import { threadKey, type ThreadRef } from '../../command/ids.ts'
 import type { ThreadRecord } from '../../journal/journal.ts'
-import { requireReach, type Caller } from './access.ts'
-import type { Present } from './presence.ts'
+import { requireReach, untilExpiry, type Caller } from './access.ts'
 import { Checkpoints, Costs, DiffAnswer, Files, History, Status, Threads } from './answers.ts'
 import { pullRequestOf } from './pull-request-route.ts'
 import { knownThread, stateOf, waitingUntil, type Desk } from './desk.ts'
@@ -228,11 +227,10 @@ export function threadRoutes(desk: Desk): readonly Route[] {
           const gone = new AbortController()
           stream.onAbort(() => gone.abort())
           const heartbeat = setInterval(() => void stream.write(': still here\n\n').catch(() => gone.abort()), HEARTBEAT_MS)
-          const people = (present: readonly Present[]): void =>
-            void stream.writeSSE({ event: 'presence', data: JSON.stringify({ type: 'presence', people: present }) }).catch(() => gone.abort())
+          const people = (present: string): Promise<void> => stream.writeSSE({ event: 'presence', data: present })
           using _here = query.presence === 'true' ? desk.presence.enter(ref, caller, people) : undefined
           try {
-            for await (const event of desk.tools.events(ref).watch(lastId, AbortSignal.any([gone.signal, desk.stopping]))) {
+            for await (const event of desk.tools.events(ref).watch(lastId, AbortSignal.any([gone.signal, desk.stopping, ...untilExpiry(caller)]))) {
               await stream.writeSSE({ id: event.id, event: event.type, data: JSON.stringify(event) })
             }
           } finally {
