@@ -70,6 +70,8 @@ describe.skipIf(browser === undefined)(`the web console, in a browser${why}`, ()
     await page.getByRole('button', { name: 'Compare with now' }).last().click()
     await page.getByText('From “Where the thread began” to now').waitFor()
     await page.getByRole('tab', { name: 'History' }).click()
+    await page.getByRole('button', { name: 'Compare with now' }).first().waitFor()
+    expect(await page.locator('iframe').isVisible()).toBe(false)
     await picture(page, '5-history')
     await page.getByRole('button', { name: 'Undo' }).click()
     await page
