@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Delivery, Wish } from './api.ts'
 import { instructionOf, type Draft } from './draft.ts'
-import { attachmentOf, imageOf, together, type Attachment } from './attachments.ts'
+import type { Attachment } from '../command/command.ts'
+import { attachmentOf, imageOf, together } from './attachments.ts'
 
 interface Props {
   readonly draft: Draft

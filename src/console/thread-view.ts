@@ -136,7 +136,7 @@ function afterOne(view: ThreadView, event: RunEvent): ThreadView {
     case 'gap':
       return add({ kind: 'gap', key })
     case 'workspace.ready':
-      return { ...view, version: view.version + 1 }
+      return { ...view, progress: undefined, version: view.version + 1 }
     case 'step.reached':
       return view
   }
