@@ -41,6 +41,8 @@ const LONG = [
     'console-thread',
     'console-everybody',
     'preview-pick',
+    'steer',
+    'limits',
   ].map((name) => `test/end-to-end/${name}.test.ts`),
 ]
 const NOT_TODAY = LONG.flatMap((files) => files.filter((file) => !ofTheDay(files, 3).includes(file)))
