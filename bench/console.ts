@@ -24,7 +24,10 @@ export const consoleBundle: Subject<'first' | 'goal' | 'editor'> = {
   figures: {
     first: { name: 'console: what its page fetches, gzip, against Preact with one element', unit: 'kB' },
     goal: { name: `console: the same page, against the ${MAY_BE_KB} kB that it may be`, unit: 'kB', goal: 1 },
-    editor: { name: 'console: the editor with all its languages, of which a file that is opened fetches one, gzip, against CodeMirror without languages and keys', unit: 'kB' },
+    editor: {
+      name: 'console: the editor with all its languages, of which a file that is opened fetches one, gzip, against CodeMirror without languages and keys',
+      unit: 'kB',
+    },
   },
   async measure() {
     await using parts = new AsyncDisposableStack()
