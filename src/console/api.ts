@@ -66,7 +66,11 @@ export class Api {
    */
   static async signIn(token: string, signedOut: () => void): Promise<Api> {
     const project = token.startsWith('link.') ? undefined : chosenProject()
-    return new Api(token, await json<Me>(await request(`/api/me${project === undefined ? '' : `?projectId=${encodeURIComponent(project)}`}`, token)), signedOut)
+    return new Api(
+      token,
+      await json<Me>(await request(`/api/whoami${project === undefined ? '' : `?projectId=${encodeURIComponent(project)}`}`, token)),
+      signedOut,
+    )
   }
 
   /** Whether more may be done than to look. */
@@ -76,7 +80,7 @@ export class Api {
 
   /** What the workspace works on by now. */
   async repository(): Promise<Me['repository']> {
-    return (await this.#get<Me>(`/api/me?${this.#project}`)).repository
+    return (await this.#get<Me>(`/api/whoami?${this.#project}`)).repository
   }
 
   /** Enters the key of the model, for good. */

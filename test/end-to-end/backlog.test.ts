@@ -115,5 +115,5 @@ describe('a file that is written by hand', () => {
 
 it('the key of the model is entered where none is set, and nowhere else', async () => {
   expect(await client.call('POST', '/api/model-key', { key: 'sk-ant-0123456789ab' })).toMatchObject({ status: 409 })
-  expect((await client.call('GET', '/api/me')).body).toMatchObject({ keyWanted: false, simulated: false, open: true })
+  expect((await client.call('GET', '/api/whoami')).body).toMatchObject({ keyWanted: false, simulated: false, open: true })
 })

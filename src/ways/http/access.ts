@@ -138,7 +138,7 @@ export function requireReach(caller: Caller, of: Of): void {
 }
 
 /** Routes that name no thread, and that whoever follows a link needs. */
-const OF_LINKS: ReadonlySet<string> = new Set(['/api/me', '/api/execute', '/api/threads/{clientId}/{userId}'])
+const OF_LINKS: ReadonlySet<string> = new Set(['/api/whoami', '/api/execute', '/api/threads/{clientId}/{userId}'])
 
 /** @throws Problem 403 where the route is about more than the thread that the caller is bound to */
 export function requireRoute({ thread }: Caller, url: string): void {

@@ -41,7 +41,7 @@ export function serviceRoutes(desk: Desk, document: () => object): readonly Rout
     }),
     route({
       method: 'GET',
-      url: '/api/me',
+      url: '/api/whoami',
       operationId: 'getMe',
       summary: 'Who calls, what that caller may do, and which workspace is meant where none is named',
       role: 'view',
