@@ -104,11 +104,10 @@ async function open(gateway: Gateway, host: string, port: number): Promise<numbe
   }
 }
 
-/** Made once for a workspace folder, so that links outlive a restart. */
-/** Signs links that whoever has them may follow. */
+/** Signs links to threads, previews and pictures. Made once for a workspace folder, so that they outlive a restart. */
 export async function linkKey(own: string): Promise<Buffer> {
   const path = join(own, 'preview-links.key')
-  const known = await readFile(path).catch(() => undefined)
+  const known = await readFile(path).catch(() => undefined) // it is made now
   if (known?.length === KEY_BYTES) return known
   const made = randomBytes(KEY_BYTES)
   await writeAtomically(path, made)

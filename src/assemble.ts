@@ -48,6 +48,7 @@ import { servicePaths } from './workspace/paths.ts'
 
 const ATTEMPTS = 3
 const CRASHES = 2
+
 export interface Service extends AsyncDisposable {
   /** Where the HTTP API is, where there is one. */
   readonly url: string | undefined

@@ -3,7 +3,7 @@ import { changedFiles, diff, listFiles, readFileAt, type Diff, type FileAt, type
 import { stepsOf, type Step } from '../git/step.ts'
 import { originOf } from '../git/repository.ts'
 import type { ThreadRef, WorkspaceId } from '../command/ids.ts'
-import type { Checkpoint, ThreadRecord } from '../journal/journal.ts'
+import type { ThreadRecord } from '../journal/journal.ts'
 import { branchOf, threadPaths, type Names, type ThreadPaths } from '../workspace/paths.ts'
 import { namesOf } from './names.ts'
 import type { Tools } from './tools.ts'
@@ -52,13 +52,6 @@ export async function threadDiff(thread: Standing, between: Between = {}): Promi
 export async function threadChangedFiles(thread: Standing, between: Between = {}): Promise<readonly string[]> {
   const [from, to] = [between.from ?? thread.record.base, between.to ?? thread.tip]
   return from === undefined || to === undefined ? [] : changedFiles(thread.paths.repository, from, to)
-}
-
-/** The commit that a beginning of its name means: where the thread began, one of its checkpoints or steps. `undefined` where none or several. */
-export function threadPoint(wish: string, { record, tip }: Standing, checkpoints: readonly Checkpoint[], steps: readonly Step[]): Sha | undefined {
-  const known = [record.base, tip, ...[...checkpoints, ...steps].map(({ commit }) => commit)].filter((commit) => commit !== undefined)
-  const matches = new Set(known.filter((commit) => commit.startsWith(wish)))
-  return matches.size === 1 ? [...matches][0] : undefined
 }
 
 /** The repository that a push of the thread goes to, and what it is known to have of its branch. */

@@ -70,13 +70,7 @@ async function saveNow(run: CommandRecord, ending: Ending, thread: Thread, tools
 
   let commit = tip
   const first =
-    restores !== undefined
-      ? 'Save before going back'
-      : merges !== undefined
-        ? 'Save before merging'
-        : writes !== undefined
-          ? 'Save before editing by hand'
-          : subject
+    (restores ?? merges ?? writes) ? `Save before ${restores !== undefined ? 'going back' : merges !== undefined ? 'merging' : 'editing by hand'}` : subject
   if (changed) commit = await commitTree(gitDir, staged.tree, [tip], message(first), tools.author)
   const mine = commit
   if (restores !== undefined && staged.tree !== (await treeOf(gitDir, restores)))

@@ -11,8 +11,8 @@ import type { Tools } from './tools.ts'
 
 /** Starts the agent of a thread before its next message comes. In the thread's turn. */
 export async function warmThread(ref: ThreadRef, tools: Tools, stop: AbortSignal): Promise<void> {
-  if (!(await exists(threadPaths(tools.root, await workspaceNames(ref, tools), '').repository))) return
-  const { record, home } = await prepareThread(ref, { ifThere: true }, tools, stop)
+  if (!(await exists(threadPaths(tools.root, await workspaceNames(ref, tools), '').repository))) return // a message begins a workspace
+  const { record, home } = await prepareThread(ref, {}, tools, stop)
   await tools.agents.warm(agentPlace(ref, record, home), keepingOf(home))
 }
 

@@ -52,7 +52,10 @@ it.each([
   'a.txt/x',
   'link/x',
   '',
-])('takes no file named %j', async (path) => {
+  'n'.repeat(256),
+  '😀'.repeat(64),
+  `${'d/'.repeat(100)}x`,
+])('takes no file named %.20j', async (path) => {
   await expect(put(path)).rejects.toThrow(NoSuchPlace)
   expect(await readdir(folder)).toEqual(['first', 'repository'])
 })

@@ -47,7 +47,8 @@ export async function withFile(gitDir: string, tree: Sha, { path, blob }: { read
     if ((await git(['--literal-pathspecs', 'ls-files', '-s', '-z', '--', path], at)).text === '') throw new NoSuchPlace(path, 'is no name that git takes')
     return (await git(['write-tree'], at)).text
   } catch (error) {
-    if (error instanceof GitError && error.verb === 'update-index' && /path/i.test(error.stderr)) throw new NoSuchPlace(path, 'is no name that git takes')
+    if (error instanceof GitError && error.verb === 'update-index' && /^error: Invalid path /m.test(error.stderr))
+      throw new NoSuchPlace(path, 'is no name that git takes')
     throw error
   } finally {
     await Promise.all([rm(indexFile, { force: true }), rm(`${indexFile}.lock`, { force: true })])

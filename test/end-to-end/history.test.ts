@@ -77,6 +77,7 @@ it('a build installs what the lockfile names and ends with the last useful lines
   expect(broken.error).toContain('broken.astro')
   const other = await client.run('build-2', '', { type: 'build' })
   expect(other.success).toBe(true)
+  expect(other.durationMs).toBeGreaterThan(0)
 }, 240_000) // the first test that needs the packages of the example site fetches them, and three builds follow
 
 it('the views of a thread say what was done', async () => {

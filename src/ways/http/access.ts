@@ -137,11 +137,8 @@ export function requireReach(caller: Caller, of: Of): void {
   if (!reaches(caller, of)) throw new Problem(403, 'Not allowed', 'threadId: this link is for another thread')
 }
 
-/** Routes that name no thread, and that whoever follows a link needs. */
-const OF_LINKS: ReadonlySet<string> = new Set(['/api/whoami', '/api/execute', '/api/threads/{clientId}/{userId}'])
-
 /** @throws Problem 403 where the route is about more than the thread that the caller is bound to */
-export function requireRoute({ thread }: Caller, url: string): void {
-  if (thread !== undefined && !/\{(?:threadId|commandId)\}/.test(url) && !OF_LINKS.has(url))
+export function requireRoute({ thread }: Caller, { url, forLinks }: { readonly url: string; readonly forLinks?: true }): void {
+  if (thread !== undefined && forLinks !== true && !/\{(?:threadId|commandId)\}/.test(url))
     throw new Problem(403, 'Not allowed', 'This link is for one thread; that needs a token.')
 }

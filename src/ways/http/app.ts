@@ -10,7 +10,9 @@ import { commandRoutes } from './command-routes.ts'
 import { deadLetterRoutes } from './dead-letter-routes.ts'
 import type { Desk } from './desk.ts'
 import { configRoutes } from './config-routes.ts'
+import { consoleRoute } from './console-routes.ts'
 import { mcp } from './mcp.ts'
+import { modelKeyRoutes } from './model-key-routes.ts'
 import { metricsRoute } from './metrics-route.ts'
 import { githubRoutes } from './github-routes.ts'
 import { guard, type GuardOptions } from './guard.ts'
@@ -21,6 +23,7 @@ import { previewRoutes } from './preview-routes.ts'
 import { pullRequestRoute } from './pull-request-route.ts'
 import type { Route } from './route.ts'
 import { setUpRoutes } from './set-up-routes.ts'
+import { shareRoute } from './share-route.ts'
 import { serviceRoutes } from './service-routes.ts'
 import { threadRoutes } from './thread-routes.ts'
 
@@ -47,6 +50,9 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
     ...threadRoutes(desk),
     ...previewRoutes(desk),
     pullRequestRoute(desk),
+    shareRoute(desk),
+    consoleRoute(desk),
+    ...modelKeyRoutes(desk),
     ...githubRoutes(desk),
     ...configRoutes(desk),
     ...setUpRoutes(desk),
@@ -82,11 +88,12 @@ export function httpApp(desk: Desk, callers: Callers, options: AppOptions): Hono
     },
   })
   app.use((c, next) => (raw.has(c.req.path) ? next() : limit(c, next)))
-  for (const { method, url, role, serve } of routes) {
+  for (const each of routes) {
+    const { method, url, role, serve } = each
     app.on(method, url.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
       const caller: Caller = role === undefined ? { name: 'anybody', role: 'view' as const } : callers.identify(c.req.header('authorization'))
       if (role !== undefined) requireRole(caller, role)
-      requireRoute(caller, url)
+      requireRoute(caller, each)
       if (!OF_MACHINES.has(url)) options.touched()
       return serve(c, caller)
     })

@@ -6,7 +6,7 @@ import { refOf, type CommandRecord } from '../../journal/journal.ts'
 import { prepareThread } from '../../engine/prepare.ts'
 import { siteOf } from '../../engine/preview.ts'
 import { reaches, requireReach, type Caller } from './access.ts'
-import { Accepted, CommandState, Executed, Initialised, InterruptAnswer, Shared, Withdrawn } from './answers.ts'
+import { Accepted, CommandState, Executed, Initialised, InterruptAnswer, Withdrawn } from './answers.ts'
 import { knownThread, locationOf, refuseOtherRepository, stateOf, submit, waitingUntil, type Desk } from './desk.ts'
 import { Problem } from './problem.ts'
 import {
@@ -19,7 +19,6 @@ import {
   InitBody,
   ProjectQuery,
   RestoreBody,
-  ShareBody,
   ScopeQuery,
   ThreadPath,
   threadOf,
@@ -41,6 +40,7 @@ export function commandRoutes(desk: Desk): readonly Route[] {
       operationId: 'execute',
       summary: 'Hand in a message; answers with its result',
       role: 'work',
+      forLinks: true,
       body: ExecuteBody,
       headers: ['idempotency-key', 'prefer'],
       answers: RESULT,
@@ -170,30 +170,6 @@ export function commandRoutes(desk: Desk): readonly Route[] {
         const command = await action('write', body.path, { ...path, ...query }, body, c.req.header('idempotency-key'), desk)
         const content = { name: 'content', mediaType: 'text/plain', data: Buffer.from(body.content).toString('base64') } as const
         return submit({ ...command, base: body.base, attachments: [content] }, body.wait, { c, caller }, desk)
-      },
-    }),
-    route({
-      method: 'POST',
-      url: '/api/threads/{clientId}/{userId}/{threadId}/share',
-      operationId: 'shareThread',
-      summary: 'Make a link to the thread for somebody who has no token',
-      role: 'work',
-      path: ThreadPath,
-      query: ProjectQuery,
-      body: ShareBody,
-      answers: { 200: { about: 'The link.', schema: Shared } },
-      serve: async ({ path, query, body: { role, name, minutes }, c, caller }) => {
-        const thread = threadOf({ ...path, ...query }, desk.defaults)
-        requireReach(caller, thread)
-        await knownThread(thread, desk)
-        if (caller.thread !== undefined) throw new Problem(403, 'Not allowed', 'Who came by a link makes no further ones.')
-        const expiresAt = Date.now() + minutes * 60_000
-        const token = desk.threadLinks?.token({ thread, role, name, expiresAt })
-        const url = new URL(
-          `/#/${encodeURIComponent(thread.threadId)}${token === undefined ? '' : `?key=${token}`}`,
-          desk.publicUrl ?? new URL(c.req.url).origin,
-        )
-        return c.json({ success: true, url: url.href, ...(token === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() }) })
       },
     }),
     route({

@@ -1,7 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
 import { ClientId, ProjectId, ThreadId, UserId, type ThreadRef } from '../../command/ids.ts'
 import type { Caller } from './access.ts'
+import { isSignature, signatureOf } from './signature.ts'
 
 /** What stands in a token that a link holds: short names, because it is in an address. */
 const Granted = z.strictObject({
@@ -36,21 +36,16 @@ export class ThreadLinks {
   token({ thread, role, name, expiresAt }: Grant): string {
     const granted: z.infer<typeof Granted> = { c: thread.clientId, u: thread.userId, p: thread.projectId, t: thread.threadId, r: role, n: name, e: expiresAt }
     const text = Buffer.from(JSON.stringify(granted)).toString('base64url')
-    return `link.${text}.${this.#sign(text)}`
+    return `link.${text}.${signatureOf(this.#key, `thread ${text}`)}`
   }
 
   /** Who calls with this token; `undefined` where it is none of ours, or has expired. */
   caller(token: string): Caller | undefined {
     const [, text = '', signature = ''] = /^link\.([\w-]{1,2000})\.([\w-]{43})$/.exec(token) ?? []
-    const [shown, right] = [Buffer.from(signature), Buffer.from(this.#sign(text))]
-    if (text === '' || shown.length !== right.length || !timingSafeEqual(shown, right)) return undefined
+    if (text === '' || !isSignature(signature, this.#key, `thread ${text}`)) return undefined
     const { data: granted } = Granted.safeParse(JSON.parse(Buffer.from(text, 'base64url').toString()))
     if (granted === undefined || granted.e <= Date.now()) return undefined
     const { c: clientId, u: userId, p: projectId, t: threadId, r: role, n: name } = granted
     return { name, role, clientId, userId, thread: { clientId, userId, projectId, threadId }, expiresAt: granted.e }
-  }
-
-  #sign(text: string): string {
-    return createHmac('sha256', this.#key).update(`thread ${text}`).digest('base64url')
   }
 }

@@ -21,6 +21,8 @@ export interface Route {
   readonly summary: string
   /** `undefined`: needs no token. */
   readonly role: Role | undefined
+  /** Who follows a link to a thread may use it, though its path names none. */
+  readonly forLinks?: true
   readonly path: z.ZodType
   readonly query: z.ZodType
   readonly body: z.ZodType | undefined
@@ -33,7 +35,7 @@ export interface Route {
 
 interface Definition<Path extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> extends Pick<
   Route,
-  'method' | 'url' | 'operationId' | 'summary' | 'role' | 'rawBody' | 'answers'
+  'method' | 'url' | 'operationId' | 'summary' | 'role' | 'forLinks' | 'rawBody' | 'answers'
 > {
   readonly path?: Path
   readonly query?: Query

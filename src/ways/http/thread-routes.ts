@@ -1,17 +1,8 @@
 import { streamSSE } from 'hono/streaming'
-import {
-  standing,
-  type Standing,
-  threadChangedFiles,
-  threadDiff,
-  threadFile,
-  threadFiles,
-  threadPoint,
-  threadRemote,
-  threadSteps,
-} from '../../engine/inspect.ts'
+import { standing, type Standing, threadChangedFiles, threadDiff, threadFile, threadFiles, threadRemote, threadSteps } from '../../engine/inspect.ts'
 import { threadKey, type ThreadRef } from '../../command/ids.ts'
 import type { ThreadRecord } from '../../journal/journal.ts'
+import { targetOf } from '../../workspace/checkpoint.ts'
 import { requireReach, untilExpiry, type Caller } from './access.ts'
 import { Checkpoints, Costs, DiffAnswer, Files, History, Status, Threads } from './answers.ts'
 import { pullRequestOf } from './pull-request-route.ts'
@@ -35,9 +26,11 @@ export function threadRoutes(desk: Desk): readonly Route[] {
     return ref
   }
   const point = async (name: string, wish: string | undefined, thread: Standing): Promise<string | undefined> => {
+    const { base } = thread.record
     if (wish === undefined) return undefined
-    const found = threadPoint(wish, thread, await journal.checkpoints(thread.record.ref), await threadSteps(thread))
-    if (found !== undefined) return found
+    const checkpoints = await journal.checkpoints(thread.record.ref)
+    const found = base === undefined ? undefined : targetOf(wish, { base, tip: thread.tip ?? base, checkpoints, steps: await threadSteps(thread) })
+    if (found !== undefined) return found.commit
     throw new Problem(404, 'Not found', `${name}: ${wish} is not a checkpoint of this thread; …/checkpoints lists them`)
   }
   return [
@@ -94,6 +87,7 @@ export function threadRoutes(desk: Desk): readonly Route[] {
       operationId: 'listThreads',
       summary: 'Threads of a workspace, newest activity first',
       role: 'view',
+      forLinks: true,
       path: UserPath,
       query: PageQuery,
       answers: { 200: { about: 'One page.', schema: Threads } },
