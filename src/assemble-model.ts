@@ -1,12 +1,14 @@
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Bedrock, NoAwsCredentials } from './agent/bedrock.ts'
 import { Broker } from './agent/broker.ts'
-import { EnteredKey } from './agent/entered-key.ts'
+import { EnteredKey, type KeyStore } from './agent/entered-key.ts'
 import type { Upstream } from './agent/upstream.ts'
 import { BadConfiguration, type Config } from './config.ts'
 import type { Log } from './observe/log.ts'
 import type { Secrets } from './observe/redact.ts'
 import { messageOf } from './observe/text.ts'
+import { writeAtomically } from './workspace/files.ts'
 
 /** How long a piece of text of a simulated model takes, so that a person sees it being written. */
 const PIECE_MS = 8
@@ -31,17 +33,26 @@ export async function assembleModel(config: Config, { own, log, secrets }: Parts
   const upstream = await upstreamOf(config, model?.url)
   const broker = parts.use(new Broker(upstream, { log, silenceMs: config.MODEL_SILENCE_SECONDS * 1000, networkEnv: config.networkEnv }))
   await broker.start()
-  const enteredKey = new EnteredKey({
-    path: join(own, 'model.key'),
-    simulation: upstream,
-    url: config.ANTHROPIC_BASE_URL,
-    switchTo: (to) => broker.switchTo(to),
-    keepSecret: (value) => secrets.keep(value),
-  })
-  if (config.keyWanted) await enteredKey.start()
+  const enteredKey = config.keyWanted
+    ? new EnteredKey({
+        store: keyStore(join(own, 'model.key')),
+        simulation: upstream,
+        url: config.ANTHROPIC_BASE_URL,
+        switchTo: (to) => broker.switchTo(to),
+        keepSecret: (value) => secrets.keep(value),
+      })
+    : undefined
+  await enteredKey?.start()
   const started = parts.move()
-  return { broker, enteredKey: config.keyWanted ? enteredKey : undefined, [Symbol.asyncDispose]: () => started.disposeAsync() }
+  return { broker, enteredKey, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
+
+/** A key in a file that is readable for the service's user alone. */
+export const keyStore = (path: string): KeyStore => ({
+  read: () => readFile(path, 'utf8').catch(() => undefined), // none was entered
+  write: (key) => writeAtomically(path, key),
+  remove: () => rm(path, { force: true }),
+})
 
 export const bedrockRegion = ({ simulated, upstream }: Config): string | undefined => (!simulated && upstream.kind === 'bedrock' ? upstream.region : undefined)
 

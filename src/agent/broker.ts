@@ -34,6 +34,12 @@ interface Open {
   readonly requests: Set<ServerResponse>
 }
 
+/** Who answers, and the connections that lead there. */
+interface Model {
+  readonly upstream: Upstream
+  readonly connections: Connections
+}
+
 /** What a server says of its own connection, not of ours (RFC 9110, 7.6.1). */
 const OF_ONE_CONNECTION = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection'])
 
@@ -51,22 +57,22 @@ class Silent extends Error {
  * token's place, and counts what each answer costs.
  */
 export class Broker implements AsyncDisposable {
-  #upstream: Upstream
+  #model: Model
+  /** Those from before a switch, over which something may still be under way. */
+  readonly #before: Model[] = []
   readonly #options: BrokerOptions
-  #connections: Connections
   readonly #passes = new Map<string, { run: Open | undefined }>()
   readonly #server = createServer((request, response) => this.#serve(request, response))
 
   constructor(upstream: Upstream, options: BrokerOptions) {
-    this.#upstream = upstream
     this.#options = options
-    this.#connections = connectionsTo(upstream.url, options.networkEnv)
+    this.#model = this.#reach(upstream)
   }
 
   /** From here on requests go there; what is under way goes on. */
   switchTo(upstream: Upstream): void {
-    this.#upstream = upstream
-    this.#connections = connectionsTo(upstream.url, this.#options.networkEnv)
+    this.#before.push(this.#model)
+    this.#model = this.#reach(upstream)
   }
 
   async start(): Promise<void> {
@@ -81,11 +87,15 @@ export class Broker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#connections.destroy()
+    for (const { connections } of [...this.#before, this.#model]) connections.destroy()
     if (!this.#server.listening) return
     this.#server.close()
     this.#server.closeAllConnections()
     await once(this.#server, 'close')
+  }
+
+  #reach(upstream: Upstream): Model {
+    return { upstream, connections: connectionsTo(upstream.url, this.#options.networkEnv) }
   }
 
   pass(): Pass {
@@ -114,7 +124,7 @@ export class Broker implements AsyncDisposable {
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const shown = request.headers['x-api-key'] ?? request.headers.authorization?.replace(/^Bearer /, '')
     const pass = typeof shown === 'string' ? this.#passes.get(shown) : undefined
-    const endpoint = endpointOf(this.#upstream, request)
+    const endpoint = endpointOf(this.#model.upstream, request)
     const refused = (status: number, message: string): void => {
       request.resume()
       refuse(response, status, message)
@@ -138,16 +148,17 @@ export class Broker implements AsyncDisposable {
       if (!request.complete) request.destroy() // a body that is still awaited
       meter.end()
     })
-    const { target, headers, body } = await outgoing(this.#upstream, endpoint, request)
+    const { upstream, connections } = this.#model
+    const { target, headers, body } = await outgoing(upstream, endpoint, request)
     if (response.destroyed) return
     const send = target.protocol === 'https:' ? httpsRequest : httpRequest
-    const onward = send(target, { method: 'POST', headers, agent: this.#connections })
+    const onward = send(target, { method: 'POST', headers, agent: connections })
     const silence = new Silence(this.#options.silenceMs, () => onward.destroy(new Silent()))
     onward.on('response', (answer) => {
       silence.over()
       account.limited(limitedUntil(answer))
       if ((answer.statusCode ?? 0) >= 400 || endpoint.endsWith('/count_tokens')) meter.free()
-      this.#answer(answer, response, meter, modelOf(this.#upstream, endpoint), ready)
+      this.#answer(answer, response, meter, modelOf(upstream, endpoint), ready)
         .then(() => silence.answered(answer))
         .catch(cut)
     })

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { keyStore } from '../assemble-model.ts'
 import { EnteredKey } from './entered-key.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -12,7 +13,7 @@ let [folder, path] = ['', '']
 let [used, secrets, asked]: [Upstream[], string[], Request[]] = [[], [], []]
 const keyOf = (answer: () => Response = () => new Response('{}')) =>
   new EnteredKey({
-    path,
+    store: keyStore(path),
     url: 'https://model.example/',
     simulation,
     switchTo: (upstream) => used.push(upstream),

@@ -1,10 +1,15 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
 import { messageOf } from '../observe/text.ts'
 import type { MessagesApi, Upstream } from './upstream.ts'
 
+/** Where it is kept, for the service's user alone. */
+export interface KeyStore {
+  read(): Promise<string | undefined>
+  write(key: string): Promise<void>
+  remove(): Promise<void>
+}
+
 export interface EnteredKeyOptions {
-  /** The file that keeps it. */
-  readonly path: string
+  readonly store: KeyStore
   /** The Messages API that it is for. */
   readonly url: string
   /** Who answers where there is no key. */
@@ -19,8 +24,7 @@ const KEY = /^sk-[\w-]{10,300}$/
 const ANSWER_MS = 10_000
 
 /**
- * The key of the model, entered by a person while the service runs, where its operator has set none. It is kept in the service's own folder,
- * readable for its user alone, and never shown again.
+ * The key of the model, entered by a person while the service runs, where its operator has set none. It is kept, and never shown again.
  */
 export class EnteredKey {
   readonly #options: EnteredKeyOptions
@@ -37,7 +41,7 @@ export class EnteredKey {
 
   /** Uses the one that was entered before, if one was. */
   async start(): Promise<void> {
-    const key = await readFile(this.#options.path, 'utf8').catch(() => undefined)
+    const key = await this.#options.store.read()
     if (key !== undefined && KEY.test(key)) this.#use(key)
   }
 
@@ -48,14 +52,14 @@ export class EnteredKey {
     const problem = await this.#problemOf(key)
     if (problem !== undefined) return problem
     if (busy()) return 'was not taken, because something has begun to run meanwhile; enter it again when that has ended'
-    await writeFile(this.#options.path, key, { mode: 0o600 })
+    await this.#options.store.write(key)
     this.#use(key)
     return undefined
   }
 
   /** A script answers again. */
   async forget(): Promise<void> {
-    await rm(this.#options.path, { force: true })
+    await this.#options.store.remove()
     this.#entered = false
     this.#options.switchTo(this.#options.simulation)
   }

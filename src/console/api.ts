@@ -221,18 +221,15 @@ export class Api {
       const { body } = await this.#request(`${this.#thread(threadId, 'events')}&presence=true`, { headers, signal })
       if (body === null) return
       yield undefined
-      const alive = new TransformStream<Uint8Array, Uint8Array>({
+      const decoder = new TextDecoder()
+      const text = new TransformStream<Uint8Array, string>({
         transform: (chunk, controller) => {
           clearTimeout(timer)
           timer = setTimeout(() => silent.abort(), SILENT_MS)
-          controller.enqueue(chunk)
+          controller.enqueue(decoder.decode(chunk, { stream: true }))
         },
       })
-      const events = body
-        .pipeThrough(alive)
-        .pipeThrough(new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>) // oxlint-disable-line typescript/no-unsafe-type-assertion -- lib.dom has it of BufferSource
-        .pipeThrough(new EventSourceParserStream())
-      for await (const { data } of events) yield JSON.parse(data)
+      for await (const { data } of body.pipeThrough(text).pipeThrough(new EventSourceParserStream())) yield JSON.parse(data)
     } finally {
       clearTimeout(timer)
     }

@@ -154,18 +154,14 @@ function ToolRow({ entry, opened }: { readonly entry: Extract<Entry, { kind: 'to
 }
 
 const DONE: ReadonlyMap<string, string> = new Map(Object.entries({ push: 'Pushed', restore: 'Went back', build: 'Built', write: 'Saved' }))
-const STOPPED: ReadonlySet<string | undefined> = new Set(['interrupted'])
 const stopped = (text: string): string => (text.includes('Nothing had been changed') ? 'Stopped.' : 'Stopped; what was done by then is saved.')
 
 function EndedRow({ entry, before, isOpen, acts }: Pick<Props, 'before' | 'isOpen' | 'acts'> & { readonly entry: Extract<Entry, { kind: 'ended' }> }) {
-  const text = STOPPED.has(entry.code)
-    ? stopped(entry.text)
-    : repeats(entry.text, before) || entry.text === ''
-      ? (DONE.get(entry.type) ?? 'Done')
-      : visible(entry.text)
+  const isStopped = entry.code === 'interrupted'
+  const text = isStopped ? stopped(entry.text) : repeats(entry.text, before) || entry.text === '' ? (DONE.get(entry.type) ?? 'Done') : visible(entry.text)
   return (
     <>
-      {!entry.planned && <p class={`plain ${entry.success ? 'hint' : STOPPED.has(entry.code) ? 'hint' : 'wrong'}`}>{text}</p>}
+      {!entry.planned && <p class={`plain ${entry.success || isStopped ? 'hint' : 'wrong'}`}>{text}</p>}
       {entry.pictures.length > 0 && <Pictures paths={entry.pictures} load={acts.picture} />}
       {entry.planned && isOpen && acts.carryOut !== undefined && (
         <p class="acts">

@@ -35,7 +35,6 @@ export type Entry =
   | {
       readonly kind: 'ended'
       readonly key: string
-      readonly of: string
       readonly type: string
       readonly success: boolean
       readonly code: string | undefined
@@ -154,7 +153,6 @@ function ended(view: ThreadView, event: Extract<RunEvent, { type: 'run.ended' }>
   const line: Entry = {
     kind: 'ended',
     key: event.id,
-    of: commandId,
     type: message?.type ?? '',
     success,
     code,
